@@ -1,0 +1,1 @@
+"""Experiments: values only, each what differs from logogan_jax/defaults.py."""

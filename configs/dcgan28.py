@@ -1,0 +1,15 @@
+"""DCGAN at 28 pixels: dcgan56 with one doubling fewer, as the walkthrough tells its reader to make it.
+
+    python -m logogan_jax.main --config=configs/dcgan28.py
+
+10,000 updates of each network at batch 256. Meant for an accelerator; on a CPU use quickstart.
+"""
+
+from configs import dcgan56
+
+
+def get_config():
+    """dcgan56 at half the size."""
+    config = dcgan56.get_config()
+    config.data.size = 28
+    return config

@@ -1,0 +1,22 @@
+"""DCGAN at 56 pixels: the walkthrough's first model.
+
+    python -m logogan_jax.main --config=configs/dcgan56.py
+
+10,000 updates of each network at batch 256. Meant for an accelerator; on a CPU use quickstart.
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """The walkthrough's layers, RMSprop rates and augmentation."""
+    config = defaults.get_config()
+    config.data.rotate = 20.0
+    config.data.mirror = True
+    config.model = defaults.block(name="dcgan", latent=100, width=64, kernel=6, dropout=0.4)
+    config.objective = defaults.block(name="dcgan", critic_updates=1)
+    config.optimizer.generator = defaults.block(name="rmsprop", learning_rate=1e-4, decay=3e-8)
+    config.optimizer.critic = defaults.block(name="rmsprop", learning_rate=2e-4, decay=6e-8)
+    config.train.steps = 10_000
+    config.train.batch_size = 256
+    return config

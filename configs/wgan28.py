@@ -1,0 +1,17 @@
+"""WGAN-GP at 28 pixels, with the 5 x 5 filters that the walkthrough used at this size.
+
+    python -m logogan_jax.main --config=configs/wgan28.py
+
+40,000 generator and 200,000 critic updates, 3 to 5 hours on the walkthrough's GPU in 2018. Meant for an
+accelerator; on a CPU use quickstart.
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """The walkthrough did not augment at 28 pixels."""
+    config = defaults.get_config()
+    config.data.size = 28
+    config.model.kernel = 5
+    return config

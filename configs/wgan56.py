@@ -1,0 +1,17 @@
+"""WGAN-GP at 56 pixels: the walkthrough's main model.
+
+    python -m logogan_jax.main --config=configs/wgan56.py
+
+40,000 generator and 200,000 critic updates, 15 hours on the walkthrough's GPU in 2018. Meant for an
+accelerator; on a CPU use quickstart.
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """The defaults are this model; the walkthrough turned and mirrored its images."""
+    config = defaults.get_config()
+    config.data.rotate = 20.0
+    config.data.mirror = True
+    return config

@@ -1,0 +1,1 @@
+"""Command-line tools that turn logos of any kind into TFRecord shards."""

@@ -1,0 +1,44 @@
+"""The description that makes a folder of shards a TensorFlow Datasets folder, and ours."""
+
+import contextlib
+import io
+import json
+
+from logogan_jax.data.shards import MODES
+
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    # tensorflow_datasets announces at length that TensorFlow, which we do not need, is absent.
+    import tensorflow_datasets as tfds
+
+
+def write(folder, *, name, size, channels, labels, lengths, nbytes, description):
+    """Write dataset_info.json, features.json, label.labels.txt and our metadata.json into a folder of shards."""
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(size, size, channels), encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=labels) if labels else tfds.features.ClassLabel(num_classes=1),
+            "name": tfds.features.Text(),
+            "sha256": tfds.features.Text(),
+        }
+    )
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=folder, dataset_name=name, split="train", filetype_suffix="tfrecord"
+    )
+    split = tfds.core.SplitInfo(name="train", shard_lengths=lengths, num_bytes=nbytes, filename_template=template)
+    identity = tfds.core.dataset_info.DatasetIdentity(
+        name=name, version=tfds.core.Version("1.0.0"), data_dir=str(folder), module_name="data_prep"
+    )
+    info = tfds.core.DatasetInfo(builder=identity, features=features, description=description)
+    info.set_file_format("tfrecord")
+    info.set_splits(tfds.core.splits.SplitDict([split]))
+    info.write_to_directory(folder)
+    ours = {
+        "size": size,
+        "channels": channels,
+        "mode": MODES[channels],
+        "pixel_range": [0, 255],
+        "background": "white",
+        "count": sum(lengths),
+        "labels": list(labels),
+    }
+    (folder / "metadata.json").write_text(json.dumps(ours, indent=2) + "\n")

@@ -1,0 +1,46 @@
+"""All pixels on every device as uint8; a step gathers its own."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from logogan_jax.data import order
+from logogan_jax.data.batch import Batch
+from logogan_jax.data.shards import readers
+from logogan_jax.parallel import ROWS, WHOLE
+
+
+class Feed(NamedTuple):
+    """image uint8[N, S, S, C] and label int32[N] on every device, index int32[steps, draws, B] split."""
+
+    image: jax.Array
+    label: jax.Array
+    index: jax.Array
+
+
+class Resident:
+    """Source whose images stay on the devices; only the numbers of a step travel."""
+
+    specs = Feed(image=WHOLE, label=WHOLE, index=ROWS)
+
+    def __init__(self, shards, parallel, *, seed, draws, batch_size):
+        with readers() as threads:
+            image, label = shards.images(np.arange(len(shards)), threads)
+        self._image, self._label = parallel.place((image, label), WHOLE)
+        self._parallel, self._seed, self._shape = parallel, seed, (draws, batch_size)
+        self._size = len(shards)
+
+    def at(self, step, count):
+        """The feed of steps step, ..., step + count - 1."""
+        drawn = order.dispatch(seed=self._seed, step=step, count=count, shape=self._shape, size=self._size)
+        return Feed(self._image, self._label, self._parallel.place(drawn, ROWS))
+
+    @staticmethod
+    def batch(feed, i):
+        """The batch of the feed's step i, inside the program and on one replica."""
+        index = feed.index[i]
+        return Batch(image=feed.image[index], label=feed.label[index], index=index)
+
+    def close(self):
+        """Nothing to stop."""

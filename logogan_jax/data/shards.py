@@ -1,0 +1,106 @@
+"""A folder of TFRecord shards in the TFDS layout, checked against the config and open for random access."""
+
+import concurrent.futures
+import hashlib
+import io
+import json
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from logogan_jax.data import records
+from logogan_jax.errors import UserError
+
+MODES = {1: "L", 3: "RGB"}  # channels -> Pillow's name of the colour mode
+_MAKE = "python -m data_prep.write_tfrecords --path=IMAGES --size={size} --channels={channels} --target_path=DIR"
+
+
+class Shards:
+    """The records of one split: `len(shards)` images of size x size x channels, by position.
+
+    `fingerprint` is a digest of all records in order; `labels` are the class names, possibly none.
+    """
+
+    def __init__(self, directory, *, size, channels, split="train"):
+        self.directory = pathlib.Path(directory).expanduser()
+        make = _MAKE.format(size=size, channels=channels)
+        metadata = _metadata(self.directory, make)
+        for key, wanted in (("size", size), ("channels", channels)):
+            if metadata.get(key) != wanted:
+                raise UserError(
+                    f"config.data.{key} is {wanted}, but {self.directory} holds images with {key} "
+                    f"{metadata.get(key)}: set --config.data.{key}={metadata.get(key)}, or make shards: {make}"
+                )
+        self.shape = (size, size, channels)
+        self.labels = metadata["labels"]
+        files = sorted(self.directory.glob(f"*-{split}.tfrecord-*-of-*"))
+        announced = int(files[0].name.rsplit("-of-", 1)[1]) if files else 0
+        if not files or len(files) != announced:
+            raise UserError(
+                f"{self.directory} holds {len(files)} {split} shards of {announced or 'at least 1'}: "
+                f"restore the missing files, or make them again: {make}"
+            )
+        self._indexes = [records.index(str(file)) for file in files]
+        self._files = [open(file, "rb") for file in files]  # noqa: SIM115 - closed with this object
+        self._starts = np.cumsum([0] + [len(index.offset) for index in self._indexes])
+        if len(self) != metadata["count"]:
+            raise UserError(
+                f"{self.directory} holds {len(self)} records, but its metadata.json says "
+                f"{metadata['count']}: make them again: {make}"
+            )
+        self.fingerprint = hashlib.sha256("".join(index.digest for index in self._indexes).encode()).hexdigest()
+
+    def __len__(self):
+        return int(self._starts[-1])
+
+    def image(self, position):
+        """(uint8[S, S, C], label) of the image at a position in the data set."""
+        shard = int(np.searchsorted(self._starts, position, side="right")) - 1
+        number = int(position - self._starts[shard])
+        index = self._indexes[shard]
+        found = records.decode(records.read(self._files[shard], index, number))
+        try:
+            return _pixels(found["image"], self.shape), int(found.get("label", 0))
+        except (KeyError, OSError, ValueError) as error:
+            raise UserError(f"{index.path}, record {number}: {error}: {records.REMAKE}") from error
+
+    def images(self, positions, readers):
+        """(uint8[n, S, S, C], int32[n]) at positions int[n], decoded by an executor's threads."""
+        chunks = np.array_split(positions, min(len(positions), 64))
+        read = [found for part in readers.map(self._chunk, chunks) for found in part]
+        return np.stack([pixels for pixels, _ in read]), np.array([label for _, label in read], np.int32)
+
+    def _chunk(self, positions):
+        return [self.image(position) for position in positions]
+
+    def close(self):
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+
+def readers():
+    """Threads that decode PNGs, one per core (Pillow releases the interpreter's lock while it decodes)."""
+    return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+
+
+def _pixels(png, shape):
+    with Image.open(io.BytesIO(png)) as image:
+        mode, size = MODES[shape[2]], shape[1::-1]
+        if (image.mode, image.size) != (mode, size):
+            raise ValueError(f"the image is {image.mode} {image.width}x{image.height}, not {mode} {size[0]}x{size[1]}")
+        return np.asarray(image).reshape(shape)
+
+
+def _metadata(directory, make):
+    if not directory.is_dir():
+        raise UserError(f"config.data.dir is {directory}, which is not a folder: make it: {make}")
+    path = directory / "metadata.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{directory} has no metadata.json, so it is not a folder of our shards: {make}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not readable JSON ({error}): make the shards again: {make}") from None

@@ -1,0 +1,50 @@
+"""Pixels on disk; a thread reads the next steps while the devices work on this one."""
+
+import concurrent.futures
+
+import jax
+
+from logogan_jax.data import order
+from logogan_jax.data.batch import Batch
+from logogan_jax.data.shards import readers
+from logogan_jax.parallel import ROWS
+
+AHEAD = 2  # feeds read before they are asked for
+
+
+class Stream:
+    """Source whose images are read record by record, checksums and all, and sent to the devices."""
+
+    specs = ROWS
+
+    def __init__(self, shards, parallel, *, seed, draws, batch_size):
+        self._shards, self._parallel = shards, parallel
+        self._seed, self._shape = seed, (draws, batch_size)
+        self._readers = readers()
+        self._reader = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        self._pending = {}
+
+    def at(self, step, count):
+        """The feed of steps step, ..., step + count - 1, image uint8[count, draws, B, S, S, C]."""
+        feed = self._pending.pop((step, count), None) or self._reader.submit(self._read, step, count)
+        wanted = [(step + n * count, count) for n in range(1, AHEAD + 1)]
+        self._pending = {
+            address: self._pending.get(address) or self._reader.submit(self._read, *address) for address in wanted
+        }
+        return feed.result()
+
+    def _read(self, step, count):
+        drawn = order.dispatch(seed=self._seed, step=step, count=count, shape=self._shape, size=len(self._shards))
+        image, label = self._shards.images(drawn.reshape(-1), self._readers)
+        batch = Batch(image.reshape(*drawn.shape, *self._shards.shape), label.reshape(drawn.shape), drawn)
+        return self._parallel.place(batch, ROWS)
+
+    @staticmethod
+    def batch(feed, i):
+        """The batch of the feed's step i, inside the program and on one replica."""
+        return jax.tree.map(lambda x: x[i], feed)
+
+    def close(self):
+        """Stop reading ahead."""
+        self._reader.shutdown(wait=True, cancel_futures=True)
+        self._readers.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,57 @@
+"""Every configuration key, declared once.
+
+The blocks `model`, `objective` and `optimizer.*` are handed to the thing they name, so a config that
+names another thing replaces the block; in every other block a config changes single values.
+"""
+
+from ml_collections import ConfigDict
+
+
+def block(**values):
+    """A replaceable block of a config: `config.objective = block(name="dcgan")`."""
+    return ConfigDict(values)
+
+
+def get_config():
+    """WGAN-GP at 56 px on the embedded logos, as the shipped configs start from it."""
+    config = ConfigDict()
+
+    config.data = block(
+        dir="",  # folder of TFRecord shards; empty: the embedded brand logos, made on first use
+        size=56,  # side of the square images in pixels: a number times two, four, eight, ...
+        channels=3,  # 3 for RGB, 1 for grey
+        source="auto",  # pixels on the device ("resident"), read from disk ("stream"), or by size ("auto")
+        rotate=0.0,  # turn real images by up to this many degrees, white corners
+        mirror=False,  # mirror half of the real images; letters turn with them
+    )
+    config.model = block(
+        name="wgan",  # a pair of networks: see logogan_jax/networks
+        latent=100,  # length of the latent vector z
+        width=64,  # channels of the first critic layer; every other width follows from it
+        kernel=4,  # side of the convolution filters
+    )
+    config.objective = block(
+        name="wgan_gp",  # see logogan_jax/objectives
+        critic_updates=5,  # critic updates for each generator update, every one on a fresh batch
+        penalty=10.0,  # weight of the gradient penalty
+    )
+    config.optimizer = ConfigDict()
+    config.optimizer.generator = block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9)
+    config.optimizer.critic = block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9)
+
+    config.train = block(
+        steps=40_000,  # generator updates
+        batch_size=64,  # images per update over all devices together
+        seed=0,  # of initialisation, data order and every random draw
+        dtype="auto",  # arithmetic of the networks: "float32", "bfloat16", or by device ("auto")
+        ema_images=10_000,  # half-life of the averaged generator, in images
+        parallel="shard_map",  # or "pmap": the same training by the older mapping
+        steps_per_dispatch=0,  # steps in one program; 0: 1 on a CPU, up to 10 on an accelerator
+    )
+    config.report = block(
+        log_every=50,  # steps between log lines
+        samples_every=500,  # steps between pictures
+        checkpoint_every=1_000,  # steps between checkpoints
+        keep=3,  # newest checkpoints kept
+    )
+    return config.lock()  # a config file that misspells a key fails as a flag does

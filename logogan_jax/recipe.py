@@ -1,0 +1,55 @@
+"""The config of a run as a file beside its checkpoints, and whether another may resume it."""
+
+import json
+
+from ml_collections import ConfigDict
+
+from logogan_jax import files
+from logogan_jax.errors import UserError
+
+# Keys that change how, where or how long a run goes, and not what it computes beyond rounding.
+FREE = ("data.dir", "data.source", "train.steps", "train.parallel", "train.steps_per_dispatch", "report")
+
+
+def write(workdir, config, fingerprint):
+    """Write config.json: the config, and the fingerprint of the data it was trained on."""
+    files.write_json(workdir / "config.json", {"config": config.to_dict(), "data": fingerprint})
+
+
+def read(workdir):
+    """(config, data fingerprint) of the run in a folder; (None, None) where there is none."""
+    path = workdir / "config.json"
+    try:
+        found = json.loads(path.read_text())
+        return ConfigDict(found["config"]), found["data"]
+    except FileNotFoundError:
+        return None, None
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} is not a run's config ({error!r}): choose another --workdir") from None
+
+
+def agree(workdir, config, fingerprint):
+    """Raise a UserError that names the key if resuming the run in workdir with this config would be another run."""
+    before, data = read(workdir)
+    if before is None:
+        return
+    old, new = _flat(before.to_dict()), _flat(config.to_dict())
+    for key in sorted(old.keys() | new.keys()):
+        if key.startswith(FREE) or old.get(key) == new.get(key):
+            continue
+        raise UserError(
+            f"config.{key} is {new.get(key)!r}, but the run in {workdir} was started with {old.get(key)!r}: "
+            f"give the old value to resume it, or another --workdir to start a new run"
+        )
+    if data != fingerprint:
+        raise UserError(
+            f"config.data.dir holds other images (fingerprint {fingerprint[:12]}) than the run in {workdir} was "
+            f"started with ({data[:12]}): give the old data to resume it, or another --workdir to start a new run"
+        )
+
+
+def _flat(tree, prefix=""):
+    flat = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

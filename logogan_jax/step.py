@@ -1,0 +1,111 @@
+"""One training step, written once for one replica: every player's turn, then the moving average."""
+
+import math
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from logogan_jax import images, keys, loop, parallel
+from logogan_jax.data.batch import Batch
+from logogan_jax.state import paths
+
+EMA_WARMUP = 0.05  # the half-life is at most this share of the images seen, so early pictures are not of the start
+
+
+def merge(graphs, params, stats):
+    """Callable networks by role; `copy` because batch norm would otherwise write into another trace."""
+    pieces = {name: (graphs[name], nnx.State(params[name]), nnx.State(stats[name])) for name in graphs}
+    return SimpleNamespace(**{name: nnx.merge(*parts, copy=True) for name, parts in pieces.items()})
+
+
+def statistics(net):
+    """The running statistics that a call left in a network."""
+    return nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[2])
+
+
+def make_step(objective, graphs, optimizers, *, augment, ema_images):
+    """step(state, batch) -> (state, metrics) for one replica of the axis parallel.AXIS.
+
+    `batch` holds this replica's rows of every draw; the state and the metrics (float32 scalars by
+    name, means over the global batch and over a player's updates) are the same on every replica.
+    """
+
+    def update(player, number, state, batch, turn):
+        """One update of one player on its batch of b rows."""
+        rows = parallel.row_numbers(batch.image.shape[0])
+        key = keys.at(jax.random.wrap_key_data(state.key), keys.STEP, state.step, number, turn)
+        augment_keys, loss_keys = keys.split(keys.rows(key, rows), 2)
+        batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
+
+        def loss(trained):
+            nets = merge(graphs, {**params, **trained}, state.stats)
+            each, notes = player.loss(nets, batch, loss_keys)
+            assert each.shape == rows.shape and each.dtype == jnp.float32, (player.name, each)
+            stats = {name: statistics(getattr(nets, name)) for name in player.trains}
+            notes = {name: note.mean() for name, note in {"loss": each, **notes}.items()}
+            return each.mean(), (notes, stats)
+
+        params = parallel.local(state.params)
+        own = {name: params[name] for name in player.trains}
+        gradients, (notes, stats) = jax.grad(loss, has_aux=True)(own)
+        gradients, notes = parallel.mean((gradients, notes))
+        moved, opt = {}, {}
+        for name in player.trains:
+            changes, opt[name] = optimizers[name].update(gradients[name], state.opt[name], state.params[name])
+            moved[name] = player.project.get(name, lambda p: p)(optax.apply_updates(state.params[name], changes))
+            leaves = paths(gradients[name])
+            notes |= {f"gradient/{name}/{leaf}": optax.global_norm(g) for leaf, g in leaves.items()}
+        state = state._replace(
+            params={**state.params, **moved}, stats={**state.stats, **stats}, opt={**state.opt, **opt}
+        )
+        return state, {f"{player.name}/{name}": note for name, note in notes.items()}
+
+    def average(state, rows):
+        """Exponential moving average of the sampled networks, its half-life counted in images."""
+        size = rows * jax.lax.axis_size(parallel.AXIS)
+        seen = (state.step + 1).astype(jnp.float32) * size
+        decay = jnp.exp(-math.log(2) * size / jnp.minimum(ema_images, EMA_WARMUP * seen))
+        now = {part: {name: getattr(state, part)[name] for name in state.ema[part]} for part in state.ema}
+        return jax.tree.map(lambda old, new: new + decay * (old - new), state.ema, now)
+
+    def step(state, batch):
+        metrics, first = {}, 0
+        for number, player in enumerate(objective.players):
+
+            def turn(state, i, number=number, player=player, first=first):
+                one = Batch(*(x[first + i] for x in batch))
+                return update(player, number, state, one, i)
+
+            state, notes = loop.repeat(turn, state, player.updates)
+            metrics |= {name: note.mean() for name, note in notes.items()}
+            first += player.updates
+        state = state._replace(ema=average(state, batch.image.shape[1]), step=state.step + 1)
+        return state, metrics
+
+    return step
+
+
+def make_replica(step, source, count):
+    """replica(state, feed) -> (state, metrics[count]): `count` steps of one replica in one program."""
+
+    def replica(state, feed):
+        return loop.repeat(lambda state, i: step(state, source.batch(feed, i)), state, count)
+
+    return replica
+
+
+def make_generate(objective, graphs):
+    """generate(state, key, numbers int32[n]) -> uint8[n, S, S, C]: pictures by the averaged generator.
+
+    Picture number i is the same whatever other numbers are asked for with it.
+    """
+
+    def generate(state, key, numbers):
+        nets = merge({name: graphs[name] for name in state.ema["params"]}, state.ema["params"], state.ema["stats"])
+        z = objective.prior(keys.rows(key, numbers))
+        return images.to_uint8(nets.generator(z, train=False))
+
+    return generate

@@ -1,0 +1,194 @@
+"""Four simulated CPU devices, a cache of its own, a small data set of real drawings, and tiny configs."""
+
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ["JAX_NUM_CPU_DEVICES"] = "4"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from data_prep import write_tfrecords
+from data_prep.convert import Item
+from logogan_jax import build, defaults, train
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Embedded data and compiled programs of this session, shared with the commands it starts."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["LOGOGAN_CACHE"] = str(folder)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
+    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
+    return folder
+
+
+def drawing(number, size=40):
+    """A coloured mark on white, different for every number."""
+    random = np.random.default_rng(number)
+    image = Image.new("RGB", (size, size), "white")
+    box = [*random.integers(2, size // 3, 2), *random.integers(size // 2, size - 2, 2)]
+    shape = ImageDraw.Draw(image).ellipse if number % 2 else ImageDraw.Draw(image).rectangle
+    shape([int(x) for x in box], fill=tuple(int(x) for x in random.integers(0, 200, 3)))
+    return image
+
+
+def png(image):
+    """A Pillow image as PNG bytes."""
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory):
+    """Folder of 50 images at 28 pixels, RGB, two labels, in 3 shards."""
+    folder = tmp_path_factory.mktemp("data") / "shards"
+    items = [Item(f"{i}.png", i % 2, png(drawing(i))) for i in range(50)]
+    write_tfrecords.write(
+        items, folder, size=28, channels=3, name="drawings", labels=["box", "disc"], description="Drawings.",
+        shards=3, workers=1,
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def tiny(shards):
+    """A function (objective, **overrides by dotted key) -> resolved config that compiles in seconds."""
+
+    def make(objective="dcgan", **overrides):
+        config = defaults.get_config()
+        config.data.size, config.data.dir = 28, str(shards)
+        if objective == "wgan_gp":
+            config.model = defaults.block(name="wgan", latent=8, width=4, kernel=4)
+            config.objective.critic_updates = 2
+        else:
+            config.model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.4)
+            config.objective = defaults.block(name=objective)
+        config.train.update(steps=4, batch_size=8, ema_images=40)
+        config.report.update(log_every=2, samples_every=4, checkpoint_every=2)
+        for key, value in overrides.items():
+            config.update_from_flattened_dict({key.replace("__", "."): value})
+        return build.resolved(config)
+
+    return make
+
+
+def run(training, steps, state=None, start=0):
+    """Drive a Training for some steps, one dispatch each -> (state, [metrics of each step])."""
+    state, seen = training.state if state is None else state, []
+    for number in range(start, start + steps):
+        state, metrics = training.program(1)(state, training.source.at(number, 1))
+        seen.append({name: float(value[0]) for name, value in metrics.items()})
+    return state, seen
+
+
+def sgd(config, rate=1e-2):
+    """The config with plain gradient descent, which hides no factor in a gradient as Adam would."""
+    for name in ("generator", "critic"):
+        config.optimizer[name] = defaults.block(name="sgd", learning_rate=rate)
+    return config
+
+
+def environment(**extra):
+    """The environment for a command of ours started as a user would, in the repository's root."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **extra}
+
+
+def command(module, *arguments):
+    """The command line of a module of ours."""
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def pictures(folder):
+    """{file name: uint8 pixels} of the PNGs in a folder."""
+    return {path.name: np.asarray(Image.open(path)) for path in sorted(pathlib.Path(folder).glob("*.png"))}
+
+
+# ── whole runs ──────────────────────────────────────────────────────────────────────────────
+
+CONFIG = """
+from logogan_jax import defaults
+
+def get_config():
+    config = defaults.get_config()
+    config.data.size, config.data.dir = 28, {data!r}
+    config.model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.4)
+    config.objective = defaults.block(name="dcgan", critic_updates=1)
+    config.train.update(steps={steps}, batch_size=8)
+    config.report.update(log_every=5, samples_every=20, checkpoint_every=10)
+    return config
+"""
+
+
+def summary(workdir):
+    return json.loads((pathlib.Path(workdir) / "summary.json").read_text())
+
+
+def digest(workdir):
+    found = summary(workdir)
+    assert found["status"] == "finished"
+    return found["state_sha256"]
+
+
+@pytest.fixture
+def config_file(shards, tmp_path):
+    """A function steps -> path of a config of a small DCGAN."""
+
+    def write(steps=40, data=None):
+        path = tmp_path / f"tiny{steps}.py"
+        path.write_text(CONFIG.format(data=str(data or shards), steps=steps))
+        return path
+
+    return write
+
+
+def start(config, workdir, *flags, **extra):
+    """The training command in a process of its own."""
+    return subprocess.Popen(
+        command("logogan_jax.main", f"--config={config}", f"--workdir={workdir}", *flags),
+        env=environment(**extra), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process, status=0):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == status, (process.returncode, out, err)
+    return out + err
+
+
+def four(shards, **changes):
+    namespace = {}
+    exec(CONFIG.format(data=str(shards), steps=4), namespace)  # the same config as the commands use
+    config = namespace["get_config"]()
+    config.report.update(log_every=1, samples_every=2, checkpoint_every=2, keep=2)
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+@pytest.fixture(scope="session")
+def straight(shards, tmp_path_factory):
+    """A finished run of four steps on four devices."""
+    workdir = tmp_path_factory.mktemp("straight") / "run"
+    train.train(four(shards), workdir)
+    return workdir
+
+
+def failing(*arguments, module="logogan_jax.main", **extra):
+    """The one line that a command leaves on stderr when it ends with status 2."""
+    process = subprocess.run(
+        command(module, *arguments), env=environment(**extra), cwd=ROOT, text=True, capture_output=True, timeout=240
+    )
+    assert process.returncode == 2, process
+    line = process.stderr.strip()
+    assert line.startswith("error: ") and "\n" not in line, process.stderr
+    return line

@@ -1,0 +1,283 @@
+"""Order, records, shards and sources: every image once an epoch, the same batch from anywhere, no silent damage."""
+
+import json
+import shutil
+import struct
+
+import jax
+import numpy as np
+import pytest
+from conftest import drawing, png
+
+from data_prep import write_tfrecords
+from data_prep.convert import Item
+from logogan_jax import build, data
+from logogan_jax.data import order, records
+from logogan_jax.data.shards import Shards, readers
+from logogan_jax.errors import UserError
+
+# ── order ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_image_comes_once_an_epoch_across_step_borders():
+    drawn = np.concatenate([order.examples(seed=1, step=step, count=6, size=20) for step in range(10)])
+    for epoch in drawn.reshape(3, 20):
+        assert sorted(epoch) == list(range(20))
+    assert (drawn[:20] != drawn[20:40]).any()
+
+
+def test_order_is_a_function_of_seed_and_step():
+    again = lambda **changed: order.examples(**{"seed": 1, "step": 7, "count": 6, "size": 20, **changed}).tolist()
+    assert again() == again()
+    assert again() != again(seed=2)
+    assert again() != again(step=8)
+
+
+def test_a_step_may_draw_more_than_the_data_set():
+    drawn = order.examples(seed=0, step=3, count=50, size=20)
+    assert np.bincount(drawn, minlength=20).min() >= 2
+
+
+# ── records ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_masked_crc_is_that_of_the_format():
+    # CRC-32C of 32 zero bytes is 0x8A9136AA (RFC 3720, B.4); the mask is TFRecord's.
+    crc = 0x8A9136AA
+    assert records.masked_crc(bytes(32)) == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def written(path, payloads):
+    with records.Writer(path) as writer:
+        for payload in payloads:
+            writer.write(payload)
+    return path
+
+
+def test_records_come_back_by_number(tmp_path):
+    payloads = [b"one", b"", b"three" * 100]
+    path = written(tmp_path / "a", payloads)
+    index = records.index(str(path))
+    with open(path, "rb") as file:
+        assert [records.read(file, index, i) for i in (2, 0, 1)] == [payloads[2], payloads[0], payloads[1]]
+
+
+def test_examples_round_trip_and_are_the_same_bytes_every_time():
+    features = {"name": "Größe 😀", "image": b"\x00\xff", "label": 7}
+    found = records.decode(records.encode(features))
+    assert found == {"name": "Größe 😀".encode(), "image": b"\x00\xff", "label": 7}
+    assert records.encode(features) == records.encode(dict(reversed(features.items())))
+
+
+def test_a_flipped_bit_names_file_record_and_offset(tmp_path):
+    path = written(tmp_path / "a.tfrecord", [b"x" * 10, b"y" * 10])
+    whole = path.read_bytes()
+    second = 12 + 10 + 4 + 12
+    path.write_bytes(whole[:second] + b"z" + whole[second + 1 :])
+    index = records.index(str(path))
+    with open(path, "rb") as file:
+        assert records.read(file, index, 0) == b"x" * 10
+        with pytest.raises(UserError, match=rf"a.tfrecord is corrupt: .* record 1, offset {second}.*write_tfrecords"):
+            records.read(file, index, 1)
+    path.write_bytes(struct.pack("<Q", 11) + whole[8:])
+    with pytest.raises(UserError, match="bad length checksum in record 0"):
+        records.index(str(path))
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20, 30])
+def test_a_truncated_file_is_named(tmp_path, cut):
+    path = written(tmp_path / "a.tfrecord", [b"x" * 10, b"y" * 10])
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(UserError, match=r"a.tfrecord is truncated in record \d"):
+        records.index(str(path))
+
+
+# ── shards ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_shards_hold_what_was_written(shards):
+    opened = Shards(shards, size=28, channels=3)
+    assert len(opened) == 50 and opened.labels == ["box", "disc"]
+    with readers() as threads:
+        pixels, labels = opened.images(np.arange(50), threads)
+    assert pixels.shape == (50, 28, 28, 3) and pixels.dtype == np.uint8
+    assert sorted(labels) == [0] * 25 + [1] * 25
+    image, label = opened.image(17)
+    assert (image == pixels[17]).all() and label == labels[17]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"size": 56}, r"config.data.size is 56, but .* size 28: set --config.data.size=28, or make .*write_tfrecords"),
+        ({"channels": 1}, r"config.data.channels is 1, but .* channels 3"),
+    ],
+)
+def test_another_size_or_mode_names_both_and_the_command(shards, values, message):
+    with pytest.raises(UserError, match=message):
+        Shards(shards, **{"size": 28, "channels": 3, **values})
+
+
+@pytest.fixture
+def damaged(shards, tmp_path):
+    return shutil.copytree(shards, tmp_path / "shards")
+
+
+def first_shard(folder):
+    return min(folder.glob("*.tfrecord-*"))
+
+
+def opened(folder):
+    return Shards(folder, size=28, channels=3)
+
+
+def test_missing_foreign_and_damaged_folders_are_named(damaged, tmp_path):
+    with pytest.raises(UserError, match=r"nowhere, which is not a folder: make it: python -m data_prep"):
+        opened(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"no metadata.json, so it is not a folder of our shards"):
+        opened(tmp_path)
+    (damaged / "metadata.json").write_text("{")
+    with pytest.raises(UserError, match=r"metadata.json is not readable JSON"):
+        opened(damaged)
+
+
+def test_a_missing_shard_is_counted(damaged):
+    first_shard(damaged).unlink()
+    with pytest.raises(UserError, match=r"holds 2 train shards of 3: restore the missing files"):
+        opened(damaged)
+
+
+def test_a_shard_of_another_set_is_noticed(damaged):
+    written(first_shard(damaged), [b"foreign"])
+    with pytest.raises(UserError, match=r"records, but its metadata.json says 50"):
+        opened(damaged)
+
+
+@pytest.mark.parametrize(
+    ("example", "message"),
+    [
+        ({"image": b"not a picture"}, "cannot identify image"),
+        ({"image": png(drawing(0, size=30))}, "the image is RGB 30x30, not RGB 28x28"),
+        ({"image": png(drawing(0, size=28).convert("L"))}, "the image is L 28x28, not RGB 28x28"),
+        ({"label": 1}, "image"),
+    ],
+)
+def test_a_record_that_is_not_our_image_is_named(damaged, example, message):
+    shard = first_shard(damaged)
+    count = len(records.index(str(shard)).offset)
+    written(shard, [records.encode(example)] * count)
+    with pytest.raises(UserError, match=rf"tfrecord-00000-of-00003, record 0: .*{message}"):
+        opened(damaged).image(0)
+
+
+def test_the_fingerprint_is_of_the_images(shards, damaged):
+    assert opened(damaged).fingerprint == opened(shards).fingerprint
+    shard = first_shard(damaged)
+    payload = records.encode({"image": png(drawing(99, size=28)), "label": 0})
+    written(shard, [payload] * len(records.index(str(shard)).offset))
+    assert opened(damaged).fingerprint != opened(shards).fingerprint
+
+
+# ── sources ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("how", ["shard_map", "pmap"])
+def test_resident_and_stream_give_the_same_batches(tiny, how):
+    made = {
+        name: build.training(tiny("wgan_gp", data__source=name, train__parallel=how)).source
+        for name in ("resident", "stream")
+    }
+    shapes = set()
+    for step, count in [(0, 1), (1, 1), (2, 2), (40, 1), (3, 1)]:  # in order, ahead, and back
+        resident, stream = (jax.device_get(source.at(step, count)) for source in (made["resident"], made["stream"]))
+        for i in range(count):
+            one, other = made["resident"].batch(resident, i), made["stream"].batch(stream, i)
+            for a, b in zip(one, other, strict=True):
+                np.testing.assert_array_equal(a, b)
+            shapes.add(one.image.size)
+    assert shapes == {3 * 8 * 28 * 28 * 3}
+    for source in made.values():
+        source.close()
+
+
+def test_draws_of_a_step_are_all_different_images(tiny):
+    source = build.training(tiny("wgan_gp")).source
+    drawn = np.asarray(source.at(0, 1).index).ravel()
+    assert len(drawn) == 24 == len(set(drawn.tolist()))
+
+
+def test_a_damaged_record_stops_the_stream_by_name(tiny, damaged):
+    shard = first_shard(damaged)
+    whole = bytearray(shard.read_bytes())
+    whole[-10] ^= 1
+    shard.write_bytes(whole)
+    source = build.training(tiny("dcgan", data__source="stream", data__dir=str(damaged))).source
+    with pytest.raises(UserError, match="tfrecord-00000-of-00003 is corrupt"):
+        for step in range(4):  # an epoch is 50 images, a step 16
+            source.at(step, 1)
+    source.close()
+
+
+def test_size_decides_between_the_sources():
+    class Device:
+        def __init__(self, limit):
+            self.memory_stats = lambda: limit and {"bytes_limit": limit}
+
+    assert data.choose(25, Device(100)) == "resident"
+    assert data.choose(26, Device(100)) == "stream"
+    assert data.choose(2 << 30, Device(None)) == "resident"
+    assert data.choose((2 << 30) + 1, Device(None)) == "stream"
+
+
+# ── writing ─────────────────────────────────────────────────────────────────────────────────
+
+
+def write(folder, items, **values):
+    values = {"size": 28, "channels": 3, "name": "a", "labels": [], "description": "", **values}
+    return write_tfrecords.write(items, folder, **values)
+
+
+def test_shards_do_not_depend_on_the_number_of_processes(tmp_path):
+    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(70)]
+    write(tmp_path / "one", items, workers=1)
+    write(tmp_path / "two", items[::-1], workers=2)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_bad_images_are_counted_with_reasons_and_good_ones_kept(tmp_path):
+    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(5)]
+    items += [Item("empty.png", 0, b""), Item("cut.png", 0, png(drawing(1))[:60]), Item("no.svg", 0, b"<svg")]
+    items += [Item("text.jpg", 0, b"hello")]
+    assert write(tmp_path / "out", items) == (5, 4)
+    rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    reasons = {line["path"]: line["reason"] for line in rejects}
+    assert set(reasons) == {"empty.png", "cut.png", "no.svg", "text.jpg"}
+    assert "empty" in reasons["empty.png"] and reasons["text.jpg"] == "not an image" and "SVG" in reasons["no.svg"]
+
+
+def test_nothing_is_overwritten_or_left_half_written(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("keep")
+    with pytest.raises(UserError, match=r"--target_path=.*full is not an empty folder"):
+        write(tmp_path / "full", [Item("a.png", 0, png(drawing(0)))])
+    with pytest.raises(UserError, match=r"no image could be read \(a.png: not an image\)"):
+        write(tmp_path / "none", [Item("a.png", 0, b"no")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_subfolders_become_labels(tmp_path):
+    for label in ("red", "blue"):
+        (tmp_path / label).mkdir()
+        drawing(1).save(tmp_path / label / "x.png")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "y.png").write_bytes(b"")
+    items, labels = write_tfrecords.folder_items(tmp_path)
+    assert labels == ["blue", "red"]
+    assert [(item.name, item.label) for item in items] == [("blue/x.png", 0), ("red/x.png", 1)]
+    drawing(2).save(tmp_path / "loose.png")
+    with pytest.raises(UserError, match=r"has 1 files beside its sub-folders.*--labels=none"):
+        write_tfrecords.folder_items(tmp_path)
+    assert write_tfrecords.folder_items(tmp_path, labelled=False)[1] == []

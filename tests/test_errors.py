@@ -1,0 +1,163 @@
+"""Every mistake that a user can mend is one line that says how; nothing bad is saved, overwritten or half-written."""
+
+import errno
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, command, environment, failing, four
+
+from logogan_jax import checkpoint, errors, train
+from logogan_jax.errors import UserError
+from logogan_jax.meter import Meter, summed
+from logogan_jax.workdir import owned
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train.batch_size": 6}, r"config.train.batch_size is 6, which 4 devices do not divide: .*batch_size=4"),
+        ({"train.batch_size": 64}, r"50 images are fewer than one batch: .*batch_size=48"),
+        ({"train.batch_size": 0}, r"config.train.batch_size is 0: it should be at least 1"),
+        ({"train.dtype": "float16"}, r"config.train.dtype is 'float16'"),
+        ({"train.parallel": "threads"}, r"config.train.parallel is 'threads': it should be 'shard_map' or 'pmap'"),
+        ({"train.steps_per_dispatch": 3}, r"steps_per_dispatch is 3: it should divide"),
+        ({"data.size": 30}, r"config.data.size is 30"),
+        ({"data.size": 56}, r"config.data.size is 56, but .* size 28"),
+        ({"data.channels": 2}, r"config.data.channels is 2: it should be one of \[1, 3\]"),
+        ({"data.dir": "/nowhere"}, r"config.data.dir is /nowhere, which is not a folder"),
+        ({"data.source": "cloud"}, r"config.data.source is 'cloud': it should be one of resident, stream"),
+        ({"model.name": "dcgam"}, r"config.model.name is 'dcgam': it should be one of dcgan, wgan"),
+        ({"objective.name": "wgan_gp"}, None),
+        ({"optimizer.critic.name": "sgd"}, r"config.optimizer.critic.b1 is not a value of sgd"),
+    ],
+)
+def test_bad_values_are_one_line_with_the_key(shards, tmp_path, changes, message):
+    if message is None:
+        train.train(four(shards, **changes, **{"train.steps": 1}), tmp_path / "run")
+        return
+    with pytest.raises(UserError, match=message) as caught:
+        train.train(four(shards, **changes), tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_folder_that_is_not_a_run_is_left_alone(shards, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match=r"holds thesis.txt but no run \(no config.json\): choose another"):
+        train.train(four(shards), tmp_path)
+    with pytest.raises(UserError, match=r"cannot be written \(Not a directory\): choose another"):
+        train.train(four(shards), tmp_path / "thesis.txt" / "run")
+
+
+def test_a_second_process_is_kept_out(shards, tmp_path):
+    with owned(tmp_path), pytest.raises(UserError, match="another process is training in"), owned(tmp_path):
+        pass
+
+
+def test_too_little_room_is_said_at_the_start(shards, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(
+        UserError, match=r"has 0 MB free, but 2 checkpoints and one in writing take .* config.report.keep"
+    ):
+        train.train(four(shards), tmp_path / "run")
+
+
+def test_the_first_bad_number_is_named_by_step_player_and_tensor():
+    meter = Meter()
+    good = {"critic/loss": np.array([1.0, 2.0]), "critic/gradient/critic/out/bias": np.array([3.0, 4.0])}
+    meter.add(10, good)
+    meter.settle("")
+    assert summed(meter.read()) == {"critic/loss": 1.5, "critic/gradient_norm/critic": 3.5}
+    meter.add(12, {**good, "critic/gradient/critic/out/bias": np.array([1.0, np.inf])})
+    with pytest.raises(UserError, match=r"step 14: gradient/critic/out/bias of the critic is inf.*advice"):
+        meter.settle("advice")
+    meter = Meter()
+    meter.add(0, {"critic/gradient/critic/out/bias": np.array([np.nan]), "critic/loss": np.array([np.nan])})
+    with pytest.raises(UserError, match=r"step 1: loss of the critic is nan"):
+        meter.settle("")
+
+
+def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(shards, tmp_path):
+    workdir = tmp_path / "run"
+    explode = {"optimizer.generator.learning_rate": 1e30, "optimizer.critic.learning_rate": 1e30}
+    train.train(four(shards, **explode, **{"train.steps": 1, "report.checkpoint_every": 1}), workdir)
+    with pytest.raises(
+        UserError, match=r"step [23]: .* of the (critic|generator) is .*The checkpoint of step 1 is good"
+    ):
+        train.train(four(shards, **explode, **{"report.checkpoint_every": 4, "report.log_every": 4}), workdir)
+    assert [path.name for path in (workdir / "checkpoints").iterdir()] == ["1"]
+
+
+def test_misspelt_keys_fail_before_jax_starts_and_suggest_the_nearest(config_file, tmp_path):
+    began = time.monotonic()
+    line = failing(f"--config={config_file()}", "--config.train.batchsize=3", f"--workdir={tmp_path / 'run'}")
+    assert time.monotonic() - began < 5
+    assert "config.train.batchsize" in line and "config.train.batch_size" in line
+    assert "config.trian" in failing(f"--config={config_file()}", "--config.trian.steps=3")
+    line = failing(f"--config={config_file()}", "--config.train.batch_size=many")
+    assert "config.train.batch_size" in line and "many" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_and_broken_config_files_are_one_line(tmp_path):
+    assert "configs/wgan57.py" in failing("--config=configs/wgan57.py")
+    assert "--config" in failing()
+    assert "--worksdir" in failing("--config=configs/wgan56.py", "--worksdir=x")
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        "from logogan_jax import defaults\n\ndef get_config():\n    config = defaults.get_config()\n"
+        "    config.train.stepz = 3\n    return config\n"
+    )
+    assert "stepz" in failing(f"--config={broken}")
+
+
+def test_errors_of_every_door_are_one_line(config_file, tmp_path):
+    line = failing(f"--config={config_file()}", "--config.data.dir=/nowhere", f"--workdir={tmp_path / 'run'}")
+    assert line.startswith("error: config.data.dir is /nowhere, which is not a folder: make it: python -m data_prep")
+    sample = lambda *flags: failing(*flags, module="logogan_jax.sample")
+    assert "holds no run" in sample(f"--workdir={tmp_path / 'none'}", f"--out={tmp_path / 'out'}")
+    assert "--out" in sample(f"--workdir={tmp_path / 'none'}")
+    prep = lambda *flags: failing(*flags, module="data_prep.write_tfrecords")
+    assert "is not a folder" in prep("--path=/nowhere", "--size=28", f"--target_path={tmp_path / 'shards'}")
+
+
+def small_disk(path, megabytes):
+    """A shell prefix that runs a command with a full-sized file system of its own at a path."""
+    return ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size={megabytes}m tmpfs {path} && exec "$@"', "sh"]
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_one_line(config_file, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run([*small_disk(disk, 1), "true"], capture_output=True).returncode:
+        pytest.skip("this machine does not let a process mount a file system of its own")
+    # Room for the checkpoints at the start; the ballast arrives when the run is under way.
+    script = f'(sleep 12; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
+    training = command("logogan_jax.main", f"--config={config_file(10**6)}", f"--workdir={disk / 'run'}")
+    process = subprocess.run(
+        [*small_disk(disk, 8), "sh", "-c", script, "sh", *training, "--config.report.keep=1"],
+        env=environment(), cwd=ROOT, text=True, capture_output=True, timeout=240,
+    )  # fmt: skip
+    assert process.returncode == 2, process.stderr
+    assert "error: the disk is full" in process.stderr.splitlines()[-1], process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_a_full_disk_is_recognised_in_every_dress(capsys):
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        with pytest.raises(SystemExit) as left, errors.reported():
+            raise OSError(number, "No space left on device", "/disk/run")
+        assert left.value.code == 2
+        assert capsys.readouterr().err == (
+            "error: the disk is full while writing /disk/run: free some space and run the same command again\n"
+        )
+    with pytest.raises(OSError) as caught, checkpoint._full_disk_named("/disk"):
+        raise ValueError("tensorstore: RESOURCE_EXHAUSTED: No space left on device")
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(PermissionError), errors.reported():
+        raise PermissionError("other errors keep their traceback")

@@ -1,0 +1,73 @@
+"""What the README tells its reader to type works as written, and its new objective trains."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, drawing, environment, pictures, run
+
+from logogan_jax import build, defaults
+from logogan_jax.objectives import OBJECTIVES
+
+README = (ROOT / "README.md").read_text()
+
+
+def block(name):
+    """The code under a marker in the README."""
+    return re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", README, re.S).group(1)
+
+
+def type_in(line, folder, *flags):
+    """Run a command line of the README in a folder, by this environment's python."""
+    python, *arguments = shlex.split(line)
+    assert python == ".venv/bin/python"
+    done = subprocess.run(
+        [sys.executable, *arguments, *flags], cwd=folder, env=environment(), text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_own_logos_and_sampling_as_written(tmp_path):
+    os.symlink(ROOT / "configs", tmp_path / "configs")
+    (tmp_path / "my_logos").mkdir()
+    for i in range(70):
+        drawing(i).save(tmp_path / "my_logos" / f"{i}.png")
+    prepare, train = block("own logos").strip().splitlines()
+    assert "70 images written to my_shards" in type_in(prepare, tmp_path)
+    assert "Everything is in runs/mine" in type_in(train, tmp_path, "--config.train.steps=2")
+    assert "64 pictures and grid.png of step 2 are in drawn" in type_in(block("sample").strip(), tmp_path)
+    assert len(pictures(tmp_path / "drawn")) == 65
+
+
+def test_the_objective_trains_as_written(tiny, monkeypatch):
+    namespace = {}
+    exec(block("objective"), namespace)
+    monkeypatch.setitem(OBJECTIVES, "least_squares", namespace["least_squares"])
+    config = tiny("dcgan")
+    config.objective = defaults.block(name="least_squares")
+    after, metrics = run(build.training(config, devices=jax.devices()[:1]), 2)
+    assert int(after.step) == 2 and np.isfinite(list(metrics[-1].values())).all()
+
+
+def test_ci_runs_the_readmes_test_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "<!-- test command -->" in script
+    assert block("test command").strip().endswith("pytest -q")
+    assert "pip install -q -e ." in block("quickstart command")
+
+
+def test_every_config_is_in_the_table():
+    for path in ROOT.glob("configs/[a-z]*.py"):
+        assert f"`{path.stem}`" in README, path.stem
+
+
+def test_ruff_finds_nothing():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout
