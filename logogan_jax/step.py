@@ -57,7 +57,7 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
             changes, opt[name] = optimizers[name].update(gradients[name], state.opt[name], state.params[name])
             moved[name] = player.project.get(name, lambda p: p)(optax.apply_updates(state.params[name], changes))
             leaves = paths(gradients[name])
-            notes |= {f"gradient/{name}/{leaf}": optax.global_norm(g) for leaf, g in leaves.items()}
+            notes |= {f"gradient/{name}/{leaf}": jnp.sqrt(jnp.sum(jnp.square(g))) for leaf, g in leaves.items()}
         state = state._replace(
             params={**state.params, **moved}, stats={**state.stats, **stats}, opt={**state.opt, **opt}
         )

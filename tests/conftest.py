@@ -92,7 +92,7 @@ def run(training, steps, state=None, start=0):
     return state, seen
 
 
-def sgd(config, rate=1e-2):
+def sgd(config, rate=3e-4):
     """The config with plain gradient descent, which hides no factor in a gradient as Adam would."""
     for name in ("generator", "critic"):
         config.optimizer[name] = defaults.block(name="sgd", learning_rate=rate)

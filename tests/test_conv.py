@@ -39,7 +39,7 @@ def reference(x, w, geometry):
 
 
 def close(a, b):
-    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -75,22 +75,22 @@ def test_third_order_stays_closed(name):
     function = lambda a, b: jnp.sum(getattr(conv, name)(a, b, geometry) ** 3)
     once = lambda a, b: jnp.sum(jax.grad(function)(a, b) ** 2)
     twice = lambda a, b: jnp.sum(jax.grad(once, 1)(a, b) ** 2)
-    assert doubly_dilated(jax.jit(jax.grad(twice)).lower(a, b).as_text()) == 0
+    assert slow(jax.jit(jax.grad(twice)).lower(a, b).as_text()) == 0
 
 
-def doubly_dilated(stablehlo):
-    """Convolutions dilated on both sides in a lowered program."""
+def slow(stablehlo):
+    """Filter gradients of dilated images in a lowered program, by a dilated or an image-sized filter."""
     lines = [line for line in stablehlo.splitlines() if "stablehlo.convolution" in line]
     assert lines, "the program has no convolution at all"
     wide = lambda line, side: re.search(rf"{side}_dilate = \[(?!1, 1\])", line) is not None
-    return sum(wide(line, "lhs") and wide(line, "rhs") for line in lines)
+    return sum(wide(line, "lhs") and (wide(line, "rhs") or "x[i, 0, 1, o]" in line) for line in lines)
 
 
 def test_the_counter_counts():
     geometry = conv.same((8, 8), 4, 2)
     x, w, _ = draws(geometry)
     naive = jax.grad(lambda w: jnp.sum(jax.grad(lambda x: jnp.sum(reference(x, w, geometry) ** 2))(x) ** 2))
-    assert doubly_dilated(jax.jit(naive).lower(w).as_text()) > 0
+    assert slow(jax.jit(naive).lower(w).as_text()) > 0
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in ROOT.glob("configs/[a-z]*.py")))
@@ -102,7 +102,7 @@ def test_no_shipped_config_meets_slow_convolutions(name, tiny, monkeypatch):
     monkeypatch.setattr(build, "Shards", lambda *_, **__: fake_shards(pixels))
     made = build.training(build.resolved(config), devices=jax.devices()[:1])
     text = made.program(1).lower(made.state, made.source.at(0, 1)).as_text()
-    assert doubly_dilated(text) == 0
+    assert slow(text) == 0
 
 
 def fake_shards(pixels):

@@ -58,8 +58,7 @@ def test_records_come_back_by_number(tmp_path):
     payloads = [b"one", b"", b"three" * 100]
     path = written(tmp_path / "a", payloads)
     index = records.index(str(path))
-    with open(path, "rb") as file:
-        assert [records.read(file, index, i) for i in (2, 0, 1)] == [payloads[2], payloads[0], payloads[1]]
+    assert [records.read(index, i) for i in (2, 0, 1)] == [payloads[2], payloads[0], payloads[1]]
 
 
 def test_examples_round_trip_and_are_the_same_bytes_every_time():
@@ -75,10 +74,9 @@ def test_a_flipped_bit_names_file_record_and_offset(tmp_path):
     second = 12 + 10 + 4 + 12
     path.write_bytes(whole[:second] + b"z" + whole[second + 1 :])
     index = records.index(str(path))
-    with open(path, "rb") as file:
-        assert records.read(file, index, 0) == b"x" * 10
-        with pytest.raises(UserError, match=rf"a.tfrecord is corrupt: .* record 1, offset {second}.*write_tfrecords"):
-            records.read(file, index, 1)
+    assert records.read(index, 0) == b"x" * 10
+    with pytest.raises(UserError, match=rf"a.tfrecord is corrupt: .* record 1, offset {second}.*write_tfrecords"):
+        records.read(index, 1)
     path.write_bytes(struct.pack("<Q", 11) + whole[8:])
     with pytest.raises(UserError, match="bad length checksum in record 0"):
         records.index(str(path))

@@ -81,10 +81,12 @@ def index(path):
     return Index(path, np.array(offsets, np.int64), np.array(lengths, np.int64), digest.hexdigest())
 
 
-def read(file, where, number):
-    """Payload of record `number` from an open file, its checksum checked."""
+def read(where, number):
+    """Payload of record `number` of an indexed file, its checksum checked."""
     offset, length = int(where.offset[number]), int(where.length[number])
-    data = os.pread(file.fileno(), length + _FOOTER.size, offset)
+    with open(where.path, "rb", buffering=0) as file:
+        file.seek(offset)
+        data = file.read(length + _FOOTER.size)
     if len(data) < length + _FOOTER.size:
         raise UserError(f"{where.path} is truncated in record {number}, offset {offset}: {REMAKE}")
     payload = data[:length]

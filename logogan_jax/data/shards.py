@@ -43,7 +43,6 @@ class Shards:
                 f"restore the missing files, or make them again: {make}"
             )
         self._indexes = [records.index(str(file)) for file in files]
-        self._files = [open(file, "rb") for file in files]  # noqa: SIM115 - closed with this object
         self._starts = np.cumsum([0] + [len(index.offset) for index in self._indexes])
         if len(self) != metadata["count"]:
             raise UserError(
@@ -60,7 +59,7 @@ class Shards:
         shard = int(np.searchsorted(self._starts, position, side="right")) - 1
         number = int(position - self._starts[shard])
         index = self._indexes[shard]
-        found = records.decode(records.read(self._files[shard], index, number))
+        found = records.decode(records.read(index, number))
         try:
             return _pixels(found["image"], self.shape), int(found.get("label", 0))
         except (KeyError, OSError, ValueError) as error:
@@ -74,11 +73,6 @@ class Shards:
 
     def _chunk(self, positions):
         return [self.image(position) for position in positions]
-
-    def close(self):
-        """Close the files."""
-        for file in self._files:
-            file.close()
 
 
 def readers():
