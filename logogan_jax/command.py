@@ -1,5 +1,6 @@
 """How a command starts: flags are read, and what the user can mend ends it with one line and status 2."""
 
+import pathlib
 import re
 
 from absl import app, flags, logging
@@ -28,15 +29,17 @@ def _parse(argv, required):
         rest = flags.FLAGS(argv)
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(_about_key(argv, str(error))) from error
-    except OSError as error:
-        raise UserError(f"--config={_value(argv, 'config')} cannot be read: there is no such file") from error
     except flags.Error as error:
         raise UserError(str(error).splitlines()[0]) from error
     if rest[1:]:
         raise UserError(f"{rest[1]!r} is not a flag: write --name=value")
     for name in required:
-        if getattr(flags.FLAGS, name) is None:
+        if not _value(argv, name):
             raise UserError(f"--{name} is missing; --help lists the flags")
+    config = pathlib.Path(_value(argv, "config").split(":")[0])
+    if "config" in required and not config.is_file():
+        others = ", ".join(sorted(path.stem for path in config.parent.glob("*.py") if path.stem != "__init__"))
+        raise UserError(f"--config={config}: there is no such file; {config.parent} has {others or 'none'}")
     return rest
 
 

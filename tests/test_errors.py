@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, command, environment, failing, four
 
-from logogan_jax import checkpoint, errors, train
+from logogan_jax import checkpoint, defaults, errors, train
 from logogan_jax.errors import UserError
 from logogan_jax.meter import Meter, summed
 from logogan_jax.workdir import owned
@@ -61,7 +61,7 @@ def test_too_little_room_is_said_at_the_start(shards, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(
-        UserError, match=r"has 0 MB free, but 2 checkpoints and one in writing take .* config.report.keep"
+        UserError, match=r"has 0 MB free, but 2 checkpoints and one in writing take .*--config.report.keep"
     ):
         train.train(four(shards), tmp_path / "run")
 
@@ -83,12 +83,14 @@ def test_the_first_bad_number_is_named_by_step_player_and_tensor():
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(shards, tmp_path):
     workdir = tmp_path / "run"
-    explode = {"optimizer.generator.learning_rate": 1e30, "optimizer.critic.learning_rate": 1e30}
-    train.train(four(shards, **explode, **{"train.steps": 1, "report.checkpoint_every": 1}), workdir)
-    with pytest.raises(
-        UserError, match=r"step [23]: .* of the (critic|generator) is .*The checkpoint of step 1 is good"
-    ):
-        train.train(four(shards, **explode, **{"report.checkpoint_every": 4, "report.log_every": 4}), workdir)
+    first, longer = (four(shards, **{"train.steps": steps, "report.checkpoint_every": 1}) for steps in (1, 4))
+    for config in (first, longer):
+        # A rate that is fine at its first use and infinite at its second.
+        config.optimizer.critic = defaults.block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9, decay=-1.0)
+    train.train(first, workdir)
+    longer.report.update(checkpoint_every=4, log_every=4, samples_every=4)
+    with pytest.raises(UserError, match=r"step [23]: .* of the (critic|generator) is .*checkpoint of step 1 is good"):
+        train.train(longer, workdir)
     assert [path.name for path in (workdir / "checkpoints").iterdir()] == ["1"]
 
 

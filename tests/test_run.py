@@ -122,6 +122,7 @@ def test_samples_come_from_the_averaged_generator_and_repeat(straight, tmp_path)
     assert "is not empty" in failing(f"--workdir={straight}", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
 
 
+@pytest.mark.slow
 def test_a_users_own_folder_trains_in_two_commands(tmp_path):
     logos = tmp_path / "my logos"
     for i in range(20):

@@ -93,7 +93,7 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
 
 
 @EVERY
-@pytest.mark.parametrize("devices", [2, 4])
+@pytest.mark.parametrize("devices", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_device_counts_agree(tiny, objective, devices):
     config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True))
     one, _ = run(build.training(config, devices=DEVICES[:1]), 5)

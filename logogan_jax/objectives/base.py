@@ -22,7 +22,7 @@ class Player(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """Players in order of play, and `prior(keys, latent) -> z float32[b, latent]`.
+    """Players in order of play, and `prior(keys) -> z float32[b, latent]` for key[b].
 
     `independent` names the networks that must treat each image on its own, so may hold no batch
     statistics; `averaged` names those that are sampled from, as exponential moving averages.
