@@ -18,6 +18,7 @@ from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.optimizers import OPTIMIZERS
 
 _GIVEN = ("self", "rngs", "size", "channels", "dtype", "latent")  # arguments that come from elsewhere in the config
+ROLES = ("generator", "critic")  # networks of a run; their order is part of the address of their first weights
 SCANNED = 10  # steps that an accelerator runs in one program, at most
 
 
@@ -69,17 +70,21 @@ def model(config):
     if dtype is None:
         raise UserError(f"config.train.dtype is {config.train.dtype!r}: it should be 'float32', 'bfloat16' or 'auto'")
     shape = {"size": config.data.size, "channels": config.data.channels, "dtype": dtype}
-    key = keys.at(jax.random.key(config.train.seed), keys.INIT)
-    critic = {name: value for name, value in values.items() if name != "latent"}
-    networks = {
-        "generator": _call(room.Generator, "config.model", **values, **shape, rngs=nnx.Rngs(keys.at(key, 0))),
-        "critic": _call(room.Critic, "config.model", **critic, **shape, rngs=nnx.Rngs(keys.at(key, 1))),
-    }
     objective = _named(OBJECTIVES, config.objective, "config.objective", latent=config.model.latent)
-    optimizers = {
-        name: _named(OPTIMIZERS, getattr(config.optimizer, name), f"config.optimizer.{name}") for name in networks
-    }
-    first, graphs = state.initial(networks, optimizers, objective.averaged, config.train.seed)
+    optimizers = {role: _named(OPTIMIZERS, config.optimizer[role], f"config.optimizer.{role}") for role in ROLES}
+    graphs = {}
+
+    def begin():
+        key = keys.at(jax.random.key(config.train.seed), keys.INIT)
+        networks = {
+            role: _network(room, role, values, shape, nnx.Rngs(keys.at(key, number)))
+            for number, role in enumerate(ROLES)
+        }
+        first, static = state.initial(networks, optimizers, objective.averaged, config.train.seed)
+        graphs.update(static)
+        return first
+
+    first = jax.jit(begin)()  # one program instead of one per weight
     for name in objective.independent:
         if first.stats[name]:
             raise UserError(
@@ -87,9 +92,15 @@ def model(config):
                 f"own, but that of config.model.name {config.model.name!r} has batch normalisation: choose another"
             )
     generate = step.make_generate(objective, graphs)
-    side, made = config.data.size, jax.eval_shape(generate, first, key, jnp.arange(1))
+    side, made = config.data.size, jax.eval_shape(generate, first, jax.random.key(0), jnp.arange(1))
     assert made.shape == (1, side, side, config.data.channels), made.shape
     return Model(objective, optimizers, first, graphs, jax.jit(generate))
+
+
+def _network(room, role, values, shape, rngs):
+    """The network of a role, given the values of config.model that its class takes; only generators have latents."""
+    takes = {name: value for name, value in values.items() if role == "generator" or name != "latent"}
+    return _call(getattr(room, role.capitalize()), "config.model", **takes, **shape, rngs=rngs)
 
 
 def training(config, devices=None):

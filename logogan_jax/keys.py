@@ -25,7 +25,8 @@ def rows(key, numbers):
 
 def split(row_keys, count):
     """`count` independent sets of row keys: key[b] -> tuple of key[b]."""
-    return tuple(jax.vmap(at, in_axes=(0, None))(row_keys, use) for use in range(count))
+    folded = jax.vmap(jax.vmap(jax.random.fold_in, in_axes=(0, None)), in_axes=(None, 0))(row_keys, jnp.arange(count))
+    return tuple(folded[use] for use in range(count))
 
 
 def normal(row_keys, shape):

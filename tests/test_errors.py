@@ -30,14 +30,10 @@ from logogan_jax.workdir import owned
         ({"data.dir": "/nowhere"}, r"config.data.dir is /nowhere, which is not a folder"),
         ({"data.source": "cloud"}, r"config.data.source is 'cloud': it should be one of resident, stream"),
         ({"model.name": "dcgam"}, r"config.model.name is 'dcgam': it should be one of dcgan, wgan"),
-        ({"objective.name": "wgan_gp"}, None),
         ({"optimizer.critic.name": "sgd"}, r"config.optimizer.critic.b1 is not a value of sgd"),
     ],
 )
 def test_bad_values_are_one_line_with_the_key(shards, tmp_path, changes, message):
-    if message is None:
-        train.train(four(shards, **changes, **{"train.steps": 1}), tmp_path / "run")
-        return
     with pytest.raises(UserError, match=message) as caught:
         train.train(four(shards, **changes), tmp_path / "run")
     assert "\n" not in str(caught.value)
@@ -108,7 +104,7 @@ def test_misspelt_keys_fail_before_jax_starts_and_suggest_the_nearest(config_fil
 def test_missing_and_broken_config_files_are_one_line(tmp_path):
     assert "configs/wgan57.py" in failing("--config=configs/wgan57.py")
     assert "--config" in failing()
-    assert "--worksdir" in failing("--config=configs/wgan56.py", "--worksdir=x")
+    assert "worksdir" in failing("--config=configs/wgan56.py", "--worksdir=x")
     broken = tmp_path / "broken.py"
     broken.write_text(
         "from logogan_jax import defaults\n\ndef get_config():\n    config = defaults.get_config()\n"

@@ -49,6 +49,22 @@ def test_a_signal_saves_and_the_same_command_goes_on_exactly(reference, tmp_path
 
 
 @pytest.mark.slow
+def test_a_signal_on_four_simulated_devices(shards, tmp_path):
+    config = tmp_path / "tiny.py"
+    config.write_text(CONFIG.format(data=str(shards), steps=60))
+    four = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    finish(start(config, tmp_path / "straight", **four))
+    process = start(config, tmp_path / "stopped", **four)
+    wait_for_line(tmp_path / "stopped", 15, process)
+    process.send_signal(signal.SIGTERM)
+    finish(process)
+    assert summary(tmp_path / "stopped")["step"] < 60
+    finish(start(config, tmp_path / "stopped", **four))
+    assert summary(tmp_path / "stopped")["devices"] == 4
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "straight")
+
+
+@pytest.mark.slow
 def test_kill_nine_goes_on_exactly_from_the_last_checkpoint(reference, tmp_path):
     config, expected = reference
     for step in (25, 200):
