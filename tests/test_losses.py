@@ -104,20 +104,24 @@ def test_wgan_gp_losses_by_hand():
     assert critic.updates == 5
 
 
-def test_mixing_weights_differ_from_the_latents_and_lie_in_the_unit_interval():
-    seen = {}
+def test_mixing_weights_are_one_per_image_in_the_unit_interval_and_unlike_the_latents():
+    latents = []
 
-    class Spy(Nets):
+    class Square(Nets):
         def __init__(self):
-            super().__init__(1.0)
-            self.generator = lambda z, *, keys, train: (
-                seen.setdefault("z", z)[:, :1, None, None] * jnp.zeros((3, 2, 2, 1))
-            )
-            self.critic = lambda x, *, keys, train: seen.setdefault(len(x), x).sum((1, 2, 3))
+            # Reals are 1 and fakes 0, so that the images between are the weights themselves, and the
+            # gradient of D(x) = sum(x^2) / 2 is x: over 4 pixels its norm is twice the weight.
+            self.critic = lambda x, *, keys, train: 0.5 * jnp.sum(x**2, axis=(1, 2, 3))
+            self.generator = lambda z, *, keys, train: jnp.zeros((len(latents.append(z) or z), 2, 2, 1))
 
-    OBJECTIVES["wgan_gp"](latent=2).players[0].loss(Spy(), Batch, rows())
-    # real 1 and fake 0, so that the images between are the weights; the tracer's value is the outer one
-    weights = keys.uniform(keys.split(rows(), 4)[1])
-    assert weights.shape == (3,) and len(np.unique(weights)) == 3
-    assert (weights >= 0).all() and (weights < 1).all()
-    assert not np.isin(np.asarray(weights), np.asarray(seen["z"])).any()
+    loss = OBJECTIVES["wgan_gp"](latent=2).players[0].loss
+    weights = np.concatenate(
+        [
+            loss(Square(), Batch, keys.rows(jax.random.key(seed), jnp.arange(3)))[1]["gradient_norm"] / 2
+            for seed in range(40)
+        ]
+    )
+    assert weights.min() >= 0 and weights.max() < 1
+    assert weights.min() < 0.1 and weights.max() > 0.9 and abs(weights.mean() - 0.5) < 0.1
+    assert len(np.unique(weights)) == 120
+    assert not np.isin(weights, np.concatenate(latents)).any()

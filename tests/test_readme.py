@@ -34,6 +34,16 @@ def type_in(line, folder, *flags):
 
 
 @pytest.mark.slow
+def test_the_training_commands_as_written_but_for_their_length(tmp_path):
+    os.symlink(ROOT / "configs", tmp_path / "configs")
+    quickstart = block("quickstart command").strip().split(" && ")[-1]
+    assert "Everything is in runs/quickstart" in type_in(quickstart, tmp_path, "--config.train.steps=2")
+    assert (tmp_path / "runs" / "quickstart" / "samples" / "000002.png").exists()
+    short = ("--config.train.steps=1", "--config.train.batch_size=2")
+    assert "Everything is in runs/wgan56" in type_in(block("gpu command").strip(), tmp_path, *short)
+
+
+@pytest.mark.slow
 def test_own_logos_and_sampling_as_written(tmp_path):
     os.symlink(ROOT / "configs", tmp_path / "configs")
     (tmp_path / "my_logos").mkdir()
