@@ -12,11 +12,18 @@ from logogan_jax.errors import UserError
 
 
 class Checkpoints:
-    """The newest `keep` states of a run, written whole or not at all while training goes on."""
+    """The newest `keep` states of a run, written whole or not at all while training goes on.
 
-    def __init__(self, folder, keep):
+    The run itself clears away what a killed writer left half-written; others read and change nothing.
+    """
+
+    def __init__(self, folder, keep, *, read_only=False):
         self.folder, self.keep = folder.absolute(), keep
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        options = (
+            ocp.CheckpointManagerOptions(read_only=True)
+            if read_only
+            else ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, cleanup_tmp_directories=True)
+        )
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def latest(self):

@@ -24,7 +24,7 @@ def sample(workdir, *, num, seed):
     if config is None:
         raise UserError(f"--workdir={workdir} holds no run (no config.json): give the folder that training wrote to")
     made = build.model(config)
-    checkpoints = checkpoint.Checkpoints(workdir / "checkpoints", config.report.keep)
+    checkpoints = checkpoint.Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
     step = checkpoints.latest()
     if step is None:
         raise UserError(f"{workdir} has no checkpoint yet: train it, or wait until its first one is written")
