@@ -11,7 +11,7 @@ from logogan_jax.errors import UserError
 
 def run(main, required=()):
     """Run main() with absl's flags; `required` names the flags that have no default."""
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.ERROR)  # libraries narrate; what matters to the user is said by us
 
     def checked(_):
         with errors.reported():

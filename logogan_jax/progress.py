@@ -42,7 +42,10 @@ class Bar:
 
     def _rate(self, done):
         pace = (done - self._first) / max(time.monotonic() - self._start, 1e-9)
-        return f"{pace:,.1f} {self._unit}/s, {clock.spoken((self._total - done) / pace)} left" if pace else ""
+        if not pace:
+            return ""
+        rate = f"{pace:,.0f} {self._unit}/s" if pace >= 1 else f"{1 / pace:,.1f} s per {self._unit.rstrip('s')}"
+        return f"{rate}, {clock.spoken((self._total - done) / pace)} left"
 
     def say(self, line):
         """Print a line above the bar."""
