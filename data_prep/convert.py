@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from data_prep import resize_center, svg_to_png
+from data_prep import square, svg
+
+# What reading a broken or hostile picture raises.
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 class Item(NamedTuple):
@@ -30,21 +33,31 @@ def convert(item, size, channels):
     """Item -> Converted; a picture that cannot be read is a reason, never an exception."""
     try:
         data = item.source if isinstance(item.source, bytes) else pathlib.Path(item.source).read_bytes()
-        pixels = resize_center.fit(_open(item.name, data, size), size, channels)
-    except UnidentifiedImageError:
-        return Converted(b"", "", "not an image")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return Converted(b"", "", f"{type(error).__name__}: {error}")
-    stream = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(stream, format="PNG")
-    return Converted(stream.getvalue(), hashlib.sha256(data).hexdigest(), "")
+        pixels = square.fit(read(item.name, data, size), size, channels)
+    except UNREADABLE as error:
+        return Converted(b"", "", reason(error))
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    return Converted(png(image), hashlib.sha256(data).hexdigest(), "")
 
 
-def _open(name, data, size):
+def read(name, data, size):
+    """The picture in a file's bytes; SVG is drawn with its shorter side `size` pixels long."""
     if name.lower().endswith(".svg"):
-        return svg_to_png.render(data.decode("utf-8-sig"), size)
+        return svg.render(data.decode("utf-8-sig"), size)
     if not data:
         raise ValueError("the file is empty")
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
+
+
+def png(image):
+    """A Pillow image as the bytes of a PNG."""
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def reason(error):
+    """What to tell the user of a picture that could not be read."""
+    return "not an image" if isinstance(error, UnidentifiedImageError) else f"{type(error).__name__}: {error}"

@@ -1,20 +1,36 @@
-"""Render SVG at a given size with resvg, which draws clips, masks and gradients right and needs no system library."""
+"""A folder of SVG to PNG: python -m data_prep.svg_to_png --path=svg --size=224 --target_path=png."""
 
-import io
+import argparse
+import functools
+import importlib.util
+import pathlib
 
-import resvg_py
-from PIL import Image
-
-
-def render(svg, side):
-    """SVG text -> RGBA image whose shorter side is `side` pixels, transparent where nothing is drawn."""
-    image = _draw(svg, width=side)
-    return image if image.height >= side else _draw(svg, height=side)
+from data_prep import folders, svg
+from logogan_jax import errors
+from logogan_jax.errors import UserError
 
 
-def _draw(svg, **size):
-    try:
-        png = resvg_py.svg_to_bytes(svg_string=svg, **size)
-    except ValueError as error:
-        raise ValueError(f"not a readable SVG: {error}") from error
-    return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+def convert(path, side, engine):
+    """One SVG file -> its picture, transparent where nothing is drawn."""
+    return [("", svg.render(path.read_text("utf-8-sig"), side, engine))]
+
+
+def main(argv=None):
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.svg_to_png", description=__doc__.splitlines()[0])
+    parser.add_argument("-p", "--path", required=True, help="folder of SVG files; sub-folders are kept")
+    parser.add_argument("--size", type=int, default=224, help="shorter side of the PNGs in pixels (default 224)")
+    parser.add_argument("--target_path", help="folder for the PNGs (default: PATH/png)")
+    parser.add_argument("--engine", choices=list(svg.ENGINES), default="resvg", help="what draws (default resvg)")
+    args = parser.parse_args(argv)
+    with errors.reported():
+        if args.engine == "cairosvg" and importlib.util.find_spec("cairosvg") is None:
+            raise UserError('--engine=cairosvg is not installed: pip install "logogan_jax[prep]"')
+        target = args.target_path or pathlib.Path(args.path) / "png"
+        names = [name for name in folders.visible(args.path) if name.suffix.lower() == ".svg"]
+        draw = functools.partial(convert, side=args.size, engine=args.engine)
+        print(folders.transform(draw, args.path, names, target))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,17 +9,16 @@ number of processes.
 """
 
 import argparse
-import concurrent.futures
 import contextlib
+import functools
 import hashlib
 import json
-import multiprocessing
 import os
 import pathlib
 import re
 import shutil
 
-from data_prep import convert, metadata
+from data_prep import convert, folders, metadata, pool
 from data_prep.convert import Item
 from logogan_jax import errors, progress
 from logogan_jax.data import records
@@ -27,7 +26,6 @@ from logogan_jax.data.shards import MODES
 from logogan_jax.errors import UserError
 
 SHARDS = 8
-CHUNK = 32  # images that a process takes at a time
 
 
 def write(items, target, *, size, channels, name, labels, description, shards=SHARDS, workers=None):
@@ -63,7 +61,9 @@ def _write_shards(items, folder, name, size, channels, shards, workers):
         paths = [folder / f"{name}-train.tfrecord-{i:05d}-of-{shards:05d}" for i in range(shards)]
         writers = [stack.enter_context(records.Writer(path)) for path in paths]
         bar = stack.enter_context(progress.Bar("logos", len(items)))
-        for done, (item, converted) in enumerate(_converted(items, size, channels, workers, stack), 1):
+        work = functools.partial(convert.convert, size=size, channels=channels)
+        found = stack.enter_context(pool.ordered(work, items, workers))
+        for done, (item, converted) in enumerate(zip(items, found, strict=True), 1):
             if converted.reason:
                 rejected.append({"path": item.name, "reason": converted.reason})
             else:
@@ -76,25 +76,9 @@ def _write_shards(items, folder, name, size, channels, shards, workers):
     return [writer.count for writer in writers], sum(writer.nbytes for writer in writers), rejected
 
 
-def _converted(items, size, channels, workers, stack):
-    """(item, Converted) in order, by as many processes as there are cores or as asked for."""
-    workers = min(workers or os.cpu_count(), -(-len(items) // CHUNK))
-    sizes, colours = [size] * len(items), [channels] * len(items)
-    if workers <= 1:
-        return zip(items, map(convert.convert, items, sizes, colours), strict=True)
-    # Spawned, not forked: the parent may hold threads. The workers import only what convert needs.
-    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    stack.callback(pool.shutdown, cancel_futures=True)
-    return zip(items, pool.map(convert.convert, items, sizes, colours, chunksize=CHUNK), strict=True)
-
-
 def folder_items(path, labelled=True):
     """(Items, label names) of every file below a folder but hidden ones; sub-folders of the top are the labels."""
-    path = pathlib.Path(path).expanduser()
-    if not path.is_dir():
-        raise UserError(f"--path={path} is not a folder")
-    names = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
-    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    path, names = pathlib.Path(path).expanduser(), folders.visible(path)
     tops = [name.parts[0] if len(name.parts) > 1 else None for name in names]
     labels = sorted(set(tops) - {None}) if labelled else []
     loose = tops.count(None)

@@ -99,7 +99,7 @@ def test_nobody_but_the_command_knows_the_tools_and_nobody_the_configs():
 
 
 def test_the_tools_lean_on_borders_alone():
-    allowed = {"errors", "progress", "cache", "images", "data"}
+    allowed = {"errors", "progress", "cache", "files", "data"}
     for path in ROOT.glob("data_prep/*.py"):
         assert {room(name) for name in imports(path)} - {None} <= allowed, path.name
 

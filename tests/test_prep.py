@@ -1,12 +1,15 @@
 """The preparation of one image: modes, transparency, orientation, SVG, the embedded logos."""
 
+import contextlib
+import importlib
 import io
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import convert, make_logos, resize_center, svg_to_png
+from data_prep import convert, make_logos, square, svg
 
 SQUARE = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}"><rect width="{w}" height="{h}" fill="#f00"/></svg>'
@@ -16,31 +19,31 @@ SQUARE = (
 def test_transparency_is_laid_on_white():
     # Grey 10 at alpha 128: 10 * 128/255 + 255 * 127/255 = 132.
     half = Image.new("RGBA", (8, 8), (10, 10, 10, 128))
-    assert (resize_center.fit(half, 8, 3) == 132).all()
+    assert (square.fit(half, 8, 3) == 132).all()
     clear = Image.new("LA", (8, 8), (0, 0))
-    assert (resize_center.fit(clear, 8, 1) == 255).all()
+    assert (square.fit(clear, 8, 1) == 255).all()
     palette = Image.new("P", (8, 8), 0)
     palette.putpalette([200, 0, 0] * 256)
     palette.info["transparency"] = 0
-    assert (resize_center.fit(palette, 8, 3) == 255).all()
+    assert (square.fit(palette, 8, 3) == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"])
 def test_every_mode_comes_out_as_asked(mode):
     image = Image.new(mode, (30, 20))
-    assert resize_center.fit(image, 16, 3).shape == (16, 16, 3)
-    assert resize_center.fit(image, 16, 1).shape == (16, 16, 1)
+    assert square.fit(image, 16, 3).shape == (16, 16, 3)
+    assert square.fit(image, 16, 1).shape == (16, 16, 1)
 
 
 def test_sixteen_bits_are_scaled_not_clipped():
     image = Image.fromarray(np.full((8, 8), 32768, np.uint16))
-    assert abs(int(resize_center.fit(image, 8, 1).mean()) - 128) <= 1
+    assert abs(int(square.fit(image, 8, 1).mean()) - 128) <= 1
 
 
 def test_the_centre_square_is_kept():
     wide = Image.new("RGB", (30, 10), "white")
     wide.paste("black", (10, 0, 20, 10))
-    assert (resize_center.fit(wide, 10, 3) == 0).all()
+    assert (square.fit(wide, 10, 3) == 0).all()
 
 
 def test_a_photograph_is_turned_upright():
@@ -50,15 +53,15 @@ def test_a_photograph_is_turned_upright():
     exif[0x0112] = 6  # turn a quarter to the right
     stream = io.BytesIO()
     image.save(stream, format="PNG", exif=exif)
-    upright = resize_center.fit(Image.open(io.BytesIO(stream.getvalue())), 8, 1)[..., 0]
+    upright = square.fit(Image.open(io.BytesIO(stream.getvalue())), 8, 1)[..., 0]
     assert (upright[:, 4:] == 0).all() and (upright[:, :4] == 255).all()
 
 
 @pytest.mark.parametrize(("w", "h"), [(24, 24), (100, 10), (10, 100)])
 def test_svg_is_drawn_with_its_shorter_side_as_asked(w, h):
-    image = svg_to_png.render(SQUARE.format(w=w, h=h), 28)
+    image = svg.render(SQUARE.format(w=w, h=h), 28)
     assert image.mode == "RGBA" and min(image.size) in (28, 29)
-    assert (resize_center.fit(image, 28, 3) == (255, 0, 0)).all()
+    assert (square.fit(image, 28, 3) == (255, 0, 0)).all()
 
 
 def test_conversion_gives_reasons_and_never_raises():
@@ -87,3 +90,76 @@ def test_embedded_logos_are_the_free_ones_on_white_and_visible():
 )  # fmt: skip
 def test_colour_classes(colour, name):
     assert make_logos.colour_class(colour) == name
+
+
+# ── the tools on folders ────────────────────────────────────────────────────────────────────
+
+
+def tool(module, *arguments):
+    """Run a tool in this process -> its totals line."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        importlib.import_module(f"data_prep.{module}").main([str(argument) for argument in arguments])
+    return said.getvalue().strip()
+
+
+def test_a_sheet_is_cut_into_cells_that_cover_it(tmp_path):
+    values = np.arange(10 * 7, dtype=np.uint8).reshape(7, 10)
+    Image.fromarray(values).save(tmp_path / "my.sheet.png")
+    said = tool("split_grid", "--filename", tmp_path / "my.sheet.png", "--col", 3, "--row", 2)
+    assert said.startswith("1 files converted") and "0 rejected" in said
+    cells = {path.stem: np.asarray(Image.open(path)) for path in (tmp_path / "my.sheet_split").glob("*.png")}
+    assert sorted(cells) == [f"my.sheet_{i}_{j}" for i in range(3) for j in range(2)]
+    rows = [np.concatenate([cells[f"my.sheet_{i}_{j}"] for i in range(3)], axis=1) for j in range(2)]
+    np.testing.assert_array_equal(np.concatenate(rows), values)
+    Image.new("RGB", (8, 8)).save(tmp_path / "abc.jpeg")  # the blog's own example, on which the 2018 script failed
+    tool("split_grid", "-f", tmp_path / "abc.jpeg", "--col", 2, "--row", 2, "--target_path", tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("abc_*.png"))) == 4
+
+
+def test_a_folder_of_anything_becomes_squares_and_reasons(tmp_path):
+    logos = tmp_path / "logos"
+    (logos / "sub").mkdir(parents=True)
+    Image.new("RGBA", (30, 20), (255, 0, 0, 255)).save(logos / "a.png")
+    Image.new("RGB", (30, 20), "blue").save(logos / "a.jpg")
+    (logos / "sub" / "b.SVG").write_text(SQUARE.format(w=5, h=9))
+    (logos / "notes.txt").write_text("hello")
+    (logos / ".hidden").write_text("")
+    said = tool("resize_center", "--path", f"{logos}/", "--size", 16)
+    out = tmp_path / "logos_16"
+    assert said == f"3 files converted into {out}, 1 rejected (reasons in rejects.jsonl there)."
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.png")) == ["a_jpg.png", "a_png.png", "sub/b.png"]
+    assert Image.open(out / "a_jpg.png").size == (16, 16)
+    assert json.loads((out / "rejects.jsonl").read_text()) == {"path": "notes.txt", "reason": "not an image"}
+    before = (out / "a_png.png").stat().st_mtime_ns
+    assert "0 files converted" in tool("resize_center", "--path", logos, "--size", 16)
+    assert (out / "a_png.png").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("engine", ["resvg", "cairosvg"])
+def test_svg_files_become_transparent_pngs(tmp_path, engine):
+    if engine == "cairosvg":
+        pytest.importorskip("cairosvg")
+    text = SQUARE.format(w=20, h=10).replace("<rect ", '<rect x="10" ')
+    (tmp_path / "wide.svg").write_text(text)
+    (tmp_path / "bad.svg").write_text("<svg")
+    (tmp_path / "photo.png").write_bytes(b"")
+    said = tool("svg_to_png", "--path", tmp_path, "--size", 32, "--engine", engine)
+    assert said.startswith("1 files converted") and "1 rejected" in said
+    image = Image.open(tmp_path / "png" / "wide.png")
+    assert image.size == (64, 32) and image.getpixel((2, 9)) == (0, 0, 0, 0) and image.getpixel((60, 9))[:2] == (255, 0)
+    reason = json.loads((tmp_path / "png" / "rejects.jsonl").read_text())
+    assert reason["path"] == "bad.svg" and "not a readable SVG" in reason["reason"]
+
+
+def test_tools_say_in_one_line_what_is_wrong(tmp_path, capsys):
+    for arguments, message in [
+        (("resize_center", "--path", tmp_path / "none", "--size", 8), "is not a folder"),
+        (("resize_center", "--path", tmp_path, "--size", 8), "holds no file to work on"),
+        (("split_grid", "-f", tmp_path / "x.png", "--col", 1, "--row", 1), "there is no such file or folder"),
+        (("split_grid", "-f", tmp_path, "--col", 0, "--row", 1), "should be at least 1"),
+    ]:
+        with pytest.raises(SystemExit) as left:
+            tool(*arguments)
+        assert left.value.code == 2
+        line = capsys.readouterr().err.strip()
+        assert line.startswith("error: ") and message in line and "\n" not in line

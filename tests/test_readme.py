@@ -1,5 +1,6 @@
 """What the README tells its reader to type works as written, and its new objective trains."""
 
+import json
 import os
 import re
 import shlex
@@ -81,3 +82,12 @@ def test_every_config_is_in_the_table():
 def test_ruff_finds_nothing():
     done = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_recorded_figures_name_their_command_and_machine():
+    records = [json.loads(path.read_text()) for path in ROOT.glob("benchmarks/results/*.json")]
+    assert records
+    for record in records:
+        assert record["command"].startswith("python -m logogan_jax.main") and record["machine"]["cores"] >= 1
+        assert record["summary"]["status"] == "finished" and record["wall_seconds"] > record["summary"]["seconds"]
+        assert len(record["commit"]) == 40 and not re.search(r"/\w+/", record["command"].replace("configs/", ""))

@@ -1,0 +1,46 @@
+"""Sheets of logos to single logos: python -m data_prep.split_grid --filename=sheet.jpg --col=3 --row=4.
+
+--filename may be a folder of sheets. Cells are named SHEET_COLUMN_ROW.png, and together they cover the sheet.
+"""
+
+import argparse
+import functools
+import pathlib
+
+from data_prep import convert, folders
+from logogan_jax import errors
+from logogan_jax.errors import UserError
+
+
+def split(path, columns, rows):
+    """One image file -> [("_0_0", cell), ("_0_1", cell), ...], column by column."""
+    sheet = convert.read(path.name, path.read_bytes(), size=1024)
+    if sheet.width < columns or sheet.height < rows:
+        raise ValueError(f"{sheet.width} x {sheet.height} pixels are too few for {columns} x {rows} cells")
+    x = [round(i * sheet.width / columns) for i in range(columns + 1)]
+    y = [round(j * sheet.height / rows) for j in range(rows + 1)]
+    return [(f"_{i}_{j}", sheet.crop((x[i], y[j], x[i + 1], y[j + 1]))) for i in range(columns) for j in range(rows)]
+
+
+def main(argv=None):
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.split_grid", description=__doc__.splitlines()[0])
+    parser.add_argument("-f", "--filename", required=True, help="a sheet, or a folder of sheets of one layout")
+    parser.add_argument("--col", type=int, required=True, help="logos across")
+    parser.add_argument("--row", type=int, required=True, help="logos down")
+    parser.add_argument("--target_path", help="folder for the logos (default: SHEET or FOLDER with _split behind)")
+    args = parser.parse_args(argv)
+    with errors.reported():
+        path = pathlib.Path(args.filename).expanduser()
+        if min(args.col, args.row) < 1:
+            raise UserError(f"--col={args.col} and --row={args.row} should be at least 1")
+        if not path.exists():
+            raise UserError(f"--filename={path}: there is no such file or folder")
+        target = args.target_path or path.with_name(f"{path.stem}_split")
+        one = functools.partial(split, columns=args.col, rows=args.row)
+        folder, names = (path, folders.visible(path)) if path.is_dir() else (path.parent, [pathlib.Path(path.name)])
+        print(folders.transform(one, folder, names, target, first="_0_0"))
+
+
+if __name__ == "__main__":
+    main()
