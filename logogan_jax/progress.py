@@ -17,7 +17,7 @@ class Bar:
     def __init__(self, title, total, done=0, unit="images"):
         self._console = Console(stderr=True, highlight=False)
         self._title, self._total, self._unit = title, total, unit
-        self._start, self._first, self._spoke, self._text = time.monotonic(), done, time.monotonic(), ""
+        self._start, self._first, self._spoke, self._text = None, done, time.monotonic(), ""
         text = TextColumn("{task.fields[text]}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), text)
         self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
@@ -32,6 +32,8 @@ class Bar:
 
     def update(self, done, text=None):
         """Show `done` units and a text, which stays until the next; without any, their rate and the time left."""
+        if self._start is None:  # what comes before the first unit, such as compiling, is no pace
+            self._start, self._first = time.monotonic(), done
         self._text = text or self._text
         shown = self._text or self._rate(done)
         self._bar.update(self._task, completed=done, text=shown)
@@ -42,7 +44,7 @@ class Bar:
 
     def _rate(self, done):
         pace = (done - self._first) / max(time.monotonic() - self._start, 1e-9)
-        if not pace:
+        if pace <= 0:
             return ""
         rate = f"{pace:,.0f} {self._unit}/s" if pace >= 1 else f"{1 / pace:,.1f} s per {self._unit.rstrip('s')}"
         return f"{rate}, {clock.spoken((self._total - done) / pace)} left"
