@@ -15,6 +15,7 @@ from data_prep import write_tfrecords
 from data_prep.convert import Item
 from logogan_jax import cache, errors
 from logogan_jax.data.shards import MODES
+from logogan_jax.errors import UserError
 
 COLOURS = ("black", "grey", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 # Upper ends of the classes on the hue circle, in degrees; from 345 on it is red again.
@@ -29,10 +30,15 @@ def embedded(*, size, channels):
     target = cache.folder("data", f"simple-icons-{version}-{size}px-{MODES[channels].lower()}")
     if not (target / "metadata.json").exists():
         print(f"Drawing the embedded logos at {size} pixels, once, into {target}")
-        write_tfrecords.write(
-            icons(), target, size=size, channels=channels, name="simple_icons", labels=COLOURS,
-            description="Brand logos of simple-icons (CC0-1.0), in brand colours on white.",
-        )  # fmt: skip
+        try:
+            write_tfrecords.write(
+                icons(), target, size=size, channels=channels, name="simple_icons", labels=COLOURS,
+                description="Brand logos of simple-icons (CC0-1.0), in brand colours on white.",
+            )  # fmt: skip
+        except (OSError, UserError):
+            # Two first runs may draw at once; whoever is second finds the work done.
+            if not (target / "metadata.json").exists():
+                raise
     return target
 
 

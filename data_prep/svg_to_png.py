@@ -2,7 +2,7 @@
 
 import argparse
 import functools
-import importlib.util
+import importlib
 import pathlib
 
 from data_prep import folders, svg
@@ -15,6 +15,17 @@ def convert(path, side, engine):
     return [("", svg.render(path.read_text("utf-8-sig"), side, engine))]
 
 
+def _need_cairosvg():
+    try:
+        importlib.import_module("cairosvg")
+    except (ImportError, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError(
+            f"--engine=cairosvg is not to be had ({why}): install the cairo library of your system and "
+            f"'logogan_jax[prep]', or use the default engine"
+        ) from None
+
+
 def main(argv=None):
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.svg_to_png", description=__doc__.splitlines()[0])
@@ -24,8 +35,8 @@ def main(argv=None):
     parser.add_argument("--engine", choices=list(svg.ENGINES), default="resvg", help="what draws (default resvg)")
     args = parser.parse_args(argv)
     with errors.reported():
-        if args.engine == "cairosvg" and importlib.util.find_spec("cairosvg") is None:
-            raise UserError('--engine=cairosvg is not installed: pip install "logogan_jax[prep]"')
+        if args.engine == "cairosvg":
+            _need_cairosvg()
         target = args.target_path or pathlib.Path(args.path) / "png"
         names = [name for name in folders.visible(args.path) if name.suffix.lower() == ".svg"]
         draw = functools.partial(convert, side=args.size, engine=args.engine)

@@ -38,6 +38,9 @@ def write(items, target, *, size, channels, name, labels, description, shards=SH
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
         partial.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{target} cannot be written ({error.strerror}): choose another place") from None
+    try:
         written = _write_shards(items, partial, name, size, channels, min(shards, len(items)), workers)
         lengths, nbytes, rejected = written
         if not sum(lengths):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import convert, make_logos, square, svg
+from data_prep import convert, make_logos, square, svg, write_tfrecords
+from logogan_jax.data.shards import Shards
+from logogan_jax.errors import UserError
 
 SQUARE = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}"><rect width="{w}" height="{h}" fill="#f00"/></svg>'
@@ -92,6 +94,24 @@ def test_colour_classes(colour, name):
     assert make_logos.colour_class(colour) == name
 
 
+def test_two_first_runs_may_draw_the_embedded_logos_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOGOGAN_CACHE", str(tmp_path))
+    items = make_logos.icons()[:5]
+    monkeypatch.setattr(make_logos, "icons", lambda: items)
+    write = write_tfrecords.write
+
+    def beaten(items, target, **values):
+        write(items, target, **values)  # the other run is done first
+        return write(items, target, **values)
+
+    monkeypatch.setattr(write_tfrecords, "write", beaten)
+    target = make_logos.embedded(size=28, channels=1)
+    assert len(Shards(target, size=28, channels=1)) == 5
+    monkeypatch.setenv("LOGOGAN_CACHE", str(target / "metadata.json"))
+    with pytest.raises(UserError, match=r"cannot be written \(Not a directory\)"):
+        make_logos.embedded(size=28, channels=1)
+
+
 # ── the tools on folders ────────────────────────────────────────────────────────────────────
 
 
@@ -138,7 +158,10 @@ def test_a_folder_of_anything_becomes_squares_and_reasons(tmp_path):
 @pytest.mark.parametrize("engine", ["resvg", "cairosvg"])
 def test_svg_files_become_transparent_pngs(tmp_path, engine):
     if engine == "cairosvg":
-        pytest.importorskip("cairosvg")
+        try:
+            import cairosvg  # noqa: F401
+        except (ImportError, OSError) as error:
+            pytest.skip(f"cairosvg or its library is not here: {error}")
     text = SQUARE.format(w=20, h=10).replace("<rect ", '<rect x="10" ')
     (tmp_path / "wide.svg").write_text(text)
     (tmp_path / "bad.svg").write_text("<svg")
