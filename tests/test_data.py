@@ -198,6 +198,16 @@ def test_resident_and_stream_give_the_same_batches(tiny, how):
         source.close()
 
 
+def test_the_stream_reads_ahead_of_the_steps_that_will_come(tiny):
+    source = build.training(tiny("dcgan", data__source="stream")).source
+    source.at(4, 2)
+    assert set(source._pending) == {(6, 2), (8, 2)}
+    ahead = source._pending[(6, 2)]
+    found = source.at(6, 2)
+    assert ahead.result() is found and set(source._pending) == {(8, 2), (10, 2)}
+    source.close()
+
+
 def test_draws_of_a_step_are_all_different_images(tiny):
     source = build.training(tiny("wgan_gp")).source
     drawn = np.asarray(source.at(0, 1).index).ravel()
