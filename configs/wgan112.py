@@ -3,7 +3,7 @@
     python -m logogan_jax.main --config=configs/wgan112.py
 
 40,000 generator and 200,000 critic updates, 24 hours on the walkthrough's GPU in 2018. Meant for an
-accelerator; on a CPU use quickstart. A checkpoint takes 1.7 GB.
+accelerator; on a CPU use quickstart. A checkpoint takes about 1.3 GB.
 """
 
 from configs import wgan56

@@ -1,6 +1,5 @@
 """Four simulated CPU devices, a cache of its own, a small data set of real drawings, and tiny configs."""
 
-import io
 import json
 import os
 import pathlib
@@ -18,7 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data_prep import write_tfrecords
-from data_prep.convert import Item
+from data_prep.convert import Item, png
 from logogan_jax import build, defaults, train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -42,13 +41,6 @@ def drawing(number, size=40):
     shape = ImageDraw.Draw(image).ellipse if number % 2 else ImageDraw.Draw(image).rectangle
     shape([int(x) for x in box], fill=tuple(int(x) for x in random.integers(0, 200, 3)))
     return image
-
-
-def png(image):
-    """A Pillow image as PNG bytes."""
-    stream = io.BytesIO()
-    image.save(stream, format="PNG")
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="session")

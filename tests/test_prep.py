@@ -131,6 +131,7 @@ def test_a_sheet_is_cut_into_cells_that_cover_it(tmp_path):
     assert sorted(cells) == [f"my.sheet_{i}_{j}" for i in range(3) for j in range(2)]
     rows = [np.concatenate([cells[f"my.sheet_{i}_{j}"] for i in range(3)], axis=1) for j in range(2)]
     np.testing.assert_array_equal(np.concatenate(rows), values)
+    assert [cells[f"my.sheet_{i}_0"].shape[1] for i in range(3)] == [3, 4, 3]  # edges at the nearest pixel
     Image.new("RGB", (8, 8)).save(tmp_path / "abc.jpeg")  # the blog's own example, on which the 2018 script failed
     tool("split_grid", "-f", tmp_path / "abc.jpeg", "--col", 2, "--row", 2, "--target_path", tmp_path / "out")
     assert len(list((tmp_path / "out").glob("abc_*.png"))) == 4
