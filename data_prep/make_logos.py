@@ -1,27 +1,20 @@
-"""The embedded data set: python -m data_prep.make_logos --size=56 draws and shards 3,255 brand logos.
+"""Logos to train on, in one command: python -m data_prep.make_logos --size=56
 
-They come from the package simple-icons-pack: those whose licence is CC0-1.0 or unstated, each in its
-brand's official colour on white; the label is the colour's class. Trademarks remain with their owners.
+Without --source it draws the 3,255 brand logos of simple-icons that are free to use, as training does
+by itself when config.data.dir is empty. --source=fontawesome draws Font Awesome's icons, black on
+white; --source=FILE an icon set (the tarball of `npm pack @iconify-json/logos`, its JSON, or a zip of
+pictures); --source=FOLDER any folder of images.
 """
 
 import argparse
-import colorsys
 import importlib.metadata
-import re
+import pathlib
 
-import simple_icons_pack
-
-from data_prep import write_tfrecords
-from data_prep.convert import Item
+from data_prep import arguments, icon_sets, write_tfrecords
+from data_prep.pictures.convert import Frame
 from logogan_jax import cache, errors
 from logogan_jax.data.shards import MODES
 from logogan_jax.errors import UserError
-
-COLOURS = ("black", "grey", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
-# Upper ends of the classes on the hue circle, in degrees; from 345 on it is red again.
-_HUES = {15: "red", 45: "orange", 70: "yellow", 165: "green", 200: "cyan", 255: "blue", 290: "purple", 345: "pink"}
-_INK = "202020"  # for the brands whose colour cannot be seen on white
-_MARGIN = 2  # around the icon's 24 x 24 box, so that it does not touch the border
 
 
 def embedded(*, size, channels):
@@ -31,54 +24,57 @@ def embedded(*, size, channels):
     if not (target / "metadata.json").exists():
         print(f"Drawing the embedded logos at {size} pixels, once, into {target}")
         try:
-            write_tfrecords.write(
-                icons(), target, size=size, channels=channels, name="simple_icons", labels=COLOURS,
-                description="Brand logos of simple-icons (CC0-1.0), in brand colours on white.",
-            )  # fmt: skip
-        except (OSError, UserError):
-            # Two first runs may draw at once; whoever is second finds the work done.
+            _simple_icons(target, Frame(size, channels))
+        except UserError:
+            # Two first runs may draw at once; whoever waited finds the work done.
             if not (target / "metadata.json").exists():
                 raise
     return target
 
 
-def icons():
-    """Every icon of the package that is free to use, as an Item with SVG source."""
-    found = [getattr(simple_icons_pack, name) for name in dir(simple_icons_pack) if name.startswith("SI_")]
-    free = [icon for icon in found if icon.license in (None, "CC0-1.0")]
-    return [Item(f"{icon.slug}.svg", COLOURS.index(colour_class(icon.hex)), _svg(icon)) for icon in free]
+def make(source, target, frame):
+    """Write the shards of a source (see above) into the new folder `target` -> as write_tfrecords.write."""
+    if source == "simple-icons":
+        return _simple_icons(target, frame)
+    if source == "fontawesome":
+        items, labels = icon_sets.font_awesome()
+        name, text = "font_awesome", "Icons of Font Awesome Free (CC-BY-4.0), black on white."
+    elif pathlib.Path(source).expanduser().is_file():
+        items, labels = icon_sets.archive(source), []
+        name, text = write_tfrecords.data_name(source.split(".")[0]), "Drawings of an icon set."
+    else:
+        items = write_tfrecords.FolderItems(source)
+        labels, name, text = items.labels, write_tfrecords.data_name(source), "Images of a folder."
+    return write_tfrecords.write(items, target, frame=frame, name=name, labels=labels, description=text)
 
 
-def colour_class(colour):
-    """The class of a colour "RRGGBB", one of COLOURS."""
-    hue, lightness, _ = colorsys.rgb_to_hls(*_rgb(colour))
-    _, saturation, value = colorsys.rgb_to_hsv(*_rgb(colour))
-    if value < 0.2:
-        return "black"
-    if saturation < 0.15 or lightness > 0.95:
-        return "black" if value < 0.35 else "grey"
-    return next((name for end, name in _HUES.items() if hue * 360 < end), "red")
-
-
-def _rgb(colour):
-    return [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-
-
-def _svg(icon):
-    red, green, blue = _rgb(icon.hex)
-    pale = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.9
-    box = f'viewBox="{-_MARGIN} {-_MARGIN} {24 + 2 * _MARGIN} {24 + 2 * _MARGIN}" fill="#{_INK if pale else icon.hex}"'
-    return re.sub(r'viewBox="0 0 24 24"', box, icon.svg, count=1).encode()
+def _simple_icons(target, frame):
+    return write_tfrecords.write(
+        icon_sets.simple_icons(), target, frame=frame, name="simple_icons", labels=icon_sets.COLOURS,
+        description="Brand logos of simple-icons (CC0-1.0), in brand colours on white.",
+    )  # fmt: skip
 
 
 def main(argv=None):
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.make_logos", description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=56, help="side of the images in pixels (default 56)")
-    parser.add_argument("--channels", type=int, default=3, choices=sorted(MODES), help="3: RGB (default), 1: grey")
-    args = parser.parse_args(argv)
+    parser = argparse.ArgumentParser(prog="python -m data_prep.make_logos", description=__doc__.split("\n", 1)[0])
+    parser.add_argument(
+        "--source", default="simple-icons",
+        help="simple-icons (default), fontawesome, an icon set (.tgz, .json, .json.xz, .zip), or a folder of images",
+    )  # fmt: skip
+    parser.add_argument("--target_path", help="new folder for the shards (default for simple-icons: the user's cache)")
+    arguments.add_frame(parser, size=56, fit="pad")
+    args = parser.parse_args(argv, argparse.Namespace(augment=None))
     with errors.reported():
-        print(f"The logos are in {embedded(size=args.size, channels=args.channels)}")
+        frame = arguments.frame(args)
+        if args.target_path:
+            print(write_tfrecords.report(make(args.source, args.target_path, frame), args.target_path, args))
+        elif args.source != "simple-icons":
+            raise UserError(f"--source={args.source} needs --target_path=FOLDER for the shards")
+        elif frame != Frame(args.size, args.channels, fit="pad"):
+            raise UserError("--fit and --trim need --target_path=FOLDER: the cache holds the logos as they are")
+        else:
+            print(f"The logos are in {embedded(size=args.size, channels=args.channels)}")
 
 
 if __name__ == "__main__":

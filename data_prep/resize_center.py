@@ -1,4 +1,4 @@
-"""Images to squares on white: python -m data_prep.resize_center --path=logos --size=56.
+"""Images to squares: python -m data_prep.resize_center --path=logos --size=56.
 
 Each image is turned upright, laid on white, cropped to its largest centred square and resized with
 Lanczos. write_tfrecords does the same on the way; this is for looking at the squares, or sorting them.
@@ -7,31 +7,30 @@ Lanczos. write_tfrecords does the same on the way; this is for looking at the sq
 import argparse
 import functools
 
-from PIL import Image
-
-from data_prep import convert, folders, square
+from data_prep import arguments, folders
+from data_prep.pictures import convert
 from logogan_jax import errors
-from logogan_jax.data.shards import MODES
 
 
-def resize(path, size, channels):
+def resize(path, frame):
     """One image or SVG file -> its square."""
-    pixels = square.fit(convert.read(path.name, path.read_bytes(), size), size, channels)
-    return [("", Image.fromarray(pixels[..., 0] if channels == 1 else pixels))]
+    image = convert.read_for(path.read_bytes(), frame)
+    return [("", convert.picture(convert.framed(image, frame)))]
 
 
 def main(argv=None):
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.resize_center", description=__doc__.splitlines()[0])
     parser.add_argument("-p", "--path", required=True, help="folder of images; sub-folders are kept")
-    parser.add_argument("--size", type=int, required=True, help="side of the squares in pixels")
-    parser.add_argument("--target_path", help="folder for the squares (default: PATH_SIZE, as logos_56)")
-    parser.add_argument("--channels", type=int, default=3, choices=sorted(MODES), help="3: RGB (default), 1: grey")
+    parser.add_argument("--target_path", help="folder for the squares (default: PATH_SIZE)")
+    arguments.add_frame(parser)
     args = parser.parse_args(argv)
     with errors.reported():
+        frame = arguments.frame(args)
         target = args.target_path or f"{args.path.rstrip('/')}_{args.size}"
-        resize_one = functools.partial(resize, size=args.size, channels=args.channels)
-        print(folders.transform(resize_one, args.path, folders.visible(args.path), target))
+        names = folders.visible(args.path)
+        one = functools.partial(resize, frame=frame)
+        print(folders.transform(one, args.path, names, target, settings=frame._asdict()))
 
 
 if __name__ == "__main__":

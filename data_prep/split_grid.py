@@ -7,14 +7,15 @@ import argparse
 import functools
 import pathlib
 
-from data_prep import convert, folders
+from data_prep import folders
+from data_prep.pictures import convert
 from logogan_jax import errors
 from logogan_jax.errors import UserError
 
 
 def split(path, columns, rows):
     """One image file -> [("_0_0", cell), ("_0_1", cell), ...], column by column."""
-    sheet = convert.read(path.name, path.read_bytes(), size=1024)
+    sheet = convert.read(path.read_bytes(), 1024)
     if sheet.width < columns or sheet.height < rows:
         raise ValueError(f"{sheet.width} x {sheet.height} pixels are too few for {columns} x {rows} cells")
     x = [round(i * sheet.width / columns) for i in range(columns + 1)]
@@ -39,7 +40,8 @@ def main(argv=None):
         target = args.target_path or path.with_name(f"{path.stem}_split")
         one = functools.partial(split, columns=args.col, rows=args.row)
         folder, names = (path, folders.visible(path)) if path.is_dir() else (path.parent, [pathlib.Path(path.name)])
-        print(folders.transform(one, folder, names, target, first="_0_0"))
+        settings = {"col": args.col, "row": args.row}
+        print(folders.transform(one, folder, names, target, first="_0_0", settings=settings))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ import functools
 import importlib
 import pathlib
 
-from data_prep import folders, svg
+from data_prep import folders
+from data_prep.pictures import svg
 from logogan_jax import errors
 from logogan_jax.errors import UserError
 
 
 def convert(path, side, engine):
     """One SVG file -> its picture, transparent where nothing is drawn."""
-    return [("", svg.render(path.read_text("utf-8-sig"), side, engine))]
+    return [("", svg.render(svg.read(path.read_bytes()), side, engine=engine))]
 
 
 def _need_cairosvg():
@@ -22,7 +23,7 @@ def _need_cairosvg():
         why = str(error).splitlines()[0]
         raise UserError(
             f"--engine=cairosvg is not to be had ({why}): install the cairo library of your system and "
-            f"'logogan_jax[prep]', or use the default engine"
+            f"pip install -e '.[prep]', or use the default engine"
         ) from None
 
 
@@ -38,9 +39,10 @@ def main(argv=None):
         if args.engine == "cairosvg":
             _need_cairosvg()
         target = args.target_path or pathlib.Path(args.path) / "png"
-        names = [name for name in folders.visible(args.path) if name.suffix.lower() == ".svg"]
+        names = [name for name in folders.visible(args.path) if name.suffix.lower() in (".svg", ".svgz")]
         draw = functools.partial(convert, side=args.size, engine=args.engine)
-        print(folders.transform(draw, args.path, names, target))
+        settings = {"size": args.size, "engine": args.engine}
+        print(folders.transform(draw, args.path, names, target, settings=settings))
 
 
 if __name__ == "__main__":

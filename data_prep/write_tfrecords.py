@@ -2,126 +2,168 @@
 
     python -m data_prep.write_tfrecords --path=logos --size=56 --target_path=shards
 
-Reads every format that Pillow reads, and SVG. Each image is laid on white, cropped to its largest
-centred square and resized. Sub-folders become labels. What cannot be read is listed with its reason
-in rejects.jsonl beside the shards. The shards depend on the images and their names alone, not on the
-number of processes.
+Reads every format that Pillow reads without help, and SVG, whatever the files are called. Each image is
+laid on white, cropped to its largest centred square and resized. Sub-folders become labels. What cannot
+be read is listed with its reason in rejects.jsonl beside the shards. The shards depend on the images and
+their names alone, not on the number of processes. A stopped run goes on with the shard it was at.
 """
 
 import argparse
-import contextlib
-import functools
-import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
 
-from data_prep import convert, folders, metadata, pool
-from data_prep.convert import Item
-from logogan_jax import errors, progress
-from logogan_jax.data import records
-from logogan_jax.data.shards import MODES
+from data_prep import arguments, store
+from data_prep.pictures.convert import Item
+from data_prep.shards import making, metadata, plan, shard_files
+from logogan_jax import errors
 from logogan_jax.errors import UserError
 
-SHARDS = 8
 
+def write(items, target, *, frame, name, labels, description, shards=None, workers=None):
+    """Convert Items, an iterable with a length, and write them as shards into the new folder `target`.
 
-def write(items, target, *, size, channels, name, labels, description, shards=SHARDS, workers=None):
-    """Convert Items and write them as shards into the new folder `target` -> (images written, images rejected)."""
-    target = pathlib.Path(target).expanduser()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"--target_path={target} is not an empty folder: remove it or choose another")
-    # An order that mixes the labels and depends on nothing but the names.
-    items = sorted(items, key=lambda item: (hashlib.sha256(item.name.encode()).digest(), item.name))
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}): choose another place") from None
-    try:
-        written = _write_shards(items, partial, name, size, channels, min(shards, len(items)), workers)
-        lengths, nbytes, rejected = written
-        if not sum(lengths):
-            first = rejected[0] if rejected else {"path": "nothing", "reason": "the folder is empty"}
-            raise UserError(f"no image could be read ({first['path']}: {first['reason']}): check --path")
-        metadata.write(
-            partial, name=name, size=size, channels=channels, labels=labels, lengths=lengths, nbytes=nbytes,
-            description=description,
-        )  # fmt: skip
-        if target.exists():
-            target.rmdir()
-        os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return sum(lengths), len(rejected)
-
-
-def _write_shards(items, folder, name, size, channels, shards, workers):
-    rejected = []
-    with contextlib.ExitStack() as stack:
-        paths = [folder / f"{name}-train.tfrecord-{i:05d}-of-{shards:05d}" for i in range(shards)]
-        writers = [stack.enter_context(records.Writer(path)) for path in paths]
-        bar = stack.enter_context(progress.Bar("logos", len(items)))
-        work = functools.partial(convert.convert, size=size, channels=channels)
-        found = stack.enter_context(pool.ordered(work, items, workers))
-        for done, (item, converted) in enumerate(zip(items, found, strict=True), 1):
-            if converted.reason:
-                rejected.append({"path": item.name, "reason": converted.reason})
-            else:
-                good = done - 1 - len(rejected)
-                example = {"image": converted.png, "label": item.label, "name": item.name, "sha256": converted.sha256}
-                writers[good % shards].write(records.encode(example))
-            bar.update(done)
-    if rejected:
-        (folder / "rejects.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rejected))
-    return [writer.count for writer in writers], sum(writer.nbytes for writer in writers), rejected
-
-
-def folder_items(path, labelled=True):
-    """(Items, label names) of every file below a folder but hidden ones; sub-folders of the top are the labels."""
-    path, names = pathlib.Path(path).expanduser(), folders.visible(path)
-    tops = [name.parts[0] if len(name.parts) > 1 else None for name in names]
-    labels = sorted(set(tops) - {None}) if labelled else []
-    loose = tops.count(None)
-    if labels and loose:
+    Returns (images written, images rejected, images so long that cropping loses a third of them).
+    `frame` is a convert.Frame; `workers=0` works in this process alone.
+    """
+    if "://" in str(target):
         raise UserError(
-            f"--path={path} has {loose} files beside its sub-folders, so they have no label: move them into "
-            f"a sub-folder, or use --labels=none"
+            f"--target_path={target} is a bucket: write to a folder and copy it with python -m data_prep.upload, "
+            f"or let python -m data_prep.beam_tfrecords write there"
         )
-    number = {label: i for i, label in enumerate(labels)}
-    return [
-        Item(str(name), number.get(top, 0), str(path / name)) for name, top in zip(names, tops, strict=True)
-    ], labels
+    target = pathlib.Path(target).expanduser()
+    with making.folder(target) as partial:
+        shutil.rmtree(partial / "plan", ignore_errors=True)
+        planned = plan.Plan(partial / "plan", items, shards or plan.shards_for(len(items)))
+        if not plan.resume(partial, planned, name=name, frame=frame):
+            _begin_anew(partial)
+        notes = shard_files.write_all(planned, partial, name, frame, workers)
+        return finish(partial, notes, frame=frame, name=name, labels=labels, description=description)
+
+
+def finish(folder, notes, *, frame, name, labels, description):
+    """Describe a folder of written shards, given what each holds -> as write; UserError if there is no image."""
+    lengths, rejected = [note["records"] for note in notes], sum(len(note["rejects"]) for note in notes)
+    long = sum(note["long"] for note in notes)
+    if not sum(lengths):
+        first = next((reject for note in notes for reject in note["rejects"]), None)
+        why = f"{first['path']}: {first['reason']}" if first else "the folder is empty"
+        raise UserError(f"no image could be read ({why}): check --path")
+    if rejected:
+        with open(folder / "rejects.jsonl", "w") as file:
+            file.writelines(json.dumps(reject) + "\n" for note in notes for reject in note["rejects"])
+    metadata.write(
+        folder, name=name, frame=frame, labels=labels, lengths=lengths, nbytes=sum(note["nbytes"] for note in notes),
+        rejects=rejected, long=long, description=description,
+    )  # fmt: skip
+    shutil.rmtree(folder / "plan", ignore_errors=True)
+    for path in [folder / "plan.json", *folder.glob("shard-*.json")]:
+        path.unlink(missing_ok=True)
+    return sum(lengths), rejected, long
+
+
+def _begin_anew(partial):
+    """Remove what an earlier run left that had other images or settings."""
+    old = [path for path in partial.iterdir() if path.name not in (".lock", "plan", "plan.json")]
+    if old:
+        print("What an earlier, stopped run left was made of other images or settings: beginning anew.")
+    for path in old:
+        path.unlink()
+
+
+AUGMENT = "--config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
+
+
+class FolderItems:
+    """The files below a folder or bucket but hidden ones, as Items; sub-folders of the top are `labels`.
+
+    Names are read anew for every pass, so that memory does not grow with their number.
+    """
+
+    def __init__(self, path, labelled=True):
+        self._store, tops, self._count, loose = store.at(path), set(), 0, 0
+        if not self._store.exists():
+            raise UserError(f"--path={path} is not a folder")
+        for name in store.images(self._store):
+            top, below, _ = name.partition("/")
+            tops |= {top} if below else set()
+            loose += not below
+            self._count += 1
+        self.labels = sorted(tops) if labelled else []
+        if self.labels and loose:
+            raise UserError(
+                f"--path={path} has {loose} files beside its sub-folders, so they have no label: move them into "
+                f"a sub-folder, or use --labels=none"
+            )
+        self._numbers = {label: number for number, label in enumerate(self.labels)}
+
+    def __len__(self):
+        return self._count
+
+    def __iter__(self):
+        for name in store.images(self._store):
+            yield Item(name, self._numbers.get(name.partition("/")[0], 0), f"{self._store}/{name}")
+
+
+def data_name(path):
+    """A name for the data set of a folder, as TensorFlow Datasets allows."""
+    return re.sub(r"\W+", "_", str(path).rstrip("/").rpartition("/")[2].lower()).strip("_") or "images"
+
+
+def report(outcome, target, args):
+    """The lines that end a tool that wrote shards: totals, advice, and the command that trains on them."""
+    good, bad, long = outcome
+    where = f", {bad} rejected (see rejects.jsonl there)" if bad else ""
+    lines = [f"{good} images written to {target}{where}."]
+    if args.fit == "crop" and long > good / 20:
+        lines.append(f"{long} of them were cut to less than two thirds of their length: --fit=pad keeps them whole.")
+    flags = [f"--config=configs/wgan56.py --config.data.dir={target}"]
+    flags += [f"--config.data.size={args.size}"] * (args.size != 56)
+    flags += [f"--config.data.channels={args.channels}"] * (args.channels != 3)
+    flags += {None: [], True: [AUGMENT.format(20, True)], False: [AUGMENT.format(0, False)]}[args.augment]
+    config = " ".join(flags)
+    if args.augment is not None:
+        lines.append(f"See:   python -m data_prep.preview_augment {config} --out=preview.png")
+    return "\n".join([*lines, f"Train: python -m logogan_jax.main {config}"])
+
+
+def _truth(word):
+    if word.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{word!r} should be True or False")
+    return word.lower() == "true"
+
+
+def add_arguments(parser):
+    """Add the flags that the Beam pipeline shares."""
+    parser.add_argument("-p", "--path", required=True, help="folder of images, SVG too; sub-folders are labels")
+    parser.add_argument("-tp", "--target_path", required=True, help="new folder for the shards")
+    arguments.add_frame(parser)
+    parser.add_argument("--labels", choices=("folders", "none"), default="folders", help="none: ignore sub-folders")
+    parser.add_argument("--shards", type=int, help="files to write (default: by the number of images)")
+    parser.add_argument(
+        "--augment", nargs="?", const=True, type=_truth, metavar="True|False",
+        help="print the commands that train with or without turning and mirroring, and that show it; images are "
+        "varied anew at every step of training, never in the shards (default: as the config has it)",
+    )  # fmt: skip
 
 
 def main(argv=None):
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.write_tfrecords", description=__doc__.splitlines()[0])
-    parser.add_argument("--path", required=True, help="folder of images (any format, SVG too); sub-folders are labels")
-    parser.add_argument("--size", type=int, required=True, help="side of the square images, in pixels")
-    parser.add_argument("--target_path", required=True, help="new folder for the shards")
-    parser.add_argument("--channels", type=int, default=3, choices=sorted(MODES), help="3: RGB (default), 1: grey")
-    parser.add_argument("--labels", choices=("folders", "none"), default="folders", help="none: ignore sub-folders")
-    parser.add_argument("--shards", type=int, default=SHARDS, help=f"files to write (default {SHARDS})")
-    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
+    add_arguments(parser)
+    parser.add_argument("--workers", type=int, help="processes (default: one per core; try more for a bucket)")
     args = parser.parse_args(argv)
     with errors.reported():
-        if args.size < 1 or args.shards < 1:
-            raise UserError(f"--size={args.size} and --shards={args.shards} should be at least 1")
-        items, labels = folder_items(args.path, args.labels == "folders")
-        name = re.sub(r"\W+", "_", pathlib.Path(args.path).resolve().name.lower()).strip("_") or "images"
-        good, bad = write(
-            items, args.target_path, size=args.size, channels=args.channels, name=name, labels=labels,
+        for flag in ("shards", "workers"):
+            if (getattr(args, flag) or 1) < 1:
+                raise UserError(f"--{flag}={getattr(args, flag)} should be at least 1")
+        frame, items = arguments.frame(args), FolderItems(args.path, args.labels == "folders")
+        outcome = write(
+            items, args.target_path, frame=frame, name=data_name(args.path), labels=items.labels,
             description=f"Images of a folder, {args.size} pixels.", shards=args.shards, workers=args.workers,
         )  # fmt: skip
-        where = f", {bad} rejected (see rejects.jsonl there)" if bad else ""
-        print(f"{good} images written to {args.target_path}{where}.")
-        train = f"python -m logogan_jax.main --config=configs/wgan56.py --config.data.dir={args.target_path}"
-        size = "" if args.size == 56 else f" --config.data.size={args.size}"
-        channels = "" if args.channels == 3 else f" --config.data.channels={args.channels}"
-        print(f"Train: {train}{size}{channels}")
+        print(report(outcome, args.target_path, args))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from logogan_jax import augment, data, keys, parallel, state, step
-from logogan_jax.data.shards import MODES, Shards
+from logogan_jax import augment, keys, parallel, state, step
+from logogan_jax.data import sources
+from logogan_jax.data.shards import Shards
 from logogan_jax.errors import UserError
 from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
@@ -116,8 +117,8 @@ def training(config, devices=None):
         )
     name = config.data.source
     if name == "auto":
-        name = data.choose(len(shards) * math.prod(shards.shape), lanes.devices[0])
-    make = _choose(data.SOURCES, name, "config.data.source")
+        name = sources.choose(len(shards) * math.prod(shards.shape), lanes.devices[0])
+    make = _choose(sources.SOURCES, name, "config.data.source")
     source = make(shards, lanes, seed=config.train.seed, draws=made.objective.draws, batch_size=batch_size)
     view = augment.pipeline(rotate_degrees=config.data.rotate, mirror=config.data.mirror)
     one = step.make_step(made.objective, made.graphs, made.optimizers, augment=view, ema_images=config.train.ema_images)
@@ -141,8 +142,8 @@ def _check(config):
         block, name = key.split(".")
         if config[block].get(name, 1) < 1:
             raise UserError(f"config.{key} is {config[block][name]}: it should be at least 1")
-    if config.data.channels not in MODES:
-        raise UserError(f"config.data.channels is {config.data.channels}: it should be one of {sorted(MODES)}")
+    if config.data.channels not in (1, 3):
+        raise UserError(f"config.data.channels is {config.data.channels}: it should be 3 (RGB) or 1 (grey)")
     _per_dispatch(config)
 
 

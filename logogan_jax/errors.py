@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import signal
 import sys
+import threading
 
 
 class UserError(Exception):
@@ -11,16 +13,37 @@ class UserError(Exception):
 
 @contextlib.contextmanager
 def reported():
-    """Print a UserError or a full disk as one line on stderr and leave with status 2."""
+    """Leave with one line on stderr: status 2 for a UserError or a full disk, 130 for Ctrl-C, 143 for SIGTERM."""
     try:
-        yield
+        with _terminable():
+            yield
     except UserError as error:
         sys.exit(_fail(error))
+    except KeyboardInterrupt as error:
+        print("stopped: the same command goes on where this one was", file=sys.stderr, flush=True)
+        sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" while writing {error.filename}" if error.filename else ""
         sys.exit(_fail(f"the disk is full{where}: free some space and run the same command again"))
+
+
+@contextlib.contextmanager
+def _terminable():
+    """SIGTERM unwinds like Ctrl-C, so that processes are ended and half-written files removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number, _):
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(message):

@@ -1,6 +1,7 @@
 """Files that appear under their name whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -10,7 +11,8 @@ import pathlib
 def whole(path):
     """A hidden path to write to, moved to `path` when the block ends well and removed when it does not."""
     path = pathlib.Path(path)
-    partial = path.with_name(f".{path.name}.partial")
+    # Short, because a name may already be as long as the file system allows.
+    partial = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.partial")
     try:
         yield partial
         os.replace(partial, path)
@@ -18,7 +20,12 @@ def whole(path):
         partial.unlink(missing_ok=True)
 
 
+def as_json(value):
+    """A value as indented JSON."""
+    return json.dumps(value, indent=2) + "\n"
+
+
 def write_json(path, value):
     """Write a value as indented JSON."""
     with whole(path) as partial:
-        partial.write_text(json.dumps(value, indent=2) + "\n")
+        partial.write_text(as_json(value))

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data_prep import write_tfrecords
-from data_prep.convert import Item, png
+from data_prep.pictures.convert import Frame, Item, png
 from logogan_jax import build, defaults, train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -49,8 +49,8 @@ def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "shards"
     items = [Item(f"{i}.png", i % 2, png(drawing(i))) for i in range(50)]
     write_tfrecords.write(
-        items, folder, size=28, channels=3, name="drawings", labels=["box", "disc"], description="Drawings.",
-        shards=3, workers=1,
+        items, folder, frame=Frame(28), name="drawings", labels=["box", "disc"], description="Drawings.",
+        shards=3, workers=0,
     )  # fmt: skip
     return folder
 

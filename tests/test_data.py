@@ -1,6 +1,5 @@
 """Order, records, shards and sources: every image once an epoch, the same batch from anywhere, no silent damage."""
 
-import json
 import shutil
 import struct
 
@@ -9,10 +8,8 @@ import numpy as np
 import pytest
 from conftest import drawing, png
 
-from data_prep import write_tfrecords
-from data_prep.convert import Item
-from logogan_jax import build, data
-from logogan_jax.data import order, records
+from logogan_jax import build
+from logogan_jax.data import order, records, sources
 from logogan_jax.data.shards import Shards, readers
 from logogan_jax.errors import UserError
 
@@ -231,61 +228,7 @@ def test_size_decides_between_the_sources():
         def __init__(self, limit):
             self.memory_stats = lambda: limit and {"bytes_limit": limit}
 
-    assert data.choose(25, Device(100)) == "resident"
-    assert data.choose(26, Device(100)) == "stream"
-    assert data.choose(2 << 30, Device(None)) == "resident"
-    assert data.choose((2 << 30) + 1, Device(None)) == "stream"
-
-
-# ── writing ─────────────────────────────────────────────────────────────────────────────────
-
-
-def write(folder, items, **values):
-    values = {"size": 28, "channels": 3, "name": "a", "labels": [], "description": "", **values}
-    return write_tfrecords.write(items, folder, **values)
-
-
-def test_shards_do_not_depend_on_the_number_of_processes(tmp_path):
-    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(70)]
-    write(tmp_path / "one", items, workers=1)
-    write(tmp_path / "two", items[::-1], workers=2)
-    files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
-    for name in files:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
-
-
-def test_bad_images_are_counted_with_reasons_and_good_ones_kept(tmp_path):
-    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(5)]
-    items += [Item("empty.png", 0, b""), Item("cut.png", 0, png(drawing(1))[:60]), Item("no.svg", 0, b"<svg")]
-    items += [Item("text.jpg", 0, b"hello")]
-    assert write(tmp_path / "out", items) == (5, 4)
-    rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
-    reasons = {line["path"]: line["reason"] for line in rejects}
-    assert set(reasons) == {"empty.png", "cut.png", "no.svg", "text.jpg"}
-    assert "empty" in reasons["empty.png"] and reasons["text.jpg"] == "not an image" and "SVG" in reasons["no.svg"]
-
-
-def test_nothing_is_overwritten_or_left_half_written(tmp_path):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "mine.txt").write_text("keep")
-    with pytest.raises(UserError, match=r"--target_path=.*full is not an empty folder"):
-        write(tmp_path / "full", [Item("a.png", 0, png(drawing(0)))])
-    with pytest.raises(UserError, match=r"no image could be read \(a.png: not an image\)"):
-        write(tmp_path / "none", [Item("a.png", 0, b"no")])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
-
-
-def test_subfolders_become_labels(tmp_path):
-    for label in ("red", "blue"):
-        (tmp_path / label).mkdir()
-        drawing(1).save(tmp_path / label / "x.png")
-    (tmp_path / ".hidden").mkdir()
-    (tmp_path / ".hidden" / "y.png").write_bytes(b"")
-    items, labels = write_tfrecords.folder_items(tmp_path)
-    assert labels == ["blue", "red"]
-    assert [(item.name, item.label) for item in items] == [("blue/x.png", 0), ("red/x.png", 1)]
-    drawing(2).save(tmp_path / "loose.png")
-    with pytest.raises(UserError, match=r"has 1 files beside its sub-folders.*--labels=none"):
-        write_tfrecords.folder_items(tmp_path)
-    assert write_tfrecords.folder_items(tmp_path, labelled=False)[1] == []
+    assert sources.choose(25, Device(100)) == "resident"
+    assert sources.choose(26, Device(100)) == "stream"
+    assert sources.choose(2 << 30, Device(None)) == "resident"
+    assert sources.choose((2 << 30) + 1, Device(None)) == "stream"

@@ -1,6 +1,7 @@
 """Every mistake that a user can mend is one line that says how; nothing bad is saved, overwritten or half-written."""
 
 import errno
+import os
 import shutil
 import subprocess
 import time
@@ -26,7 +27,7 @@ from logogan_jax.workdir import owned
         ({"train.steps_per_dispatch": 3}, r"steps_per_dispatch is 3: it should divide"),
         ({"data.size": 30}, r"config.data.size is 30"),
         ({"data.size": 56}, r"config.data.size is 56, but .* size 28"),
-        ({"data.channels": 2}, r"config.data.channels is 2: it should be one of \[1, 3\]"),
+        ({"data.channels": 2}, r"config.data.channels is 2: it should be 3 \(RGB\) or 1 \(grey\)"),
         ({"data.dir": "/nowhere"}, r"config.data.dir is /nowhere, which is not a folder"),
         ({"data.source": "cloud"}, r"config.data.source is 'cloud': it should be one of resident, stream"),
         ({"model.name": "dcgam"}, r"config.model.name is 'dcgam': it should be one of dcgan, wgan"),
@@ -159,3 +160,12 @@ def test_a_full_disk_is_recognised_in_every_dress(capsys):
     assert caught.value.errno == errno.ENOSPC
     with pytest.raises(PermissionError), errors.reported():
         raise PermissionError("other errors keep their traceback")
+
+
+@pytest.mark.parametrize(("tool", "package", "extra"), [
+    ("download_images", "httpx", "prep"), ("wiki_spider", "scrapy", "prep"), ("beam_tfrecords", "apache_beam", "beam"),
+])  # fmt: skip
+def test_a_tool_whose_package_is_not_installed_names_the_extra(tmp_path, tool, package, extra):
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('no', name={package!r})")
+    line = failing("--help", module=f"data_prep.{tool}", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert line == f"error: this tool needs {package}: pip install -e '.[{extra}]'"

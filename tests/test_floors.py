@@ -100,8 +100,24 @@ def test_nobody_but_the_command_knows_the_tools_and_nobody_the_configs():
 
 def test_the_tools_lean_on_borders_alone():
     allowed = {"errors", "progress", "cache", "files", "data"}
-    for path in ROOT.glob("data_prep/*.py"):
-        assert {room(name) for name in imports(path)} - {None} <= allowed, path.name
+    shown = {"augment", "images", "keys", "command"}  # what a picture of the augmentation cannot do without
+    for path in ROOT.glob("data_prep/**/*.py"):
+        more = shown if path.name == "preview_augment.py" else set()
+        assert {room(name) for name in imports(path)} - {None} <= allowed | more, path.name
+
+
+def test_the_parts_of_the_tools_do_not_know_the_tools_nor_each_other_in_circles():
+    tools = {path.stem for path in ROOT.glob("data_prep/*.py") if "\n    main()\n" in path.read_text()}
+    assert tools >= {"wiki_spider", "download_images", "write_tfrecords", "make_logos", "inspect_data"}
+    rooms = ("web", "pictures", "shards", "doctor", "arrays")
+    known = {name: set() for name in rooms}
+    for path in ROOT.glob("data_prep/**/*.py"):
+        used = {name.split(".")[1] for name in imports(path, "data_prep") if "." in name} - {path.stem}
+        if path.parent.name in rooms:
+            assert not used & tools, path
+            known[path.parent.name] |= used & set(rooms) - {path.parent.name}
+    assert all(not used or used <= {"pictures"} for used in known.values()), known
+    assert not known["pictures"]
 
 
 def test_mathematics_never_sees_a_config():
@@ -112,7 +128,7 @@ def test_mathematics_never_sees_a_config():
 
 
 def test_functions_and_files_stay_small():
-    for path in [*ROOT.glob("logogan_jax/**/*.py"), *ROOT.glob("data_prep/*.py")]:
+    for path in [*ROOT.glob("logogan_jax/**/*.py"), *ROOT.glob("data_prep/**/*.py")]:
         text = path.read_text()
         assert text.count("\n") <= 250, f"{path}: {text.count(chr(10))} lines"
         for node in ast.walk(ast.parse(text)):

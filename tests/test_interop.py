@@ -1,12 +1,18 @@
-"""TensorFlow and TensorFlow Datasets, in an environment of their own, read our shards and get the same pixels."""
+"""TensorFlow and TensorFlow Datasets, in an environment of their own, and grain read our shards as we do."""
 
+import io
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from conftest import drawing
+from PIL import Image
 
+from data_prep import write_tfrecords
+from data_prep.pictures.convert import Frame, Item, png
+from logogan_jax.data import records
 from logogan_jax.data.shards import Shards, readers
 
 READ = """
@@ -39,9 +45,32 @@ def tensorflow(tmp_path_factory):
     return python
 
 
+@pytest.fixture(params=["fifty", "two in five shards"])
+def folder(request, shards, tmp_path):
+    """The usual shards, and some of which three have no record."""
+    if request.param == "fifty":
+        return shards
+    items = [Item(f"{i}.png", i, png(drawing(i))) for i in range(2)]
+    values = dict(frame=Frame(28), name="few", labels=["box", "disc"], description="Few.", shards=5, workers=0)
+    write_tfrecords.write(items, tmp_path / "few", **values)
+    return tmp_path / "few"
+
+
+def test_grain_reads_the_same_records(folder):
+    grain = pytest.importorskip("grain.experimental")
+    read = [record for path in sorted(folder.glob("*.tfrecord-*")) for record in grain.TFRecordIterDataset(str(path))]
+    ours = Shards(folder, size=28, channels=3)
+    assert len(read) == len(ours)
+    for position, record in enumerate(read):
+        found = records.decode(record)
+        image, label = ours.image(position)
+        assert label == found.get("label", 0)
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(found["image"]))), image)
+
+
 @pytest.mark.slow
-def test_tensorflow_reads_the_same_pixels(shards, tensorflow, tmp_path):
-    out = tmp_path / "read.npz"
+def test_tensorflow_reads_the_same_pixels(folder, tensorflow, tmp_path):
+    shards, out = folder, tmp_path / "read.npz"
     subprocess.run([tensorflow, "-c", READ, str(shards), str(out)], check=True, capture_output=True, text=True)
     theirs = np.load(out)
     ours = Shards(shards, size=28, channels=3)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import convert, make_logos, square, svg, write_tfrecords
+from data_prep import icon_sets, make_logos, write_tfrecords
+from data_prep.pictures import convert, square, svg
 from logogan_jax.data.shards import Shards
 from logogan_jax.errors import UserError
 
@@ -61,24 +62,24 @@ def test_a_photograph_is_turned_upright():
 
 @pytest.mark.parametrize(("w", "h"), [(24, 24), (100, 10), (10, 100)])
 def test_svg_is_drawn_with_its_shorter_side_as_asked(w, h):
-    image = svg.render(SQUARE.format(w=w, h=h), 28)
+    image = svg.render(svg.check(SQUARE.format(w=w, h=h)), 28)
     assert image.mode == "RGBA" and min(image.size) in (28, 29)
     assert (square.fit(image, 28, 3) == (255, 0, 0)).all()
 
 
 def test_conversion_gives_reasons_and_never_raises():
-    good = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=9, h=9).encode()), 28, 3)
+    good = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=9, h=9).encode()), convert.Frame(28))
     assert good.png.startswith(b"\x89PNG") and not good.reason and len(good.sha256) == 64
     for name, source in [("a.svg", b"\xff\xfe"), ("a.png", b"x"), ("a.png", "/nowhere/a.png")]:
-        assert convert.convert(convert.Item(name, 0, source), 28, 3).reason
+        assert convert.convert(convert.Item(name, 0, source), convert.Frame(28)).reason
 
 
 def test_embedded_logos_are_the_free_ones_on_white_and_visible():
-    items = make_logos.icons()
+    items = icon_sets.simple_icons()
     assert len(items) == 3255
     sample = items[::60] + [item for item in items if b"#202020" in item.source][:5]
     for item in sample:
-        converted = convert.convert(item, 28, 3)
+        converted = convert.convert(item, convert.Frame(28))
         pixels = np.asarray(Image.open(io.BytesIO(converted.png)))
         assert (pixels[0] >= 250).all() and (pixels[:, 0] >= 250).all(), item.name
         assert (255 - pixels.astype(int)).max(-1).mean() > 3, item.name
@@ -91,13 +92,13 @@ def test_embedded_logos_are_the_free_ones_on_white_and_visible():
      ("FF0011", "red"), ("FFFFFF", "grey")],
 )  # fmt: skip
 def test_colour_classes(colour, name):
-    assert make_logos.colour_class(colour) == name
+    assert icon_sets.colour_class(colour) == name
 
 
 def test_two_first_runs_may_draw_the_embedded_logos_at_once(monkeypatch, tmp_path):
     monkeypatch.setenv("LOGOGAN_CACHE", str(tmp_path))
-    items = make_logos.icons()[:5]
-    monkeypatch.setattr(make_logos, "icons", lambda: items)
+    items = icon_sets.simple_icons()[:5]
+    monkeypatch.setattr(icon_sets, "simple_icons", lambda: items)
     write = write_tfrecords.write
 
     def beaten(items, target, **values):
@@ -187,3 +188,15 @@ def test_tools_say_in_one_line_what_is_wrong(tmp_path, capsys):
         assert left.value.code == 2
         line = capsys.readouterr().err.strip()
         assert line.startswith("error: ") and message in line and "\n" not in line
+
+
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same():
+    image = Image.new("RGB", (1600, 1200), "white")
+    image.paste((200, 30, 40), (500, 300, 1000, 900))
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=95)
+    read = convert.read_for(stream.getvalue(), convert.Frame(56))
+    assert read.size == (200, 150)  # an eighth, and still twice the side
+    assert convert.read_for(stream.getvalue(), convert.Frame(56, trim=True)).size == (1600, 1200)
+    small, full = (square.fit(one, 56, 3).astype(int) for one in (read, image))
+    assert np.abs(small - full).mean() < 2

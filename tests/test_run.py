@@ -10,7 +10,7 @@ from conftest import ROOT, command, digest, drawing, environment, failing, finis
 from PIL import Image
 
 from data_prep import write_tfrecords
-from data_prep.convert import Item
+from data_prep.pictures.convert import Frame, Item
 from logogan_jax import build, checkpoint, recipe, report, state, train
 from logogan_jax.errors import UserError
 
@@ -85,7 +85,7 @@ def test_a_config_that_trains_otherwise_is_refused_by_key(straight, shards, key,
 
 def test_other_data_are_refused(straight, tmp_path):
     items = [Item(f"{i}.png", 0, png(drawing(i + 100))) for i in range(9)]
-    write_tfrecords.write(items, tmp_path / "other", size=28, channels=3, name="a", labels=[], description="")
+    write_tfrecords.write(items, tmp_path / "other", frame=Frame(28), name="a", labels=[], description="", workers=0)
     with pytest.raises(UserError, match=r"config.data.dir holds other images"):
         train.train(four(tmp_path / "other"), straight)
 

@@ -178,11 +178,11 @@ def test_grey_images_train(tiny, channels, tmp_path):
     from conftest import drawing, png
 
     from data_prep import write_tfrecords
-    from data_prep.convert import Item
+    from data_prep.pictures.convert import Frame, Item
 
     items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(8)]
     write_tfrecords.write(
-        items, tmp_path / "grey", size=28, channels=1, name="grey", labels=[], description="", workers=1
+        items, tmp_path / "grey", frame=Frame(28, 1), name="grey", labels=[], description="", workers=0
     )
     config = tiny("wgan_gp", data__channels=channels, data__dir=str(tmp_path / "grey"))
     after, _ = run(build.training(config, devices=DEVICES[:1]), 1)

@@ -13,7 +13,7 @@ from PIL import Image
 from logogan_jax.data import records
 from logogan_jax.errors import UserError
 
-MODES = {1: "L", 3: "RGB"}  # channels -> Pillow's name of the colour mode
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
 _MAKE = "python -m data_prep.write_tfrecords --path=IMAGES --size={size} --channels={channels} --target_path=DIR"
 
 

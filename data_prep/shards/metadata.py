@@ -6,16 +6,18 @@ import json
 
 from logogan_jax.data.shards import MODES
 
-with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-    # tensorflow_datasets announces at length that TensorFlow, which we do not need, is absent.
-    import tensorflow_datasets as tfds
 
+def write(folder, *, name, frame, labels, lengths, nbytes, rejects, long, description):
+    """Write dataset_info.json, features.json, label.labels.txt and our metadata.json into a folder of shards.
 
-def write(folder, *, name, size, channels, labels, lengths, nbytes, description):
-    """Write dataset_info.json, features.json, label.labels.txt and our metadata.json into a folder of shards."""
+    `rejects` images could not be read, and `long` ones lose a third when they are cropped.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        # It announces at length that TensorFlow, which we do not need, is absent; and workers need none of it.
+        import tensorflow_datasets as tfds
     features = tfds.features.FeaturesDict(
         {
-            "image": tfds.features.Image(shape=(size, size, channels), encoding_format="png"),
+            "image": tfds.features.Image(shape=(frame.size, frame.size, frame.channels), encoding_format="png"),
             "label": tfds.features.ClassLabel(names=labels) if labels else tfds.features.ClassLabel(num_classes=1),
             "name": tfds.features.Text(),
             "sha256": tfds.features.Text(),
@@ -33,12 +35,16 @@ def write(folder, *, name, size, channels, labels, lengths, nbytes, description)
     info.set_splits(tfds.core.splits.SplitDict([split]))
     info.write_to_directory(folder)
     ours = {
-        "size": size,
-        "channels": channels,
-        "mode": MODES[channels],
+        "size": frame.size,
+        "channels": frame.channels,
+        "mode": MODES[frame.channels],
+        "fit": frame.fit,
+        "trim": frame.trim,
         "pixel_range": [0, 255],
-        "background": "white",
+        "background": "white" if frame.channels != 4 else "none",
         "count": sum(lengths),
+        "rejects": rejects,
+        "long": long,
         "labels": list(labels),
     }
     (folder / "metadata.json").write_text(json.dumps(ours, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""Arrays of images, out of files of many kinds."""

@@ -1,0 +1,1 @@
+"""One picture of any kind, to the square that the networks see."""

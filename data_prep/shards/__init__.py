@@ -1,0 +1,1 @@
+"""Records in the files of a data set."""

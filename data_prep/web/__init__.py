@@ -1,0 +1,1 @@
+"""Asking servers for lists and images."""
