@@ -6,7 +6,7 @@ from logogan_jax.data.shards import MODES
 from logogan_jax.errors import UserError
 
 
-def add_frame(parser, size=None, fit="crop"):
+def add_frame(parser, size=None, fit="pad"):
     """Add the flags that say what every image becomes; a size without a default is required."""
     default = f" (default {size})" if size else ""
     add = parser.add_argument

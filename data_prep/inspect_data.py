@@ -100,7 +100,7 @@ def _nothing(items, frame, path):
     if items.metadata:
         train = "python -m logogan_jax.main --config=configs/wgan56.py"
         return "Nothing to mend. Train on them", f"{train} --config.data.dir={path} --config.data.size={frame.size}"
-    flags = f" --size={frame.size} --fit={frame.fit}" + " --trim" * frame.trim
+    flags = f" --size={frame.size}" + " --fit=crop" * (frame.fit == "crop") + " --trim" * frame.trim
     return "Nothing to mend. Make shards of them", findings.write_command(path) + flags
 
 

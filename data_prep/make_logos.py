@@ -63,7 +63,7 @@ def main(argv=None):
         help="simple-icons (default), fontawesome, an icon set (.tgz, .json, .json.xz, .zip), or a folder of images",
     )  # fmt: skip
     parser.add_argument("--target_path", help="new folder for the shards (default for simple-icons: the user's cache)")
-    arguments.add_frame(parser, size=56, fit="pad")
+    arguments.add_frame(parser, size=56)
     args = parser.parse_args(argv, argparse.Namespace(augment=None))
     with errors.reported():
         frame = arguments.frame(args)
@@ -71,7 +71,7 @@ def main(argv=None):
             print(write_tfrecords.report(make(args.source, args.target_path, frame), args.target_path, args))
         elif args.source != "simple-icons":
             raise UserError(f"--source={args.source} needs --target_path=FOLDER for the shards")
-        elif frame != Frame(args.size, args.channels, fit="pad"):
+        elif frame != Frame(args.size, args.channels):
             raise UserError("--fit and --trim need --target_path=FOLDER: the cache holds the logos as they are")
         else:
             print(f"The logos are in {embedded(size=args.size, channels=args.channels)}")

@@ -39,7 +39,7 @@ def ordered(function, items, workers=None, seconds=SECONDS):
         return
     count = workers or os.cpu_count()
     # Spawned, not forked: the parent may hold threads. Workers import only what the function needs.
-    context = multiprocessing.get_context("spawn")
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     pool = pebble.ProcessPool(count, context=context, initializer=_begin)
     try:
         yield _results(pool, function, iter(items), count, seconds)
@@ -49,6 +49,10 @@ def ordered(function, items, workers=None, seconds=SECONDS):
         raise
     finally:
         pool.join()
+        # One that was only being started when the pool stopped would miss what it is to share with it.
+        for child in set(multiprocessing.active_children()) - others:
+            child.kill()
+            child.join()
 
 
 def _results(pool, function, items, workers, seconds):

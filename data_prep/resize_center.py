@@ -1,7 +1,8 @@
 """Images to squares: python -m data_prep.resize_center --path=logos --size=56.
 
-Each image is turned upright, laid on white, cropped to its largest centred square and resized with
-Lanczos. write_tfrecords does the same on the way; this is for looking at the squares, or sorting them.
+Each image is turned upright, laid on white, cropped to its largest centred square, as in 2018, and
+resized with Lanczos; --fit=pad keeps all of it. write_tfrecords makes squares too; this is for looking
+at them, for sorting them, or for cropping.
 """
 
 import argparse
@@ -23,7 +24,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m data_prep.resize_center", description=__doc__.splitlines()[0])
     parser.add_argument("-p", "--path", required=True, help="folder of images; sub-folders are kept")
     parser.add_argument("--target_path", help="folder for the squares (default: PATH_SIZE)")
-    arguments.add_frame(parser)
+    arguments.add_frame(parser, fit="crop")
     args = parser.parse_args(argv)
     with errors.reported():
         frame = arguments.frame(args)

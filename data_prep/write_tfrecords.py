@@ -3,9 +3,10 @@
     python -m data_prep.write_tfrecords --path=logos --size=56 --target_path=shards
 
 Reads every format that Pillow reads without help, and SVG, whatever the files are called. Each image is
-laid on white, cropped to its largest centred square and resized. Sub-folders become labels. What cannot
-be read is listed with its reason in rejects.jsonl beside the shards. The shards depend on the images and
-their names alone, not on the number of processes. A stopped run goes on with the shard it was at.
+resized to fit into a square of its own background, white where there is none; --fit=crop keeps the middle
+of long ones instead, as was done in 2018. Sub-folders become labels. What cannot be read is listed with
+its reason in rejects.jsonl beside the shards. The shards depend on the images and their names alone, not
+on the number of processes. A stopped run goes on with the shard it was at.
 """
 
 import argparse
@@ -117,7 +118,7 @@ def report(outcome, target, args):
     where = f", {bad} rejected (see rejects.jsonl there)" if bad else ""
     lines = [f"{good} images written to {target}{where}."]
     if args.fit == "crop" and long > good / 20:
-        lines.append(f"{long} of them were cut to less than two thirds of their length: --fit=pad keeps them whole.")
+        lines.append(f"{long} of them were cut to two thirds of their length or less: without --fit=crop they stay whole.")
     flags = [f"--config=configs/wgan56.py --config.data.dir={target}"]
     flags += [f"--config.data.size={args.size}"] * (args.size != 56)
     flags += [f"--config.data.channels={args.channels}"] * (args.channels != 3)

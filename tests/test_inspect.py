@@ -133,7 +133,7 @@ def test_blank_images_are_empty_and_the_faintest_logos_are_not(logos):
 
 def test_what_would_be_enlarged_depends_on_the_square():
     wide = facts(Image.new("RGB", (100, 40), "white"))
-    assert wide.enlarged(Frame(56)) and not wide.enlarged(Frame(56, fit="pad")) and not wide.enlarged(Frame(40))
+    assert wide.enlarged(Frame(56, fit="crop")) and not wide.enlarged(Frame(56)) and not wide.enlarged(Frame(40))
     assert wide.long and not facts(Image.new("RGB", (100, 60), "white")).long
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 4"><rect width="5" height="4"/></svg>'
     drawn = look.examine(Item("x", 0, drawing), Frame(500))
@@ -180,7 +180,7 @@ def everything(folder):
 
 
 def test_the_report_tells_what_is_wrong_and_how_to_mend_it(folder, tmp_path):
-    said = inspect("--path", folder, "--size", 56)
+    said = inspect("--path", folder, "--size", 56, "--fit", "crop")
     report = json.loads((tmp_path / "logos_report" / "report.json").read_text())
     assert report["counts"] == {
         "files": 21, "images": 19, "unreadable": 2, "copies": 1, "near copies": 2, "nearly empty": 2, "leaks": 0,
@@ -226,7 +226,7 @@ def test_a_cleaned_copy_holds_what_is_good_and_says_what_is_not(folder, tmp_path
         "square/blank.gif": "nearly empty", "square/hair.png": "nearly empty", "square/notes.txt": "not an image",
     }  # fmt: skip
     assert removed["round/2.png"]["same_as"] == "square/large.png"
-    again = inspect("--path", clean, "--fit", "pad")
+    again = inspect("--path", clean)
     assert "Nothing to mend" in again and "14 files" in again
 
 
@@ -283,14 +283,14 @@ def test_advice_names_the_command_that_mends_it(tmp_path):
         image = mark(box=(number, 30, number + 60, 100)) if number % 2 else mark("blue", (0, 10, 50, 10 + 2 * number))
         where.write(f"many/{number}.png", encoded(image.resize((200, 40)) if number < 9 else image.resize((40, 40))))
     where.write("few/a.png", encoded(mark("black")))
-    said = inspect("--path", tmp_path / "my logos", "--size", 56)
+    said = inspect("--path", tmp_path / "my logos", "--size", 56, "--fit", "crop")
     write = f"python -m data_prep.write_tfrecords --path='{tmp_path}/my logos' --target_path=shards"
-    assert f"{write} --size=56 --fit=pad\n" in said
-    assert f"Too small for 56 pixels: 40 of 41 images. Nearly all have 28\n    {write} --size=28\n" in said
-    assert f"{write} --size=56 --labels=none\n" in said
+    assert f"{write} --size=56\n" in said
+    assert f"Too small for 56 pixels: 40 of 41 images. Nearly all have 28\n    {write} --size=28 --fit=crop\n" in said
+    assert f"{write} --size=56 --fit=crop --labels=none\n" in said
     where.write("loose.png", encoded(mark("black", (1, 1, 30, 90))))
-    said = inspect("--path", tmp_path / "my logos", "--size", 28, "--fit", "pad")
-    assert f"without a label: 1. Move them into one, or do without labels\n    {write} --size=28 --fit=pad" in said
+    said = inspect("--path", tmp_path / "my logos", "--size", 28)
+    assert f"without a label: 1. Move them into one, or do without labels\n    {write} --size=28 --labels=none" in said
     assert "Longer" not in said and "Too small" not in said
 
 

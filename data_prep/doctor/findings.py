@@ -105,7 +105,8 @@ def two_labels(survey, found):
 
 def advice(survey, found, told, frame, *, path, against):
     """[(what is wrong, the command that mends it), ...] of a folder, from Findings and their summary."""
-    flags = f" --fit={frame.fit}" * (frame.fit != "crop") + " --trim" * frame.trim
+    trim = " --trim" * frame.trim
+    flags = " --fit=crop" * (frame.fit == "crop") + trim
     size, write = f" --size={frame.size}", write_command(path)
     fix = f"python -m data_prep.inspect_data --path={shlex.quote(path)}{flags}"
     fix += f" --against={shlex.quote(against)}" if against else ""
@@ -118,7 +119,7 @@ def advice(survey, found, told, frame, *, path, against):
         lines.append((f"Bad images ({spoken}). Make a copy without them", fix))
     if counts["long"] > _FEW * total and frame.fit == "crop":
         share = f"Longer than 5:3, so that they would lose their ends: {counts['long']:,} of {total:,} images"
-        lines.append((f"{share}. Keep them whole", f"{write}{size} --fit=pad{flags}"))
+        lines.append((f"{share}. Keep them whole", f"{write}{size}{trim}"))
     if counts["too small"] > _FEW * total:
         fits = next((side for side in _SIZES if _smaller(survey, frame._replace(size=side)) <= _FEW * total), None)
         if fits and fits < frame.size:

@@ -30,7 +30,7 @@ class Frame(NamedTuple):
 
     size: int
     channels: int = 3
-    fit: str = "crop"
+    fit: str = "pad"
     trim: bool = False
 
 
