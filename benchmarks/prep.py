@@ -20,8 +20,9 @@ import time
 from record import ROOT, machine
 
 from data_prep import icon_sets
+from logogan_jax import __version__
 
-PACKAGES = ("logogan_jax", "pillow", "resvg-py", "cairosvg", "numpy")
+PACKAGES = ("pillow", "resvg-py", "cairosvg", "numpy")
 
 
 def timed(command, target):
@@ -61,7 +62,11 @@ def main():
         "date": datetime.date.today().isoformat(),
         "commit": commit,
         "machine": machine(),
-        "versions": {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in PACKAGES}},
+        "versions": {
+            "logogan_jax": __version__,
+            "python": sys.version.split()[0],
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
         "images": len(logos),
         "runs": {
             name: {

@@ -118,7 +118,7 @@ def report(outcome, target, args):
     where = f", {bad} rejected (see rejects.jsonl there)" if bad else ""
     lines = [f"{good} images written to {target}{where}."]
     if args.fit == "crop" and long > good / 20:
-        lines.append(f"{long} of them were cut to two thirds of their length or less: without --fit=crop they stay whole.")
+        lines.append(f"{long} of them were cut to two thirds or less: without --fit=crop they stay whole.")
     flags = [f"--config=configs/wgan56.py --config.data.dir={target}"]
     flags += [f"--config.data.size={args.size}"] * (args.size != 56)
     flags += [f"--config.data.channels={args.channels}"] * (args.channels != 3)
