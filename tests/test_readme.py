@@ -88,6 +88,24 @@ def test_recorded_figures_name_their_command_and_machine():
     records = [json.loads(path.read_text()) for path in ROOT.glob("benchmarks/results/*.json")]
     assert records
     for record in records:
-        assert record["command"].startswith("python -m logogan_jax.main") and record["machine"]["cores"] >= 1
-        assert record["summary"]["status"] == "finished" and record["wall_seconds"] > record["summary"]["seconds"]
-        assert len(record["commit"]) == 40 and not re.search(r"/\w+/", record["command"].replace("configs/", ""))
+        assert record["machine"]["cores"] >= 1 and len(record["commit"]) == 40 and record["date"]
+        assert not re.search(r"/\w+/", record["command"].replace("configs/", ""))
+        if record["command"].startswith("python -m logogan_jax.main"):
+            assert record["summary"]["status"] == "finished" and record["wall_seconds"] > record["summary"]["seconds"]
+        else:
+            assert (ROOT / record["command"].split()[1]).exists()
+
+
+def test_the_stated_speed_of_the_preparation_is_the_recorded_one():
+    record = json.loads((ROOT / "benchmarks" / "results" / "prep-cpu.json").read_text())
+    text = " ".join((ROOT / "data_prep" / "README.md").read_text().split())
+    assert f"at {record['runs']['ours']['images_per_second_median']:.0f} images a second" in text
+    assert f"{record['times_as_fast']:.1f} times as fast" in text and record["times_as_fast"] >= 3
+
+
+def test_every_tool_is_in_the_table():
+    table = (ROOT / "data_prep" / "README.md").read_text()
+    tools = [path.stem for path in ROOT.glob("data_prep/*.py") if '__name__ == "__main__"' in path.read_text()]
+    assert len(tools) == 13
+    for tool in tools:
+        assert f"| `{tool}` |" in table and f"python -m data_prep.{tool} " in table, tool
