@@ -70,7 +70,8 @@ def write(arrays, target):
         open(partial, "w") as manifest,
         pool.ordered(_save, _tasks(arrays, target), 0 if total < _FEW else None) as outcomes,
     ):
-        for number, (outcome, line) in enumerate(outcomes, 1):
+        for number, result in enumerate(outcomes, 1):
+            outcome, line = result if not isinstance(result, pool.Failed) else (result.reason, {"image": number})
             if outcome in counts:
                 counts[outcome] += 1
                 manifest.write(json.dumps(line) + "\n")

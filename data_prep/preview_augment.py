@@ -45,6 +45,8 @@ def main():
     config, out = _CONFIG.value, pathlib.Path(_OUT.value).expanduser()
     if not out.parent.is_dir() or out.suffix.lower() != ".png":
         raise UserError(f"--out={out} should be a .png in a folder that is there")
+    if out.exists():
+        raise UserError(f"--out={out} is there already: remove it or choose another name")
     if not config.data.dir:
         from data_prep import make_logos
 
