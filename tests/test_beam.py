@@ -105,6 +105,6 @@ def test_finished_shards_are_not_made_again(logos, tmp_path, monkeypatch):
     monkeypatch.setattr(beam_tfrecords.shard_files, "write_one", lambda *a: made.append(a) or write_one(*a))
     again = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", frame)
     assert not made and again[1]["records"] == once[1]["records"] > 0
-    other = frame._replace(fit="pad")
+    other = frame._replace(fit="crop")
     beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", other)
     assert len(made) == 1
