@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 from typing import NamedTuple
 
 import pebble
@@ -19,6 +20,7 @@ import pebble
 CHUNK = 32  # items that a worker takes at a time
 SECONDS = 60.0  # that one item may take
 MEMORY = 4 << 30  # bytes of address space that a worker may have
+_LEAVING = 2.0  # seconds that stopping the workers may take
 _AHEAD = 4  # chunks per worker that are handed out before their turn
 
 
@@ -44,11 +46,15 @@ def ordered(function, items, workers=None, seconds=SECONDS):
     try:
         yield _results(pool, function, iter(items), count, seconds)
         pool.close()  # done: the workers leave by themselves
+        pool.join()
     except BaseException:
         pool.stop()
+        # Ctrl-C may have come amid the pool's own queue, which then waits for what never comes: wait a little only.
+        joining = threading.Thread(target=pool.join, daemon=True)
+        joining.start()
+        joining.join(_LEAVING)
         raise
     finally:
-        pool.join()
         # One that was only being started when the pool stopped would miss what it is to share with it.
         for child in set(multiprocessing.active_children()) - others:
             child.kill()
