@@ -21,6 +21,8 @@ from data_prep.shards import making, metadata, plan, shard_files
 from logogan_jax import errors
 from logogan_jax.errors import UserError
 
+AUGMENT = "--config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
+
 
 def write(items, target, *, frame, name, labels, description, shards=None, workers=None):
     """Convert Items, an iterable with a length, and write them as shards into the new folder `target`.
@@ -71,9 +73,6 @@ def _begin_anew(partial):
         print("What an earlier, stopped run left was made of other images or settings: beginning anew.")
     for path in old:
         path.unlink()
-
-
-AUGMENT = "--config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
 
 
 class FolderItems:

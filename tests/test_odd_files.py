@@ -3,9 +3,11 @@
 import http.server
 import io
 import json
+import multiprocessing
 import os
 import subprocess
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -156,6 +158,16 @@ def test_items_are_read_only_a_little_ahead():
     with pool.ordered(behave, items(), workers=1) as results:
         assert next(results) == "X"
     assert len(taken) < 10 * pool.CHUNK
+
+
+def test_a_stop_ends_even_where_the_pool_does_not(monkeypatch):
+    monkeypatch.setattr(pool.pebble.ProcessPool, "join", lambda _: threading.Event().wait())
+    before, began = set(multiprocessing.active_children()), time.monotonic()
+    with pytest.raises(KeyboardInterrupt), pool.ordered(behave, ["a"] * 99, workers=1) as results:
+        assert next(results) == "A"
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 15
+    assert not set(multiprocessing.active_children()) - before
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_bad_image():
