@@ -1,0 +1,158 @@
+"""How far two sets of features are apart: KID (Binkowski et al. 2018) and the Frechet distance (Heusel et al. 2017).
+
+Everything is float64, whatever the features are, and works in blocks, so that 50,000 images fit in memory.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+SUBSET, SUBSETS = 1000, 100  # the published form of KID
+FRECHET_NEEDS = 2048  # images of each set below which a Frechet distance is mostly the price of having few
+BLOCK = 1024  # rows that are worked on at a time
+SIDES = 1.96  # standard errors on either side of a value, for 95 %
+_NOTHING = 1e-12  # share of the largest eigenvalue below which a direction does not vary
+
+
+class Estimate(NamedTuple):
+    """A number of two sets of images, and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def around(value, variance, lowest=-math.inf):
+    """The Estimate of a value with an error of some variance, about normal; no end lies below `lowest`."""
+    reach = SIDES * math.sqrt(variance)
+    return Estimate(float(value), float(max(value - reach, lowest)), float(value + reach))
+
+
+def blocks(count, size=BLOCK):
+    """Slices that cover `count` rows, `size` at a time."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+# ── Kernel distance ─────────────────────────────────────────────────────────────────────────
+
+
+def kid(real, fake):
+    """Kernel distance of features [m, D] and [n, D] -> Estimate; 0 for two samples of one distribution.
+
+    The squared MMD of the kernel (x.y / D + 1)^3, without bias, so it may fall below 0. Where both sets have more
+    than 1,000 images it is the mean over 100 random subsets of 1,000, as published, and otherwise that of the whole
+    sets. The interval is the delete-one jackknife's: what other images of the same two kinds would give.
+    """
+    m, n = len(real), len(fake)
+    if min(m, n) <= SUBSET:
+        value, *spread = _mmd(real, fake)
+        return around(value, sum(spread))
+    draw = np.random.RandomState(2020)  # torch-fidelity's, so that the same features have the same KID there
+    found = []
+    for _ in range(SUBSETS):
+        of_real, of_fake = (draw.choice(count, SUBSET, replace=False) for count in (m, n))
+        found.append(_mmd(real[of_real], fake[of_fake]))
+    values, real_spread, fake_spread = np.transpose(found)
+    # The subsets share the images of the whole sets, whose error shrinks with their number, and add that of their draw.
+    whole = real_spread.mean() * SUBSET / m + fake_spread.mean() * SUBSET / n
+    return around(values.mean(), whole + values.var(ddof=1) / SUBSETS)
+
+
+def _mmd(x, y):
+    """(unbiased squared MMD, its jackknife variance over x, and over y)."""
+    m, n = len(x), len(y)
+    within_x, _ = _kernel_sums(x, x)
+    within_y, _ = _kernel_sums(y, y)
+    across_x, across_y = _kernel_sums(x, y)
+    within_x, within_y = within_x - _kernel_of_itself(x), within_y - _kernel_of_itself(y)
+    across = across_x.sum()
+    value = within_x.sum() / (m * (m - 1)) + within_y.sum() / (n * (n - 1)) - 2 * across / (m * n)
+    return value, _jackknife(within_x, across_x, across, n), _jackknife(within_y, across_y, across, m)
+
+
+def _jackknife(within, across_rows, across, others):
+    """Variance of the MMD over one set: each image left out in turn, from its sums of the kernel."""
+    m = len(within)
+    without = (within.sum() - 2 * within) / ((m - 1) * (m - 2)) - 2 * (across - across_rows) / ((m - 1) * others)
+    return (m - 1) * without.var()
+
+
+def _kernel_sums(x, y):
+    """Sums of the kernel's matrix [m, n] along its rows -> [m], and along its columns -> [n]."""
+    rows, columns = np.zeros(len(x)), np.zeros(len(y))
+    for of_y in blocks(len(y), 8 * BLOCK):
+        transposed = y[of_y].astype(np.float64).T
+        for of_x in blocks(len(x)):
+            kernel = _kernel(x[of_x].astype(np.float64) @ transposed, x.shape[1])
+            rows[of_x] += kernel.sum(1)
+            columns[of_y] += kernel.sum(0)
+    return rows, columns
+
+
+def _kernel_of_itself(x):
+    lengths = [np.square(x[part].astype(np.float64)).sum(1) for part in blocks(len(x))]
+    return _kernel(np.concatenate(lengths), x.shape[1])
+
+
+def _kernel(products, dimensions):
+    scaled = products / dimensions + 1
+    return scaled * scaled * scaled
+
+
+# ── Frechet distance ────────────────────────────────────────────────────────────────────────
+
+
+def frechet(real, fake):
+    """Frechet distance of the Gaussians of features [m, D] and [n, D] -> Estimate, at least 0.
+
+    |difference of means|^2 + tr A + tr B - 2 tr (A^1/2 B A^1/2)^1/2 for the covariances A and B, of any rank. It is
+    biased: above 0 for two samples of one distribution, the more so the fewer they are. Compare it only between
+    equal numbers of images. The interval says what other images, as many, would give.
+    """
+    one, other = _gaussian(real), _gaussian(fake)
+    # Where A = F'F and B = G'G, the last trace is the sum of the singular values of FG': no root of a product.
+    left, common, right = np.linalg.svd(one.factor @ other.factor.T, full_matrices=False)
+    between = one.mean - other.mean
+    value = between @ between + np.square(one.factor).sum() + np.square(other.factor).sum() - 2 * common.sum()
+    variance = _influence(real, one, between, left * np.sqrt(common))
+    variance += _influence(fake, other, -between, right.T * np.sqrt(common))
+    return around(max(value, 0.0), variance, lowest=0.0)
+
+
+class _Gaussian(NamedTuple):
+    """Mean [D], factor [r, D] with covariance = factor' factor, and how centred rows [b, D] become its rows [b, r]."""
+
+    mean: np.ndarray
+    factor: np.ndarray
+    to_rows: np.ndarray | None
+
+
+def _gaussian(x):
+    count, dimensions = x.shape
+    mean = sum(x[part].astype(np.float64).sum(0) for part in blocks(count)) / count
+    if count <= dimensions:  # the centred images themselves, and each is its own row
+        return _Gaussian(mean, (x.astype(np.float64) - mean) / math.sqrt(count - 1), None)
+    covariance = np.zeros((dimensions, dimensions))
+    for part in blocks(count):
+        centred = x[part].astype(np.float64) - mean
+        covariance += centred.T @ centred
+    values, vectors = np.linalg.eigh(covariance / (count - 1))
+    kept = values > max(values[-1], 0.0) * _NOTHING
+    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    return _Gaussian(mean, roots[:, None] * vectors.T, vectors / roots / math.sqrt(count - 1))
+
+
+def _influence(x, gaussian, between, shared):
+    """Variance of the distance over one set: how much each image, given a little more weight, moves it.
+
+    `shared` [r, q] are the singular vectors of this set times the roots of the singular values: its rows' squares
+    sum to what each row of the factor adds to the sum of singular values.
+    """
+    count = len(x)
+    moved = np.zeros(count)
+    for part in blocks(count):
+        centred = x[part].astype(np.float64) - gaussian.mean
+        rows = shared[part] if gaussian.to_rows is None else centred @ gaussian.to_rows @ shared
+        moved[part] = 2 * centred @ between / count + np.square(centred).sum(1) / (count - 1) - np.square(rows).sum(1)
+    return np.square(moved - moved.mean()).sum()
