@@ -20,4 +20,5 @@ def get_config():
     config.train.steps = 4_000
     config.train.batch_size = 32
     config.train.ema_images = 5_000
+    config.evaluate.update(every_images=32_000, samples=256)  # seconds each on a CPU
     return config

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
-from logogan_jax import augment, keys, parallel, state, step
+from logogan_jax import augment, evaluation, keys, parallel, state, step
 from logogan_jax.data import sources
-from logogan_jax.data.shards import Shards
+from logogan_jax.data.shards import Part, Shards
 from logogan_jax.errors import UserError
+from logogan_jax.metrics import features, quality
 from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.optimizers import OPTIMIZERS
@@ -40,8 +40,9 @@ class Model(NamedTuple):
 class Training(NamedTuple):
     """What the loop drives.
 
-    `state` is on the devices; `program(count)` is a function of (state, feed) for `count` steps;
-    `reals(n)` are the first n images of the data set, whose records have the digest `fingerprint`.
+    `state` is on the devices; `program(count)` is a function of (state, feed) for `count` steps; `train`
+    are the images of the source and `held_out` those that are only measured against, of a data set
+    whose records have the digest `fingerprint`.
     """
 
     model: Model
@@ -50,8 +51,9 @@ class Training(NamedTuple):
     state: state.State
     program: object
     per_dispatch: int
+    train: Part
+    held_out: Part
     fingerprint: str
-    reals: object
 
 
 def resolved(config):
@@ -110,16 +112,25 @@ def training(config, devices=None):
     batch_size = config.train.batch_size
     lanes = parallel.Parallel(config.train.parallel, batch_size, devices)
     shards = Shards(config.data.dir, size=config.data.size, channels=config.data.channels)
-    if len(shards) < batch_size:
+    train, held_out = shards.parts(config.data.held_out, evaluation.LEAST)
+    if len(train) < batch_size:
         raise UserError(
-            f"config.data.dir is {config.data.dir}, whose {len(shards)} images are fewer than one batch: "
-            f"use --config.train.batch_size={_at_most(len(shards), len(lanes.devices))} or add images"
+            f"config.data.dir is {config.data.dir}, whose {len(train)} images to train on are fewer than one batch: "
+            f"use --config.train.batch_size={_at_most(len(train), len(lanes.devices))} or add images"
         )
     name = config.data.source
     if name == "auto":
-        name = sources.choose(len(shards) * math.prod(shards.shape), lanes.devices[0])
+        name = sources.choose(len(train) * math.prod(shards.shape), lanes.devices[0])
     make = _choose(sources.SOURCES, name, "config.data.source")
-    source = make(shards, lanes, seed=config.train.seed, draws=made.objective.draws, batch_size=batch_size)
+    source = make(train, lanes, seed=config.train.seed, draws=made.objective.draws, batch_size=batch_size)
+    program = programs(config, made, lanes, source)
+    placed = lanes.place(made.state, parallel.WHOLE)
+
+    return Training(made, lanes, source, placed, program, _per_dispatch(config), train, held_out, shards.fingerprint)
+
+
+def programs(config, made, lanes, source):
+    """program(count), a compile-ready function of (state, feed) for `count` steps of a Model."""
     view = augment.pipeline(rotate_degrees=config.data.rotate, mirror=config.data.mirror)
     one = step.make_step(made.objective, made.graphs, made.optimizers, augment=view, ema_images=config.train.ema_images)
 
@@ -127,23 +138,44 @@ def training(config, devices=None):
     def program(count):
         return lanes.program(step.make_replica(one, source, count), source.specs)
 
-    placed = lanes.place(made.state, parallel.WHOLE)
+    return program
 
-    def reals(count):
-        return np.stack([shards.image(i)[0] for i in range(min(count, len(shards)))])
 
-    return Training(made, lanes, source, placed, program, _per_dispatch(config), shards.fingerprint, reals)
+def evaluation_of(config, made):
+    """The Evaluation of a Training, or why there is none, in words."""
+    values = config.evaluate
+    if not values.every_images:
+        return None, "config.evaluate.every_images is 0: nothing is measured"
+    if not len(made.held_out):
+        share, least = config.data.held_out, evaluation.LEAST
+        return None, f"none held out (config.data.held_out is {share}; {least} are the least): nothing is measured"
+    network = features.network(values.features, "config.evaluate.features")
+    reals = evaluation.held_out(network, made.held_out, made.fingerprint)
+    which = {"samples": values.samples, "seed": config.train.seed}
+    return evaluation.Evaluation(network, reals, made.model.generate, made.parallel, **which), ""
+
+
+def evaluation_period(config, made):
+    """Steps between evaluations: whole dispatches."""
+    dispatches = config.evaluate.every_images / config.train.batch_size / made.per_dispatch
+    return max(1, round(dispatches)) * made.per_dispatch
 
 
 def _check(config):
     whole = ("data.size", "model.width", "model.latent", "model.kernel", "train.steps", "train.batch_size",
-             "report.log_every", "report.keep", "train.ema_images")  # fmt: skip
+             "report.log_every", "report.keep", "report.keep_best", "train.ema_images")  # fmt: skip
     for key in whole:
         block, name = key.split(".")
         if config[block].get(name, 1) < 1:
             raise UserError(f"config.{key} is {config[block][name]}: it should be at least 1")
     if config.data.channels not in (1, 3):
         raise UserError(f"config.data.channels is {config.data.channels}: it should be 3 (RGB) or 1 (grey)")
+    if not 0 <= config.data.held_out < 1:
+        raise UserError(f"config.data.held_out is {config.data.held_out}: it should be a share, at least 0 and below 1")
+    if config.evaluate.samples < quality.LEAST:
+        raise UserError(f"config.evaluate.samples is {config.evaluate.samples}: it should be at least {quality.LEAST}")
+    if config.evaluate.guard not in ("on", "warn", "off"):
+        raise UserError(f"config.evaluate.guard is {config.evaluate.guard!r}: it should be 'on', 'warn' or 'off'")
     _per_dispatch(config)
 
 

@@ -12,7 +12,7 @@ from logogan_jax.errors import UserError
 
 
 class Checkpoints:
-    """The newest `keep` states of a run, written whole or not at all while training goes on.
+    """The newest `keep` states of a run and its best, written whole or not at all while training goes on.
 
     The run itself clears away what a killed writer left half-written; others read and change nothing.
     """
@@ -22,13 +22,17 @@ class Checkpoints:
         options = (
             ocp.CheckpointManagerOptions(read_only=True)
             if read_only
-            else ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, cleanup_tmp_directories=True)
+            else ocp.CheckpointManagerOptions(create=True, cleanup_tmp_directories=True)
         )
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def latest(self):
         """Step of the newest whole checkpoint, or None."""
         return self._manager.latest_step()
+
+    def steps(self):
+        """Steps of all whole checkpoints, oldest first."""
+        return sorted(self._manager.all_steps())
 
     def restore(self, step, like):
         """The state saved at a step, placed as the arrays (or shapes with shardings) of `like` are."""
@@ -41,10 +45,21 @@ class Checkpoints:
                 f"back to the checkpoint before it"
             ) from error
 
-    def save(self, step, state):
-        """Start writing a state; waits for the one before it."""
+    def save(self, step, state, best=()):
+        """Start writing a state, after the one before it; what is neither new nor among the `best` steps goes."""
         with _full_disk_named(self.folder):
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+            self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
+            for old in self.steps()[: -self.keep]:
+                if old not in best:
+                    self._manager.delete(old)
+
+    def back_to(self, step, like):
+        """The state saved at a step, restored as by `restore`; the checkpoints after it are deleted first."""
+        self.wait()
+        for later in self.steps():
+            if later > step:
+                self._manager.delete(later)
+        return self.restore(step, like)
 
     def wait(self):
         """Return when everything is on disk."""

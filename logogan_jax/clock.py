@@ -17,6 +17,10 @@ class Throughput:
     def __init__(self, step):
         self._step, self._time = step, time.perf_counter()
 
+    def pause(self, seconds):
+        """Leave out of the pace what was not spent on steps."""
+        self._time += seconds
+
     def read(self, step, images_per_step, last):
         """(images per second since the last reading, seconds to step `last` at that pace)."""
         now = time.perf_counter()

@@ -23,6 +23,7 @@ def get_config():
         source="auto",  # pixels on the device ("resident"), read from disk ("stream"), or by size ("auto")
         rotate=0.0,  # turn real images by up to this many degrees, white corners
         mirror=False,  # mirror half of the real images; letters turn with them
+        held_out=0.1,  # share of the images that are only measured against; none of a set too small for that
     )
     config.model = block(
         name="wgan",  # a pair of networks: see logogan_jax/networks
@@ -53,5 +54,12 @@ def get_config():
         samples_every=500,  # steps between pictures
         checkpoint_every=1_000,  # steps between checkpoints
         keep=3,  # newest checkpoints kept
+        keep_best=1,  # and those of the best kernel distance
+    )
+    config.evaluate = block(
+        every_images=128_000,  # images (generator updates x batch) between evaluations; 0: never
+        samples=1_024,  # pictures drawn for one
+        features="efflite0",  # the network that looks at them, or "inception:FILE"
+        guard="on",  # what collapses is warned of, rolled back once, stopped; "warn": only warned of; "off"
     )
     return config.lock()  # a config file that misspells a key fails as a flag does

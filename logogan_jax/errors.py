@@ -10,15 +10,26 @@ import threading
 class UserError(Exception):
     """One line: which key or file, what it was, what it should be, and the command that mends it."""
 
+    status = 2  # of the command that ends with it
+
+
+class Diverged(UserError):
+    """Training itself has failed, and the same command would fail again."""
+
+    status = 3
+
 
 @contextlib.contextmanager
 def reported():
-    """Leave with one line on stderr: status 2 for a UserError or a full disk, 130 for Ctrl-C, 143 for SIGTERM."""
+    """Leave with one line on stderr.
+
+    The status is that of a UserError, 2 for a full disk, 130 for Ctrl-C, 143 for SIGTERM.
+    """
     try:
         with _terminable():
             yield
     except UserError as error:
-        sys.exit(_fail(error))
+        sys.exit(_fail(error, error.status))
     except KeyboardInterrupt as error:
         print("stopped: the same command goes on where this one was", file=sys.stderr, flush=True)
         sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
@@ -46,6 +57,6 @@ def _terminable():
         signal.signal(signal.SIGTERM, before)
 
 
-def _fail(message):
+def _fail(message, status=2):
     print(f"error: {message}", file=sys.stderr, flush=True)
-    return 2
+    return status

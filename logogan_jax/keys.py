@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 # First component of an address. Training steps and everything drawn outside them never meet.
-INIT, STEP, GRID, SAMPLE = range(4)
+INIT, STEP, GRID, SAMPLE, EVALUATE = range(5)
 
 
 def at(key, *address):

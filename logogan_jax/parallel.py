@@ -10,6 +10,7 @@ from logogan_jax.errors import UserError
 AXIS = "data"
 WHOLE = P()  # the same array on every device
 ROWS = P(None, None, AXIS)  # [steps, draws, B, ...], split over devices along B
+SPLIT = P(AXIS)  # [n, ...], split over devices along n, for programs that are not mapped
 
 
 def row_numbers(per_replica):

@@ -1,5 +1,6 @@
 """The config of a run as a file beside its checkpoints, and whether another may resume it."""
 
+import hashlib
 import json
 
 from ml_collections import ConfigDict
@@ -8,7 +9,7 @@ from logogan_jax import files
 from logogan_jax.errors import UserError
 
 # Keys that change how, where or how long a run goes, and not what it computes beyond rounding.
-FREE = ("data.dir", "data.source", "train.steps", "train.parallel", "train.steps_per_dispatch", "report")
+FREE = ("data.dir", "data.source", "train.steps", "train.parallel", "train.steps_per_dispatch", "report", "evaluate")
 
 
 def write(workdir, config, fingerprint):
@@ -46,6 +47,12 @@ def agree(workdir, config, fingerprint):
             f"config.data.dir holds other images (fingerprint {fingerprint[:12]}) than the run in {workdir} was "
             f"started with ({data[:12]}): give the old data to resume it, or another --workdir to start a new run"
         )
+
+
+def digest(config):
+    """SHA-256, as hexadecimal, of everything in a config that decides what is computed."""
+    kept = {key: value for key, value in _flat(config.to_dict()).items() if not key.startswith(FREE)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _flat(tree, prefix=""):

@@ -1,13 +1,12 @@
-"""What a run leaves behind while it goes on: JSON lines, TensorBoard events, pictures, curves."""
+"""What a run leaves behind while it goes on: JSON lines, TensorBoard events, pictures."""
 
 import concurrent.futures
 import json
 import math
 
 import tensorboardX
-from matplotlib.figure import Figure
 
-from logogan_jax import files, images
+from logogan_jax import curves, files, images
 from logogan_jax.errors import UserError
 
 
@@ -15,34 +14,51 @@ class Reporter:
     """Writer of one run's files, reopened at a step: later lines of a run that went on further are dropped.
 
     Pictures are drawn in a thread, so that the devices do not wait; a failure there shows at the next
-    picture or at the end. `seconds` is the time that the run had taken at that step.
+    picture or at the end. `lines` are those of metrics.jsonl, `events` those of events.jsonl, what was done
+    about the run; `seconds` is the time that the run had taken at that step.
     """
 
     def __init__(self, workdir, step):
-        self._workdir, self._lines = workdir, workdir / "metrics.jsonl"
-        kept = [line for line in read_lines(self._lines) if line["step"] <= step]
-        self.seconds = kept[-1]["seconds"] if kept else 0.0
-        with files.whole(self._lines) as partial:
-            partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        (workdir / "samples").mkdir(exist_ok=True)
-        self._board = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+        self._workdir, self._lines, self._events = workdir, workdir / "metrics.jsonl", workdir / "events.jsonl"
+        self.lines, self.events = read_lines(self._lines), read_lines(self._events)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="report")
-        self._last = None
+        self._last = self._board = None
+        (workdir / "samples").mkdir(exist_ok=True)
+        # What was done since the last roll-back and after this step will be done again.
+        since = max((i + 1 for i, event in enumerate(self.events) if event["action"] == "roll back"), default=0)
+        self.events[since:] = [event for event in self.events[since:] if event["step"] <= step]
+        _write_lines(self._events, self.events)
+        self._reopen(step)
+        self.seconds = max((line["seconds"] for line in self.lines if "seconds" in line), default=0.0)
 
     def scalars(self, step, values):
         """Add one line of numbers by name."""
-        with open(self._lines, "a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        self.lines.append({"step": step, **values})
+        _add_line(self._lines, self.lines[-1])
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
+
+    def event(self, step, action, **values):
+        """Note what was done about the run at a step."""
+        self.events.append({"step": step, "action": action, **values})
+        _add_line(self._events, self.events[-1])
+
+    def rewind(self, step):
+        """Go back to a step: the lines after it move to rolled_back.jsonl, whose curves are drawn pale."""
+        for line in self.lines:
+            if line["step"] > step:
+                _add_line(self._workdir / "rolled_back.jsonl", line)
+        self._reopen(step)
 
     def sheet(self, step, name, pixels):
         """Write uint8[n, S, S, C] as `name`.png in the run's folder, and for TensorBoard."""
         self._later(self._draw_sheet, step, name, pixels)
 
     def curves(self):
-        """Draw losses.png from all lines so far."""
-        self._later(draw_curves, self._workdir / "losses.png", read_lines(self._lines))
+        """Draw losses.png and quality.png from all lines so far."""
+        lines, gone = list(self.lines), read_lines(self._workdir / "rolled_back.jsonl")
+        self._later(curves.losses, self._workdir / "losses.png", lines, gone)
+        self._later(curves.quality, self._workdir / "quality.png", lines, gone)
 
     def close(self):
         """Finish what is being drawn."""
@@ -50,6 +66,13 @@ class Reporter:
         self._board.close()
         if self._last:
             self._last.result()
+
+    def _reopen(self, step):
+        if self._board:
+            self._board.close()
+        self._board = tensorboardX.SummaryWriter(str(self._workdir / "tensorboard"), purge_step=step + 1)
+        self.lines = [line for line in self.lines if line["step"] <= step]
+        _write_lines(self._lines, self.lines)
 
     def _draw_sheet(self, step, name, pixels):
         images.write_sheet(self._workdir / f"{name}.png", pixels)
@@ -62,6 +85,17 @@ class Reporter:
         self._last = self._thread.submit(function, *arguments)
 
 
+def _add_line(path, line):
+    with open(path, "a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _write_lines(path, lines):
+    if lines or path.exists():
+        with files.whole(path) as partial:
+            partial.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def read_lines(path):
     """The whole lines of a metrics.jsonl as dictionaries; a torn last line, from a killed run, is left out."""
     if not path.exists():
@@ -70,23 +104,3 @@ def read_lines(path):
         return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): move it away to go on without its history") from None
-
-
-def draw_curves(path, lines):
-    """One panel per player: its numbers, gradient norms apart, against the step."""
-    names = [name for name in (lines[-1] if lines else {}) if "/" in name and "/gradient_norm/" not in name]
-    players = sorted({name.split("/")[0] for name in names})
-    if not players:
-        return
-    figure = Figure(figsize=(9, 3 * len(players)), layout="tight")
-    axes = figure.subplots(len(players), 1, sharex=True, squeeze=False)[:, 0]
-    for axis, player in zip(axes, players, strict=True):
-        for name in (name for name in names if name.startswith(player + "/")):
-            points = [(line["step"], line[name]) for line in lines if name in line]
-            axis.plot(*zip(*points, strict=True), label=name.split("/", 1)[1], linewidth=1)
-        axis.set_title(player, loc="left")
-        axis.grid(alpha=0.3)
-        axis.legend(frameon=False)
-    axes[-1].set_xlabel("step")
-    with files.whole(path) as partial:
-        figure.savefig(partial, dpi=110, format="png")

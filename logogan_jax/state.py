@@ -10,8 +10,9 @@ from flax import nnx
 
 
 class State(NamedTuple):
-    """step int32[], key uint32[2] (the run's constant seed key), and dictionaries by network name.
+    """step int32[], key uint32[2] (the run's constant seed key), rate float32[], dictionaries by network name.
 
+    `rate` scales every optimiser's updates: 1, or less once the guard has rolled the run back.
     `params` and `opt` are float32 parameters and their optimiser states, `stats` the batch-norm
     running statistics, `ema` {"params", "stats"} of the averaged networks. Statistics are averaged
     with the parameters, so that an averaged network sees activations as old as itself.
@@ -19,6 +20,7 @@ class State(NamedTuple):
 
     step: jax.Array
     key: jax.Array
+    rate: jax.Array
     params: dict
     stats: dict
     opt: dict
@@ -39,6 +41,7 @@ def initial(networks, optimizers, averaged, seed):
     state = State(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key_data(jax.random.key(seed)),
+        rate=jnp.ones((), jnp.float32),
         params=params,
         stats=stats,
         opt={name: optimizers[name].init(params[name]) for name in params},

@@ -26,6 +26,15 @@ def statistics(net):
     return nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[2])
 
 
+def averaged(state, rows, ema_images):
+    """The next moving average of the sampled networks: half-life in images, `rows` of them on this replica."""
+    size = rows * jax.lax.axis_size(parallel.AXIS)
+    seen = (state.step + 1).astype(jnp.float32) * size
+    decay = jnp.exp(-math.log(2) * size / jnp.minimum(ema_images, EMA_WARMUP * seen))
+    now = {part: {name: getattr(state, part)[name] for name in state.ema[part]} for part in state.ema}
+    return jax.tree.map(lambda old, new: new + decay * (old - new), state.ema, now)
+
+
 def make_step(objective, graphs, optimizers, *, augment, ema_images):
     """step(state, batch) -> (state, metrics) for one replica of the axis parallel.AXIS.
 
@@ -55,21 +64,14 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
         moved, opt = {}, {}
         for name in player.trains:
             changes, opt[name] = optimizers[name].update(gradients[name], state.opt[name], state.params[name])
-            moved[name] = player.project.get(name, lambda p: p)(optax.apply_updates(state.params[name], changes))
+            after = optax.apply_updates(state.params[name], optax.tree.scale(state.rate, changes))
+            moved[name] = player.project.get(name, lambda p: p)(after)
             leaves = paths(gradients[name])
             notes |= {f"gradient/{name}/{leaf}": jnp.sqrt(jnp.sum(jnp.square(g))) for leaf, g in leaves.items()}
         state = state._replace(
             params={**state.params, **moved}, stats={**state.stats, **stats}, opt={**state.opt, **opt}
         )
         return state, {f"{player.name}/{name}": note for name, note in notes.items()}
-
-    def average(state, rows):
-        """Exponential moving average of the sampled networks, its half-life counted in images."""
-        size = rows * jax.lax.axis_size(parallel.AXIS)
-        seen = (state.step + 1).astype(jnp.float32) * size
-        decay = jnp.exp(-math.log(2) * size / jnp.minimum(ema_images, EMA_WARMUP * seen))
-        now = {part: {name: getattr(state, part)[name] for name in state.ema[part]} for part in state.ema}
-        return jax.tree.map(lambda old, new: new + decay * (old - new), state.ema, now)
 
     def step(state, batch):
         metrics, first = {}, 0
@@ -82,7 +84,7 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
             state, notes = loop.repeat(turn, state, player.updates)
             metrics |= {name: note.mean() for name, note in notes.items()}
             first += player.updates
-        state = state._replace(ema=average(state, batch.image.shape[1]), step=state.step + 1)
+        state = state._replace(ema=averaged(state, batch.image.shape[1], ema_images), step=state.step + 1)
         return state, metrics
 
     return step

@@ -4,17 +4,37 @@ import contextlib
 import pathlib
 import platform
 import time
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import logogan_jax
-from logogan_jax import build, checkpoint, clock, estimate, files, keys, parallel, progress, recipe, report, state
+from logogan_jax import build, checkpoint, clock, files, guard, keys, parallel, progress, recipe, report, rescue, words
+from logogan_jax import state as states
+from logogan_jax.dispatch import Dispatch
+from logogan_jax.errors import Diverged
 from logogan_jax.meter import Meter, summed
+from logogan_jax.metrics.spread import spread
+from logogan_jax.watch import Watch
 from logogan_jax.workdir import owned
 
 PICTURES = 64
-QUICK = "python -m logogan_jax.main --config=configs/quickstart.py"
+
+
+class Run(NamedTuple):
+    """A run under way, and where it reads, writes and listens."""
+
+    config: object
+    workdir: pathlib.Path
+    made: build.Training
+    checkpoints: checkpoint.Checkpoints
+    reporter: report.Reporter
+    watch: Watch
+    dispatch: Dispatch
+    bar: progress.Bar
+    stop: checkpoint.StopRequest
 
 
 def train(config, workdir):
@@ -32,132 +52,157 @@ def train(config, workdir):
         made = build.training(config)
         stack.enter_context(contextlib.closing(made.source))
         recipe.agree(workdir, config, made.fingerprint)
-        recipe.write(workdir, config, made.fingerprint)
         start, last = checkpoints.latest() or 0, config.train.steps
         if start >= last:
             print(f"{workdir} is finished at step {start}; a higher --config.train.steps trains it further.")
             return
         checkpoints.need_room(made.state)
-        current = checkpoints.restore(start, made.state) if start else made.state
+        measure, unmeasured = build.evaluation_of(config, made)
+        recipe.write(workdir, config, made.fingerprint)
         reporter = stack.enter_context(contextlib.closing(report.Reporter(workdir, start)))
+        watch = Watch(
+            measure, reporter, period=build.evaluation_period(config, made), best=config.report.keep_best,
+            largest_gap=guard.largest_gap(made.train.shape),
+        )  # fmt: skip
+        stack.enter_context(contextlib.closing(watch))
         bar = stack.enter_context(progress.Bar("step", last, start, unit="steps"))
-        bar.say(_greeting(config, workdir, made, start))
-        began = time.perf_counter()
-        current, number = _loop(config, made, checkpoints, reporter, bar, stop, current, start)
-        checkpoints.wait()
-        elapsed = time.perf_counter() - began
-        images = (number - start) * config.train.batch_size * made.model.objective.real_batches
-        result = _summary(made, current, number, last, stop.by)
-        result |= {"seconds": reporter.seconds + elapsed, "images_per_second": images / elapsed}
-        files.write_json(workdir / "summary.json", result)
-    print(_farewell(workdir, result))
+        bar.say(words.greeting(config, workdir, made, start, unmeasured))
+        dispatch = Dispatch(made.program, bar.say, last - start)
+        run = Run(config, workdir, made, checkpoints, reporter, watch, dispatch, bar, stop)
+        result = _go(run, start, last)
+    print(words.farewell(workdir, result))
 
 
-def _loop(config, made, checkpoints, reporter, bar, stop, current, start):
-    """Steps from `start` until the last or a request to stop -> (state, number of steps done)."""
-    last, every, number = config.train.steps, config.report, start
-    images_per_step = config.train.batch_size * made.model.objective.real_batches
-    sheet = _sheet(made, config.train.seed)
-    meter, speed, began = Meter(), clock.Throughput(start), time.perf_counter()
-    dispatch = _Dispatch(made, bar, last - start)
-    if start == 0:
-        reporter.sheet(0, "reals", made.reals(PICTURES))
+def _go(run, start, last):
+    """Loop from a step on and write summary.json, however that ends -> the summary."""
+    current = run.checkpoints.restore(start, run.made.state) if start else run.made.state
+    began, dead = time.perf_counter(), None
+    try:
+        current, number = _loop(run, rescue.lowered(run, current), start)
+        run.checkpoints.wait()
+        status = "finished" if number >= last else f"stopped by {run.stop.by}"
+        result = {"status": status, "step": number, "steps": last, "state_sha256": states.digest(current)}
+    except Diverged as error:
+        dead = error
+        result = {"status": "stopped by the guard", "step": run.reporter.events[-1]["step"], "steps": last}
+        result |= {"reason": str(error)}
+    seconds = time.perf_counter() - began
+    images = run.dispatch.done * run.config.train.batch_size * run.made.model.objective.real_batches
+    result |= {
+        "seconds": run.reporter.seconds + seconds,
+        "evaluation_seconds": run.watch.seconds,
+        "images_per_second": images / (seconds - run.watch.seconds),
+        **run.watch.summary(),
+        "events": run.reporter.events,
+        **_provenance(run.made),
+    }
+    files.write_json(run.workdir / "summary.json", result)
+    if dead:
+        raise dead
+    return result
+
+
+def _loop(run, current, number):
+    """Steps from `number` until the last or a request to stop -> (state, number of steps done)."""
+    made, watch, last = run.made, run.watch, run.config.train.steps
+    images_per_step = run.config.train.batch_size * made.model.objective.real_batches
+    draw, reals = _pictures(made, run.config.train.seed)
+    meter, speed, began = Meter(), clock.Throughput(number), time.perf_counter()
+    if number == 0:
+        run.reporter.sheet(0, "reals", reals)
     with jax.transfer_guard("disallow"):
-        while number < last and not stop:
+        good = number, _copy(current)
+        if watch.owes(number, last):
+            watch.begin(number, current, jax.device_get(draw(current)[0]))
+        while number < last and not run.stop:
             # Batch and step. Counting from multiples makes a resumed run dispatch the same programs.
             count = min(made.per_dispatch - number % made.per_dispatch, last - number)
-            current, metrics = dispatch(count, current, made.source.at(number, count))
+            current, metrics = run.dispatch(count, current, made.source.at(number, count))
             meter.add(number, metrics)
             number += count
-            bar.update(number)
-            # Once in a while: log. What is not finite stops the run before it can reach a checkpoint.
-            logs = clock.every(every.log_every, number, last)
-            shows = clock.every(every.samples_every, number, last)
-            saves = clock.every(every.checkpoint_every, number, last) or stop
-            if logs or shows or saves:
-                meter.settle(_advice(checkpoints))
-            if logs:
-                values = summed(meter.read())
-                pace, left = speed.read(number, images_per_step, last)
-                elapsed = reporter.seconds + time.perf_counter() - began
-                reporter.scalars(number, {"seconds": elapsed, "images_per_second": pace, **values})
-                bar.update(number, _line(values, pace, left))
-            # Once in a while: show.
-            if shows:
-                reporter.sheet(number, f"samples/{number:06d}", jax.device_get(sheet(current)))
-                reporter.curves()
-            # Once in a while: save.
-            if saves:
-                checkpoints.save(number, current)
+            run.bar.update(number)
+            due = _due(run, number)
+            if not any(due):
+                continue
+            # What is not finite is dealt with before it can reach a checkpoint, what is dying once it is logged.
+            broken, reached = meter.settle(), number
+            watch.collect()
+            pixels, diversity = draw(current)
+            if broken:
+                current, number = rescue.mourn(run, broken, good, number, current)
+            elif due.logs:
+                values = summed(meter.read()) | {"samples/diversity": float(jax.device_get(diversity))}
+                _log(run, number, values, speed.read(number, images_per_step, last), time.perf_counter() - began)
+                current, number = rescue.heed(run, number, current)
+            good = number, _copy(current)
+            if number < reached:
+                meter, speed = Meter(), clock.Throughput(number)
+                continue
+            # Once in a while: measure, show, save.
+            if due.measures:
+                speed.pause(watch.begin(number, current, jax.device_get(pixels)))
+            if due.shows:
+                run.reporter.sheet(number, f"samples/{number:06d}", jax.device_get(pixels))
+                run.reporter.curves()
+            if due.saves:
+                run.checkpoints.save(number, current, best=watch.best_steps())
+    watch.collect()
+    run.reporter.curves()
     return current, number
 
 
-class _Dispatch:
-    """Runs programs by number of steps, one ahead of the devices; the first of each size is compiled."""
+class _Due(NamedTuple):
+    """What is done after a step."""
 
-    def __init__(self, made, bar, steps):
-        self._made, self._bar, self._steps = made, bar, steps
-        self._compiled, self._before = {}, None
-
-    def __call__(self, count, current, feed):
-        if count not in self._compiled:
-            self._compiled[count] = self._compile(count, current, feed)
-        result = self._compiled[count](current, feed)
-        # The host stays at most one dispatch ahead, so that a request to stop is heard at once.
-        jax.block_until_ready(self._before)
-        self._before = result[1]
-        return result
-
-    def _compile(self, count, current, feed):
-        lowered = self._made.program(count).lower(current, feed)
-        if jax.default_backend() == "cpu" and not self._compiled:
-            with jax.transfer_guard("allow"):
-                seconds = estimate.seconds(lowered.cost_analysis()["flops"] / count)
-            total = seconds * self._steps
-            hint = f" Logos in minutes: {QUICK}" if total > 3600 else ""
-            self._bar.say(f"On this CPU {self._steps:,} steps should take about {clock.spoken(total)}.{hint}")
-        began = time.perf_counter()
-        compiled = lowered.compile()
-        self._bar.say(f"Compiled in {clock.spoken(time.perf_counter() - began)}.")
-        return compiled
+    logs: bool
+    shows: bool
+    measures: bool
+    saves: bool
 
 
-def _sheet(made, seed):
-    """A function of the state that draws the run's own latents: always the same, at their own address."""
+def _due(run, number):
+    every, last, measures = run.config.report, run.config.train.steps, run.watch.due(number, run.config.train.steps)
+    return _Due(
+        logs=clock.every(every.log_every, number, last),
+        shows=clock.every(every.samples_every, number, last),
+        measures=measures,
+        saves=measures or bool(run.stop) or clock.every(every.checkpoint_every, number, last),
+    )
+
+
+def _log(run, number, values, pace_and_left, elapsed):
+    pace, left = pace_and_left
+    times = {"seconds": run.reporter.seconds + elapsed, "images_per_second": pace}
+    run.reporter.scalars(number, times | values)
+    run.bar.update(number, words.line(values, pace, left))
+
+
+def _pictures(made, seed):
+    """A function of the state -> (pictures of the run's own latents, how diverse they are), and real images.
+
+    The latents are always the same, at their own address; the real images' diversity is 1.
+    """
+    reals = made.train.pixels(PICTURES)
+    real = max(float(spread(reals)), 1e-6)
     key = keys.at(jax.random.key(seed), keys.GRID)
     key, numbers = made.parallel.place((key, np.arange(PICTURES)), parallel.WHOLE)
-    return lambda current: made.model.generate(current, key, numbers)
+
+    @jax.jit
+    def draw(state, key, numbers):
+        pixels = made.model.generate(state, key, numbers)
+        return pixels, spread(pixels) / real
+
+    return lambda state: draw(state, key, numbers), reals
 
 
-def _advice(checkpoints):
-    newest = checkpoints.latest()
-    kept = f"The checkpoint of step {newest} is good" if newest else "No checkpoint was made yet"
-    return f"{kept}; lower config.optimizer.critic.learning_rate and config.optimizer.generator.learning_rate"
+@jax.jit
+def _copy(state):
+    return jax.tree.map(jnp.copy, state)
 
 
-def _greeting(config, workdir, made, start):
-    devices, side = made.parallel.devices, config.data.size
-    sizes = ", ".join(
-        f"{name} {sum(leaf.size for leaf in jax.tree.leaves(params)):,}" for name, params in made.state.params.items()
-    )
-    return (
-        f"{config.objective.name} at {side} x {side} x {config.data.channels}, weights: {sizes}\n"
-        f"batch {config.train.batch_size}, {config.train.dtype}, on {len(devices)} x {devices[0].device_kind}\n"
-        f"{f'Going on from step {start}' if start else 'Starting'} in {workdir}"
-    )
-
-
-def _line(values, pace, left):
-    losses = ", ".join(f"{name[:-5]} {value:.3f}" for name, value in values.items() if name.endswith("/loss"))
-    return f"{pace:,.0f} images/s, {clock.spoken(left)} left, {losses}"
-
-
-def _summary(made, current, number, last, stopped_by):
+def _provenance(made):
     device = made.parallel.devices[0]
     return {
-        "status": "finished" if number >= last else f"stopped by {stopped_by}",
-        "step": number,
-        "steps": last,
         "devices": len(made.parallel.devices),
         "device_kind": device.device_kind,
         "versions": {
@@ -166,12 +211,4 @@ def _summary(made, current, number, last, stopped_by):
             "jax": jax.__version__,
         },
         "data_fingerprint": made.fingerprint,
-        "state_sha256": state.digest(current),
     }
-
-
-def _farewell(workdir, result):
-    if result["status"] != "finished":
-        done = f"{result['status'].capitalize()} at step {result['step']} of {result['steps']}"
-        return f"{done}; the same command goes on from there. Everything is in {workdir}"
-    return f"Finished {result['steps']:,} steps in {clock.spoken(result['seconds'])}. Everything is in {workdir}"

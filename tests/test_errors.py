@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, environment, failing, four
+from conftest import ROOT, command, environment, failing, four, summary
 
 from logogan_jax import checkpoint, defaults, errors, train
 from logogan_jax.errors import UserError
@@ -20,9 +20,13 @@ from logogan_jax.workdir import owned
     ("changes", "message"),
     [
         ({"train.batch_size": 6}, r"config.train.batch_size is 6, which 4 devices do not divide: .*batch_size=4"),
-        ({"train.batch_size": 64}, r"50 images are fewer than one batch: .*batch_size=48"),
+        ({"train.batch_size": 64}, r"50 images to train on are fewer than one batch: .*batch_size=48"),
         ({"train.batch_size": 0}, r"config.train.batch_size is 0: it should be at least 1"),
         ({"train.dtype": "float16"}, r"config.train.dtype is 'float16'"),
+        ({"evaluate.guard": "yes"}, r"config.evaluate.guard is 'yes': it should be 'on', 'warn' or 'off'"),
+        ({"evaluate.samples": 3}, r"config.evaluate.samples is 3: it should be at least 10"),
+        ({"evaluate.features": "vgg", "data.held_out": 0.5}, r"config.evaluate.features is 'vgg': it should be eff"),
+        ({"data.held_out": 1.0}, r"config.data.held_out is 1.0: it should be a share"),
         ({"train.parallel": "threads"}, r"config.train.parallel is 'threads': it should be 'shard_map' or 'pmap'"),
         ({"train.steps_per_dispatch": 3}, r"steps_per_dispatch is 3: it should divide"),
         ({"data.size": 30}, r"config.data.size is 30"),
@@ -67,15 +71,13 @@ def test_the_first_bad_number_is_named_by_step_player_and_tensor():
     meter = Meter()
     good = {"critic/loss": np.array([1.0, 2.0]), "critic/gradient/critic/out/bias": np.array([3.0, 4.0])}
     meter.add(10, good)
-    meter.settle("")
+    assert meter.settle() is None
     assert summed(meter.read()) == {"critic/loss": 1.5, "critic/gradient_norm/critic": 3.5}
     meter.add(12, {**good, "critic/gradient/critic/out/bias": np.array([1.0, np.inf])})
-    with pytest.raises(UserError, match=r"step 14: gradient/critic/out/bias of the critic is inf.*advice"):
-        meter.settle("advice")
+    assert str(meter.settle()) == "step 14: gradient/critic/out/bias of the critic is inf"
     meter = Meter()
     meter.add(0, {"critic/gradient/critic/out/bias": np.array([np.nan]), "critic/loss": np.array([np.nan])})
-    with pytest.raises(UserError, match=r"step 1: loss of the critic is nan"):
-        meter.settle("")
+    assert str(meter.settle()) == "step 1: loss of the critic is nan"
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(shards, tmp_path):
@@ -86,8 +88,9 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(shards, tmp
         config.optimizer.critic = defaults.block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9, decay=-1.0)
     train.train(first, workdir)
     longer.report.update(checkpoint_every=4, log_every=4, samples_every=4)
-    with pytest.raises(UserError, match=r"step [23]: .* of the (critic|generator) is .*checkpoint of step 1 is good"):
+    with pytest.raises(UserError, match=r"step [23]: .* of the (critic|generator) is .*, once more: lower config"):
         train.train(longer, workdir)
+    assert [event["action"] for event in summary(workdir)["events"]] == ["roll back", "stop"]
     assert [path.name for path in (workdir / "checkpoints").iterdir()] == ["1"]
 
 

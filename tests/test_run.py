@@ -119,7 +119,7 @@ def test_samples_come_from_the_averaged_generator_and_repeat(straight, tmp_path)
     more = sample("b", "--num=7", "--seed=1")
     np.testing.assert_array_equal(more["00004.png"], first["00004.png"])
     assert (sample("c", "--num=5", "--seed=2")["00000.png"] != first["00000.png"]).any()
-    assert "is not empty" in failing(f"--workdir={straight}", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
+    assert "is not an empty folder" in failing(f"--workdir={straight}", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
 
 
 @pytest.mark.slow

@@ -54,6 +54,16 @@ class Shards:
     def __len__(self):
         return int(self._starts[-1])
 
+    def parts(self, held_out, least):
+        """(what is trained on, what is never trained on), the last `held_out` (a share) of the images, as Parts.
+
+        Names decide the order of our shards, so the last are no others than the first. Where fewer than
+        `least` would be held out, which measure nothing, all are trained on.
+        """
+        last = round(len(self) * held_out)
+        last = last if last >= least else 0
+        return Part(self, 0, len(self) - last), Part(self, len(self) - last, len(self))
+
     def image(self, position):
         """(uint8[S, S, C], label) of the image at a position in the data set."""
         shard = int(np.searchsorted(self._starts, position, side="right")) - 1
@@ -73,6 +83,26 @@ class Shards:
 
     def _chunk(self, positions):
         return [self.image(position) for position in positions]
+
+
+class Part:
+    """A run of a data set's images, from position `start` on, counted from 0."""
+
+    def __init__(self, shards, start, stop):
+        self.shards, self.start, self.shape = shards, start, shards.shape
+        self._count = stop - start
+
+    def __len__(self):
+        return self._count
+
+    def images(self, positions, readers):
+        """As Shards.images, at positions int[n] within the part."""
+        return self.shards.images(np.asarray(positions) + self.start, readers)
+
+    def pixels(self, most=None):
+        """uint8[n, S, S, C] of all images, or of the first `most`."""
+        with readers() as threads:
+            return self.images(np.arange(min(len(self), most or len(self))), threads)[0]
 
 
 def readers():

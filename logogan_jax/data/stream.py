@@ -12,6 +12,13 @@ from logogan_jax.parallel import ROWS
 AHEAD = 2  # feeds read before they are asked for
 
 
+def read(shards, threads, *, seed, step, count, shape):
+    """The Batch [count, draws, B, ...] of steps step, ..., step + count - 1, on the host; shape is (draws, B)."""
+    drawn = order.dispatch(seed=seed, step=step, count=count, shape=shape, size=len(shards))
+    image, label = shards.images(drawn.reshape(-1), threads)
+    return Batch(image.reshape(*drawn.shape, *shards.shape), label.reshape(drawn.shape), drawn)
+
+
 class Stream:
     """Source whose images are read record by record, checksums and all, and sent to the devices."""
 
@@ -34,9 +41,7 @@ class Stream:
         return feed.result()
 
     def _read(self, step, count):
-        drawn = order.dispatch(seed=self._seed, step=step, count=count, shape=self._shape, size=len(self._shards))
-        image, label = self._shards.images(drawn.reshape(-1), self._readers)
-        batch = Batch(image.reshape(*drawn.shape, *self._shards.shape), label.reshape(drawn.shape), drawn)
+        batch = read(self._shards, self._readers, seed=self._seed, step=step, count=count, shape=self._shape)
         return self._parallel.place(batch, ROWS)
 
     @staticmethod

@@ -11,6 +11,9 @@ class Player(NamedTuple):
     float32 [-1, 1] and one key per row; `nets` calls networks by role. Only the networks that the
     player `trains` are differentiated and updated, `updates` times per step, each time on a fresh
     batch. `project` maps a network's name to a function of its parameters applied after each update.
+
+    A critic that scores images notes as `gap` how far apart it scores real and fake ones, |D(x) - D(G(z))|,
+    by which the guard sees it diverge.
     """
 
     name: str

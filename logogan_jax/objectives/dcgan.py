@@ -28,7 +28,7 @@ def dcgan(*, latent, critic_updates=1):
         )
         on_real, on_fake = jnp.split(logits, 2)
         each = 0.5 * (losses.says_real(on_real) + losses.says_fake(on_fake))
-        return each, {"real": on_real, "fake": on_fake}
+        return each, {"real": on_real, "fake": on_fake, "gap": jnp.abs(on_real - on_fake)}
 
     def generator(nets, batch, keys):
         z, drop_generator, drop_fake = randomness.split(keys, 3)

@@ -29,7 +29,8 @@ def wgan_gp(*, latent, critic_updates=5, penalty=10.0):
         score = lambda x: nets.critic(x, keys=drop_critic, train=True)
         norm = losses.gradient_norm(score, between)
         distance = on_real - on_fake
-        return penalty * losses.one_centred(norm) - distance, {"wasserstein": distance, "gradient_norm": norm}
+        notes = {"wasserstein": distance, "gradient_norm": norm, "gap": jnp.abs(distance)}
+        return penalty * losses.one_centred(norm) - distance, notes
 
     def generator(nets, batch, keys):
         z, drop_generator, drop_critic = randomness.split(keys, 3)

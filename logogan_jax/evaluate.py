@@ -1,0 +1,159 @@
+"""Measure a run, or a folder of images: python -m logogan_jax.evaluate --workdir=runs/quickstart.
+
+Prints a table of distances, with 95 % intervals, between what the run draws and the images that were held out from
+its training, looks for copies of training images, and writes evaluation.json and copies.html into the run's folder.
+Two folders are compared without any model: --images=DIR --against=DIR.
+"""
+
+import pathlib
+
+import jax
+import numpy as np
+from absl import flags
+
+from logogan_jax import command, files, recipe, runs
+from logogan_jax.errors import UserError
+from logogan_jax.metrics import copies_page, distances, features, neighbours, quality
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run to measure")
+_STEP = flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
+_NUM = flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=quality.LEAST)
+_SEED = flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
+_IMAGES = flags.DEFINE_string("images", None, "folder of images or shards to measure instead of a run")
+_AGAINST = flags.DEFINE_string("against", None, "folder of images or shards to measure against")
+_SIZE = flags.DEFINE_integer("size", None, "side in pixels to which two folders are brought", lower_bound=8)
+_FEATURES = flags.DEFINE_string("features", "efflite0", "efflite0, or inception:FILE for FID and KID as published")
+_FLOOR = flags.DEFINE_bool("real_vs_real", False, "also measure images trained on against those held out: the floor")
+_OUT = flags.DEFINE_string("out", None, "file for the numbers; default: evaluation.json in the run's folder")
+
+
+def measured(images, against, network):
+    """{"n", "n_against", metric: {"value", "low", "high"}} of Images against others."""
+    for found in (images, against):
+        if len(found.pixels) < quality.LEAST:
+            raise UserError(f"{len(found.pixels)} images are too few to measure: {quality.LEAST} are the least")
+    estimates = quality.quality(against.seen, images.seen, name=network.name)
+    numbers = {name: estimate._asdict() for name, estimate in estimates.items()}
+    return {"n": len(images.pixels), "n_against": len(against.pixels), **numbers}
+
+
+def of_run(run, network):
+    """(columns {title: numbers}, copies) of a run."""
+    trained, held_out = runs.images(run, network)
+    pixels = runs.draw(run, first=0, count=_NUM.value, seed=_SEED.value)
+    drawn = runs.Images(pixels, features.embed(network, pixels))
+    if _AGAINST.value:
+        other = of_folder(_AGAINST.value, _AGAINST.name, (run.config.data.size, run.config.data.channels), network)
+        columns = {_AGAINST.value: measured(drawn, other, network)}
+    elif len(held_out.pixels):
+        columns = {"held out": measured(drawn, held_out, network)}
+    else:
+        columns = {}
+    columns["trained on"] = measured(drawn, trained, network)
+    if _FLOOR.value and len(held_out.pixels):
+        some = np.random.default_rng(0).permutation(len(trained.pixels))[: _NUM.value]
+        real = runs.Images(trained.pixels[some], features.Features(*(rows[some] for rows in trained.seen)))
+        columns["real vs real"] = measured(real, held_out, network)
+    return columns, copies(run, drawn, trained, held_out)
+
+
+def copies(run, drawn, trained, held_out):
+    """What is said of copies of training images; their page is written into the run's folder."""
+    detector = runs.detector(trained, held_out)
+    found = detector.find(*drawn)
+    title = f"{run.workdir.name} at step {run.step:,}"
+    copies_page.write(
+        run.workdir / "copies.html", drawn.pixels, found, trained.pixels, detector=detector, title=title
+    )
+    return {
+        "share": neighbours.share(found.copied)._asdict(),
+        "count": int(found.copied.sum()),
+        "n": len(found.copied),
+        "false_alarm_rate": detector.false_alarm_rate,
+        "held_out": detector.held_out,
+        "held_out_alarms": detector.held_out_alarms,
+        "images": np.flatnonzero(found.copied).tolist(),
+    }
+
+
+def of_folder(path, flag, frame, network):
+    """Images of a folder, or of shards, brought to a frame (size, channels)."""
+    from data_prep.doctor import survey
+    from data_prep.pictures import convert
+    from data_prep.pictures.pixels import pixels
+
+    found, rejected = pixels(survey.source(path, flag), convert.Frame(*frame))
+    if rejected:
+        name, reason = rejected[0]
+        print(f"{len(rejected)} files of --{flag}={path} are left out, the first of them {name}: {reason}")
+    if not len(found):
+        raise UserError(f"--{flag}={path} holds no image that can be read: give a folder of images, or of shards")
+    return runs.Images(found, features.embed(network, found))
+
+
+def table(columns, network):
+    """The numbers as lines of text, one column for each set of images."""
+    rows = [("", list(columns))]
+    rows.append(("images", [f"{found['n']:,} against {found['n_against']:,}" for found in columns.values()]))
+    for metric in quality.METRICS:
+        name = quality.named(metric, network.name)
+        rows.append((name, [_spoken(found[name]) for found in columns.values()]))
+    return "\n".join(f"{name:22}" + "".join(f"{cell:>32}" for cell in cells) for name, cells in rows)
+
+
+def caution(columns, network):
+    """What a reader of the table should know before comparing it."""
+    fewest = min(min(found["n"], found["n_against"]) for found in columns.values())
+    few = distances.FRECHET_NEEDS
+    if fewest >= few:
+        return ""
+    name = quality.named("fd", network.name)
+    return f"{name} grows where images are few ({fewest:,} here, below {few:,}): compare it at the same numbers only."
+
+
+def _spoken(estimate):
+    return f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})"
+
+
+def main():
+    """The command."""
+    network = features.network(_FEATURES.value)
+    about = {"network": network.name, "network_sha256": network.digest}
+    if _WORKDIR.value and not _IMAGES.value:
+        run = runs.opened(_WORKDIR.value, _STEP.value)
+        columns, copied = of_run(run, network)
+        about |= {"run": run.workdir.name, "step": run.step, "seed": _SEED.value}
+        about |= {"recipe_sha256": recipe.digest(run.config), "data_fingerprint": run.fingerprint, "copies": copied}
+        out = pathlib.Path(_OUT.value or run.workdir / "evaluation.json").expanduser()
+        print(f"{run.workdir} at step {run.step:,}, data {run.fingerprint[:12]}, recipe {about['recipe_sha256'][:12]}")
+    elif _IMAGES.value and _AGAINST.value and not _WORKDIR.value:
+        if _SIZE.value is None:
+            raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
+        frame = (_SIZE.value, 3)
+        one, other = (of_folder(flag.value, flag.name, frame, network) for flag in (_IMAGES, _AGAINST))
+        columns = {_AGAINST.value: measured(one, other, network)}
+        about |= {"images": _IMAGES.value, "size": _SIZE.value}
+        out = pathlib.Path(_OUT.value).expanduser() if _OUT.value else None
+        print(f"{_IMAGES.value} against {_AGAINST.value}, both at {_SIZE.value} pixels")
+    else:
+        raise UserError("give --workdir=RUN, or two folders of images: --images=DIR --against=DIR")
+    print("\n".join(filter(None, (table(columns, network), caution(columns, network)))))
+    if "copies" in about:
+        print(words_on(about["copies"]))
+    if out:
+        files.write_json(out, {**about, "against": columns, "device": jax.devices()[0].device_kind})
+        print(f"The numbers are in {out}")
+
+
+def words_on(copied):
+    """The copies that were found, in a line."""
+    share = copied["share"]
+    return (
+        f"copies of training images: {copied['count']:,} of {copied['n']:,}, {share['value']:.1%} "
+        f"({share['low']:.1%} to {share['high']:.1%}), where {copied['false_alarm_rate']:.1%} of new logos would "
+        f"count as such; the closest are in copies.html"
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,45 @@
+"""Run again the steps in which a run's numbers stopped being finite: python -m logogan_jax.replay --workdir=RUN."""
+
+import jax
+import numpy as np
+from absl import flags
+
+from logogan_jax import build, command, meter, nonfinite, parallel, runs
+from logogan_jax.data.stream import Stream
+from logogan_jax.errors import Diverged
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run that diverged")
+
+
+def replay(folder, config, devices=None):
+    """(Broken as recorded, Broken now or None, {name: [float of each step]}) of a folder of nonfinite/."""
+    made = build.model(config)
+    lanes = parallel.Parallel(config.train.parallel, config.train.batch_size, devices)
+    recorded, first, state, batch = nonfinite.read(folder, made.state)
+    program = build.programs(config, made, lanes, Stream)(len(batch.image))
+    state, feed = lanes.place(state, parallel.WHOLE), lanes.place(batch, parallel.ROWS)
+    metrics = jax.device_get(program(state, feed)[1])
+    broken = None
+    for i in range(len(batch.image)):
+        found = meter.broken(first + i + 1, {name: float(value[i]) for name, value in metrics.items()})
+        broken = broken or found
+    return recorded, broken, {name: np.asarray(value).tolist() for name, value in metrics.items()}
+
+
+def main():
+    """The command."""
+    workdir, config, _ = runs.config_of(_WORKDIR.value)
+    folder = nonfinite.newest(workdir)
+    recorded, broken, metrics = replay(folder, config)
+    for name, values in metrics.items():
+        print(f"{name:60} {'  '.join(f'{value:12.5g}' for value in values)}")
+    print(f"\nrecorded  {recorded}\nnow       {broken or 'every number is finite'}")
+    if config.train.dtype != "float32":
+        config.train.dtype = "float32"
+        print(f"float32   {replay(folder, config)[1] or 'every number is finite: the precision is to blame'}")
+    if broken is None or (broken.step, broken.name) != (recorded.step, recorded.name):
+        raise Diverged(f"{folder} is not reproduced here: use the device and the versions that summary.json names")
+
+
+if __name__ == "__main__":
+    command.run(main, required=["workdir"])

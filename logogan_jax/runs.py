@@ -1,0 +1,102 @@
+"""A run opened again: its config, its model, and the state of one of its checkpoints."""
+
+import pathlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from logogan_jax import build, checkpoint, evaluation, guard, keys, recipe, report, state
+from logogan_jax.data.shards import Shards
+from logogan_jax.errors import UserError
+from logogan_jax.metrics import kept, quality
+from logogan_jax.metrics.copies import Detector
+from logogan_jax.metrics.features import Features
+
+CHUNK = 64  # pictures drawn at a time
+
+
+class Opened(NamedTuple):
+    """A run's folder, config, data fingerprint and Model, and the state of a step."""
+
+    workdir: pathlib.Path
+    config: object
+    fingerprint: str
+    model: build.Model
+    state: state.State
+    step: int
+
+
+def config_of(workdir):
+    """(folder, config, data fingerprint) of the run in a folder; UserError if there is none."""
+    workdir = pathlib.Path(workdir).expanduser()
+    config, fingerprint = recipe.read(workdir)
+    if config is None:
+        raise UserError(f"--workdir={workdir} holds no run (no config.json): give the folder that training wrote to")
+    return workdir, config, fingerprint
+
+
+def opened(workdir, step):
+    """The run in a folder at a step: its number, "newest", or "best", where nothing was measured the newest too."""
+    workdir, config, fingerprint = config_of(workdir)
+    checkpoints = checkpoint.Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
+    kept = checkpoints.steps()
+    if not kept:
+        raise UserError(f"{workdir} has no checkpoint yet: train it, or wait until its first one is written")
+    number = _chosen(workdir, config, step, kept)
+    if number not in kept:
+        raise UserError(f"--step={step} has no checkpoint in {workdir}: there are {', '.join(map(str, kept))}")
+    made = build.model(config)
+    return Opened(workdir, config, fingerprint, made, checkpoints.restore(number, made.state), number)
+
+
+def draw(run, *, first, count, seed):
+    """Pictures uint8[count, S, S, C] by the averaged generator: those numbered from `first` on of a seed."""
+    key = keys.at(jax.random.key(seed), keys.SAMPLE)
+    starts = range(first, first + count, CHUNK)
+    drawn = [run.model.generate(run.state, key, np.arange(at, at + CHUNK)) for at in starts]
+    return np.concatenate(jax.device_get(drawn))[:count]
+
+
+class Images(NamedTuple):
+    """Images uint8[n, S, S, C] of a run's data, and their Features."""
+
+    pixels: np.ndarray
+    seen: Features
+
+
+def images(run, network):
+    """(Images that a run was trained on, Images held out); their features are kept in the user's cache."""
+    data = run.config.data
+    shards = Shards(data.dir, size=data.size, channels=data.channels)
+    if shards.fingerprint != run.fingerprint:
+        raise UserError(
+            f"{data.dir} holds other images (fingerprint {shards.fingerprint[:12]}) than {run.workdir} was trained on "
+            f"({run.fingerprint[:12]}): restore the old ones, or give images to measure against by --against=DIR"
+        )
+    return tuple(_looked_at(part, run, network) for part in shards.parts(data.held_out, evaluation.LEAST))
+
+
+def _looked_at(part, run, network):
+    pixels = part.pixels() if len(part) else np.zeros((0, *part.shape), np.uint8)
+    name = f"{run.fingerprint[:24]}-{part.start}+{len(part)}"
+    return Images(pixels, kept.embedded(network, name, lambda: pixels) if len(part) else None)
+
+
+def detector(trained, held_out):
+    """The Detector of copies of the Images that a run was trained on."""
+    try:
+        return Detector(*trained, tuple(held_out) if len(held_out.pixels) else None)
+    except ValueError as error:
+        raise UserError(f"config.data.dir: {error}") from None
+
+
+def _chosen(workdir, config, step, kept):
+    if step.isdigit():
+        return int(step)
+    if step not in ("best", "newest"):
+        raise UserError(f"--step is {step!r}: it should be best, newest, or the number of a step")
+    lines = [line for line in report.read_lines(workdir / "metrics.jsonl") if line["step"] in kept]
+    kid = f"evaluation/{quality.named('kid', config.evaluate.features.partition(':')[0])}"
+    best = guard.best(lines, kid) if step == "best" else None
+    return best["step"] if best else kept[-1]

@@ -1,0 +1,43 @@
+"""What a run says to the person in front of it."""
+
+import jax
+
+from logogan_jax import clock
+
+
+def greeting(config, workdir, made, start, unmeasured):
+    """Model, devices and folder of a run that starts at a step; `unmeasured` says why nothing is evaluated, if so."""
+    devices, side = made.parallel.devices, config.data.size
+    sizes = ", ".join(
+        f"{name} {sum(leaf.size for leaf in jax.tree.leaves(params)):,}" for name, params in made.state.params.items()
+    )
+    measured = f"{len(made.held_out):,} held out to measure against"
+    return (
+        f"{config.objective.name} at {side} x {side} x {config.data.channels}, weights: {sizes}\n"
+        f"batch {config.train.batch_size}, {config.train.dtype}, on {len(devices)} x {devices[0].device_kind}\n"
+        f"{len(made.train):,} images to train on, {unmeasured or measured}\n"
+        f"{f'Going on from step {start}' if start else 'Starting'} in {workdir}"
+    )
+
+
+def line(values, pace, left):
+    """Pace, time left and losses, for the bar."""
+    losses = ", ".join(f"{name[:-5]} {value:.3f}" for name, value in values.items() if name.endswith("/loss"))
+    return f"{pace:,.0f} images/s, {clock.spoken(left)} left, {losses}"
+
+
+def best(summary):
+    """The best state of a run's summary, in words; empty where none was measured."""
+    if "best" not in summary:
+        return ""
+    step, (name, estimate) = summary["best"]["step"], next(reversed(summary["best"].items()))
+    return f" Best at step {step:,}: {name} {estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})."
+
+
+def farewell(workdir, summary):
+    """How a run ended."""
+    if summary["status"] != "finished":
+        done = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
+        return f"{done}; the same command goes on from there.{best(summary)} Everything is in {workdir}"
+    took = clock.spoken(summary["seconds"])
+    return f"Finished {summary['steps']:,} steps in {took}.{best(summary)} Everything is in {workdir}"
