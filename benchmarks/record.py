@@ -32,6 +32,12 @@ def machine():
     return {"processor": processor, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
 
 
+def stamp(command):
+    """What every recorded figure says of itself: command, date, commit, machine."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, capture_output=True).stdout.strip()
+    return {"command": command, "date": datetime.date.today().isoformat(), "commit": commit, "machine": machine()}
+
+
 def measured(workdir):
     """The run's summary, without its folder, and the median images per second of all log lines but the first."""
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -59,12 +65,8 @@ def main():
     began = time.perf_counter()
     subprocess.run(command, check=True, cwd=ROOT)
     seconds = time.perf_counter() - began
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, capture_output=True).stdout.strip()
     record = {
-        "command": shlex.join(portable(word, workdir) for word in command),
-        "date": datetime.date.today().isoformat(),
-        "commit": commit,
-        "machine": machine(),
+        **stamp(shlex.join(portable(word, workdir) for word in command)),
         "wall_seconds": round(seconds, 1),
         **measured(workdir),
     }

@@ -14,9 +14,6 @@ from logogan_jax.errors import UserError
 
 LOGOS, VIEWS = 8, 7  # rows, and views in each
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "what will be trained: a file of configs/", lock_config=True)
-_OUT = flags.DEFINE_string("out", None, "PNG to write")
-
 
 def preview(config):
     """The sheet of a config -> uint8[LOGOS * (1 + VIEWS), S, S, C], row by row."""
@@ -40,9 +37,15 @@ def preview(config):
     return np.stack(columns, axis=1).reshape(-1, *shards.shape)
 
 
+def define():
+    """The flags of the command."""
+    config_flags.DEFINE_config_file("config", None, "what will be trained: a file of configs/", lock_config=True)
+    flags.DEFINE_string("out", None, "PNG to write")
+
+
 def main():
     """The command."""
-    config, out = _CONFIG.value, pathlib.Path(_OUT.value).expanduser()
+    config, out = flags.FLAGS.config, pathlib.Path(flags.FLAGS.out).expanduser()
     if not out.parent.is_dir() or out.suffix.lower() != ".png":
         raise UserError(f"--out={out} should be a .png in a folder that is there")
     if out.exists():
@@ -59,4 +62,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main, required=["config", "out"])
+    command.run(main, define, required=["config", "out"])

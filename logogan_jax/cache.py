@@ -1,4 +1,4 @@
-"""Where things that can be made again are kept: embedded data, compiled programs."""
+"""Where things that can be made again are kept: embedded data, features, compiled programs."""
 
 import os
 import pathlib
@@ -11,3 +11,11 @@ def folder(*parts):
         home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         root = pathlib.Path(home) / "logogan_jax"
     return pathlib.Path(root).joinpath(*parts)
+
+
+def compiled_programs():
+    """Let JAX keep compiled programs below the cache folder, unless the user has said where."""
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(folder("compiled")))

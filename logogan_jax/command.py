@@ -9,8 +9,12 @@ from logogan_jax import errors
 from logogan_jax.errors import UserError
 
 
-def run(main, required=()):
-    """Run main() with absl's flags; `required` names the flags that have no default."""
+def run(main, define, required=()):
+    """Run main() with the absl flags that define() defines; `required` names those that have no default.
+
+    They are defined here and not on import, so that one program may import several commands.
+    """
+    define()
     logging.set_verbosity(logging.ERROR)  # libraries narrate; what matters to the user is said by us
 
     def checked(_):

@@ -11,20 +11,9 @@ import jax
 import numpy as np
 from absl import flags
 
-from logogan_jax import command, files, recipe, runs
+from logogan_jax import cache, command, files, recipe, runs
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import copies_page, distances, features, neighbours, quality
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run to measure")
-_STEP = flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-_NUM = flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=quality.LEAST)
-_SEED = flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
-_IMAGES = flags.DEFINE_string("images", None, "folder of images or shards to measure instead of a run")
-_AGAINST = flags.DEFINE_string("against", None, "folder of images or shards to measure against")
-_SIZE = flags.DEFINE_integer("size", None, "side in pixels to which two folders are brought", lower_bound=8)
-_FEATURES = flags.DEFINE_string("features", "efflite0", "efflite0, or inception:FILE for FID and KID as published")
-_FLOOR = flags.DEFINE_bool("real_vs_real", False, "also measure images trained on against those held out: the floor")
-_OUT = flags.DEFINE_string("out", None, "file for the numbers; default: evaluation.json in the run's folder")
 
 
 def measured(images, against, network):
@@ -40,18 +29,18 @@ def measured(images, against, network):
 def of_run(run, network):
     """(columns {title: numbers}, copies) of a run."""
     trained, held_out = runs.images(run, network)
-    pixels = runs.draw(run, first=0, count=_NUM.value, seed=_SEED.value)
+    pixels = runs.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
     drawn = runs.Images(pixels, features.embed(network, pixels))
-    if _AGAINST.value:
-        other = of_folder(_AGAINST.value, _AGAINST.name, (run.config.data.size, run.config.data.channels), network)
-        columns = {_AGAINST.value: measured(drawn, other, network)}
+    if flags.FLAGS.against:
+        other = of_folder(flags.FLAGS.against, "against", (run.config.data.size, run.config.data.channels), network)
+        columns = {flags.FLAGS.against: measured(drawn, other, network)}
     elif len(held_out.pixels):
         columns = {"held out": measured(drawn, held_out, network)}
     else:
         columns = {}
     columns["trained on"] = measured(drawn, trained, network)
-    if _FLOOR.value and len(held_out.pixels):
-        some = np.random.default_rng(0).permutation(len(trained.pixels))[: _NUM.value]
+    if flags.FLAGS.real_vs_real and len(held_out.pixels):
+        some = np.random.default_rng(0).permutation(len(trained.pixels))[: flags.FLAGS.num_samples]
         real = runs.Images(trained.pixels[some], features.Features(*(rows[some] for rows in trained.seen)))
         columns["real vs real"] = measured(real, held_out, network)
     return columns, copies(run, drawn, trained, held_out)
@@ -115,26 +104,42 @@ def _spoken(estimate):
     return f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})"
 
 
+def define():
+    """The flags of the command."""
+    flags.DEFINE_string("workdir", None, "folder of the run to measure")
+    flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
+    flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=quality.LEAST)
+    flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
+    flags.DEFINE_string("images", None, "folder of images or shards to measure instead of a run")
+    flags.DEFINE_string("against", None, "folder of images or shards to measure against")
+    flags.DEFINE_integer("size", None, "side in pixels to which two folders are brought", lower_bound=8)
+    flags.DEFINE_string("features", "efflite0", "efflite0, or inception:FILE for FID and KID as published")
+    flags.DEFINE_bool("real_vs_real", False, "also measure images trained on against those held out: the floor")
+    flags.DEFINE_string("out", None, "file for the numbers; default: evaluation.json in the run's folder")
+
+
 def main():
     """The command."""
-    network = features.network(_FEATURES.value)
+    cache.compiled_programs()
+    network = features.network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
-    if _WORKDIR.value and not _IMAGES.value:
-        run = runs.opened(_WORKDIR.value, _STEP.value)
+    if flags.FLAGS.workdir and not flags.FLAGS.images:
+        run = runs.opened(flags.FLAGS.workdir, flags.FLAGS.step)
         columns, copied = of_run(run, network)
-        about |= {"run": run.workdir.name, "step": run.step, "seed": _SEED.value}
+        about |= {"run": run.workdir.name, "step": run.step, "seed": flags.FLAGS.seed}
         about |= {"recipe_sha256": recipe.digest(run.config), "data_fingerprint": run.fingerprint, "copies": copied}
-        out = pathlib.Path(_OUT.value or run.workdir / "evaluation.json").expanduser()
+        out = pathlib.Path(flags.FLAGS.out or run.workdir / "evaluation.json").expanduser()
         print(f"{run.workdir} at step {run.step:,}, data {run.fingerprint[:12]}, recipe {about['recipe_sha256'][:12]}")
-    elif _IMAGES.value and _AGAINST.value and not _WORKDIR.value:
-        if _SIZE.value is None:
+    elif flags.FLAGS.images and flags.FLAGS.against and not flags.FLAGS.workdir:
+        if flags.FLAGS.size is None:
             raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
-        frame = (_SIZE.value, 3)
-        one, other = (of_folder(flag.value, flag.name, frame, network) for flag in (_IMAGES, _AGAINST))
-        columns = {_AGAINST.value: measured(one, other, network)}
-        about |= {"images": _IMAGES.value, "size": _SIZE.value}
-        out = pathlib.Path(_OUT.value).expanduser() if _OUT.value else None
-        print(f"{_IMAGES.value} against {_AGAINST.value}, both at {_SIZE.value} pixels")
+        frame = (flags.FLAGS.size, 3)
+        one = of_folder(flags.FLAGS.images, "images", frame, network)
+        other = of_folder(flags.FLAGS.against, "against", frame, network)
+        columns = {flags.FLAGS.against: measured(one, other, network)}
+        about |= {"images": flags.FLAGS.images, "size": flags.FLAGS.size}
+        out = pathlib.Path(flags.FLAGS.out).expanduser() if flags.FLAGS.out else None
+        print(f"{flags.FLAGS.images} against {flags.FLAGS.against}, both at {flags.FLAGS.size} pixels")
     else:
         raise UserError("give --workdir=RUN, or two folders of images: --images=DIR --against=DIR")
     print("\n".join(filter(None, (table(columns, network), caution(columns, network)))))
@@ -156,4 +161,4 @@ def words_on(copied):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, define)

@@ -7,25 +7,25 @@ from ml_collections import config_flags
 
 from logogan_jax import cache, command
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "what to train: a file of configs/", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<config name>")
+
+def define():
+    """The flags of the command."""
+    config_flags.DEFINE_config_file("config", None, "what to train: a file of configs/", lock_config=True)
+    flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<config name>")
 
 
 def main():
     """The command; heavy imports wait until flags and keys are known to be right."""
-    config, name = _CONFIG.value, pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    config, name = flags.FLAGS.config, pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     if not config.data.dir:
         from data_prep import make_logos
 
         config.data.dir = str(make_logos.embedded(size=config.data.size, channels=config.data.channels))
-    import jax
-
     from logogan_jax import train
 
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache.folder("compiled")))
-    train.train(config, _WORKDIR.value or f"runs/{name}")
+    cache.compiled_programs()
+    train.train(config, flags.FLAGS.workdir or f"runs/{name}")
 
 
 if __name__ == "__main__":
-    command.run(main, required=["config"])
+    command.run(main, define, required=["config"])

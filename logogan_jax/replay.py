@@ -4,11 +4,9 @@ import jax
 import numpy as np
 from absl import flags
 
-from logogan_jax import build, command, meter, nonfinite, parallel, runs
+from logogan_jax import build, cache, command, meter, nonfinite, parallel, runs
 from logogan_jax.data.stream import Stream
 from logogan_jax.errors import Diverged
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run that diverged")
 
 
 def replay(folder, config, devices=None):
@@ -26,9 +24,15 @@ def replay(folder, config, devices=None):
     return recorded, broken, {name: np.asarray(value).tolist() for name, value in metrics.items()}
 
 
+def define():
+    """The flags of the command."""
+    flags.DEFINE_string("workdir", None, "folder of the run that diverged")
+
+
 def main():
     """The command."""
-    workdir, config, _ = runs.config_of(_WORKDIR.value)
+    cache.compiled_programs()
+    workdir, config, _ = runs.config_of(flags.FLAGS.workdir)
     folder = nonfinite.newest(workdir)
     recorded, broken, metrics = replay(folder, config)
     for name, values in metrics.items():
@@ -42,4 +46,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main, required=["workdir"])
+    command.run(main, define, required=["workdir"])

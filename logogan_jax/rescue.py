@@ -1,8 +1,9 @@
 """What is done about a run that is dying: warn, go back once with a lower rate, stop."""
 
+import jax
 import numpy as np
 
-from logogan_jax import guard, nonfinite, parallel
+from logogan_jax import build, guard, nonfinite, parallel
 from logogan_jax.errors import Diverged
 
 ADVICE = (
@@ -43,18 +44,22 @@ def lowered(run, state):
 
 
 def _act(run, number, state, reason):
+    if _rolled_back(run.reporter.events):
+        return _stop(run, number, f"{reason}, once more")
     kept = run.checkpoints.steps()
-    back = next((step for step in run.watch.best_steps() if step in kept), kept[-1] if kept else None)
-    if back is None or back >= number or _rolled_back(run.reporter.events):
-        again = _rolled_back(run.reporter.events)
-        return _stop(run, number, f"{reason}, {'once more' if again else 'before there was a state to go back to'}")
+    back = next((step for step in run.watch.best_steps() if step in kept), kept[-1] if kept else 0)
     # Newer states go first: whoever is killed between these lines finds an old run that will be judged again.
-    state = run.checkpoints.back_to(back, state)
+    state = run.checkpoints.back_to(back, state) if back else _beginning(run)
     run.reporter.rewind(back)
     run.watch.forget()
     run.reporter.event(number, "roll back", to=back, rate=guard.LOWER, reason=reason)
     run.bar.say(f"{reason}. Going back to step {back:,} with {guard.LOWER} times the learning rates.")
     return lowered(run, state), back
+
+
+def _beginning(run):
+    with jax.transfer_guard("allow"):
+        return run.made.parallel.place(build.model(run.config).state, parallel.WHOLE)
 
 
 def _stop(run, number, reason):

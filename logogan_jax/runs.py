@@ -1,5 +1,6 @@
 """A run opened again: its config, its model, and the state of one of its checkpoints."""
 
+import contextlib
 import pathlib
 from typing import NamedTuple
 
@@ -40,14 +41,15 @@ def opened(workdir, step):
     """The run in a folder at a step: its number, "newest", or "best", where nothing was measured the newest too."""
     workdir, config, fingerprint = config_of(workdir)
     checkpoints = checkpoint.Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
-    kept = checkpoints.steps()
-    if not kept:
-        raise UserError(f"{workdir} has no checkpoint yet: train it, or wait until its first one is written")
-    number = _chosen(workdir, config, step, kept)
-    if number not in kept:
-        raise UserError(f"--step={step} has no checkpoint in {workdir}: there are {', '.join(map(str, kept))}")
-    made = build.model(config)
-    return Opened(workdir, config, fingerprint, made, checkpoints.restore(number, made.state), number)
+    with contextlib.closing(checkpoints):
+        kept = checkpoints.steps()
+        if not kept:
+            raise UserError(f"{workdir} has no checkpoint yet: train it, or wait until its first one is written")
+        number = _chosen(workdir, config, step, kept)
+        if number not in kept:
+            raise UserError(f"--step={step} has no checkpoint in {workdir}: there are {', '.join(map(str, kept))}")
+        made = build.model(config)
+        return Opened(workdir, config, fingerprint, made, checkpoints.restore(number, made.state), number)
 
 
 def draw(run, *, first, count, seed):

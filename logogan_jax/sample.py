@@ -5,16 +5,9 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from logogan_jax import command, images, runs
+from logogan_jax import cache, command, images, runs
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import features
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run to draw from")
-_STEP = flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-_NUM = flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
-_OUT = flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ... and grid.png")
-_NO_COPIES = flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
 
 TRIES = 20  # times as many pictures are drawn as are asked for before giving up
 
@@ -42,21 +35,32 @@ def write(folder, pixels):
     images.write_sheet(folder / "grid.png", pixels[:100])
 
 
+def define():
+    """The flags of the command."""
+    flags.DEFINE_string("workdir", None, "folder of the run to draw from")
+    flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
+    flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
+    flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ... and grid.png")
+    flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
+
+
 def main():
     """The command."""
-    folder = pathlib.Path(_OUT.value).expanduser()
+    cache.compiled_programs()
+    folder = pathlib.Path(flags.FLAGS.out).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
-    run, said = runs.opened(_WORKDIR.value, _STEP.value), ""
-    if _NO_COPIES.value:
-        pixels, copies = originals(run, num=_NUM.value, seed=_SEED.value)
+    run, said = runs.opened(flags.FLAGS.workdir, flags.FLAGS.step), ""
+    if flags.FLAGS.no_copies:
+        pixels, copies = originals(run, num=flags.FLAGS.num, seed=flags.FLAGS.seed)
         said = f"; {copies} copies of training images were left out"
     else:
-        pixels = runs.draw(run, first=0, count=_NUM.value, seed=_SEED.value)
+        pixels = runs.draw(run, first=0, count=flags.FLAGS.num, seed=flags.FLAGS.seed)
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, pixels)
-    print(f"{len(pixels)} pictures and grid.png of step {run.step} are in {_OUT.value}{said}")
+    print(f"{len(pixels)} pictures and grid.png of step {run.step} are in {flags.FLAGS.out}{said}")
 
 
 if __name__ == "__main__":
-    command.run(main, required=["workdir", "out"])
+    command.run(main, define, required=["workdir", "out"])

@@ -21,13 +21,16 @@ from logogan_jax.errors import UserError
 from logogan_jax.tuning import devices, locks, loop, ranges, report_page
 from logogan_jax.tuning import plan as plans
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "what to tune: a file of configs/", lock_config=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of the study; default: runs/tune-<config name>")
-_TRIALS = flags.DEFINE_integer("trials", 40, "trials of the study in all, those that there are included", lower_bound=1)
-_JOBS = flags.DEFINE_integer("jobs", None, "trials at a time; default: one for each GPU, one on a CPU", lower_bound=1)
-
 _PARTS = ("trials", "logs", "locks")  # of the folder of a study
 TRAIN = plans.TRAIN  # the command that trains; tests give another
+
+
+def define():
+    """The flags of the command."""
+    config_flags.DEFINE_config_file("config", None, "what to tune: a file of configs/", lock_config=True)
+    flags.DEFINE_string("workdir", None, "folder of the study; default: runs/tune-<config name>")
+    flags.DEFINE_integer("trials", 40, "trials of the study in all, those that there are included", lower_bound=1)
+    flags.DEFINE_integer("jobs", None, "trials at a time; default: one for each GPU, one on a CPU", lower_bound=1)
 
 
 def main():
@@ -41,10 +44,10 @@ def main():
 
     plan = _plan()
     plans.check(plan)
-    folder = pathlib.Path(_WORKDIR.value or f"runs/tune-{pathlib.Path(plan.file).stem}").expanduser()
+    folder = pathlib.Path(flags.FLAGS.workdir or f"runs/tune-{pathlib.Path(plan.file).stem}").expanduser()
     _prepare(folder, plan)
-    study, gpus, total = studies.Study(folder, plan), devices.gpus(), _TRIALS.value
-    environments = devices.shares(gpus, _JOBS.value or max(1, len(gpus)))
+    study, gpus, total = studies.Study(folder, plan), devices.gpus(), flags.FLAGS.trials
+    environments = devices.shares(gpus, flags.FLAGS.jobs or max(1, len(gpus)))
 
     def report():
         trials = study.trials()
@@ -63,7 +66,7 @@ def main():
 def _plan():
     flag = flags.FLAGS["config"]
     file, given = config_flags.get_config_filename(flag), dict(config_flags.get_override_values(flag))
-    base = _flat(_CONFIG.value.to_dict())
+    base = _flat(flags.FLAGS.config.to_dict())
     return plans.Plan(file, base, given, ranges.declared(file, base, fixed=given), TRAIN)
 
 
@@ -89,4 +92,4 @@ def _prepare(folder, plan):
 
 
 if __name__ == "__main__":
-    command.run(main, required=["config"])
+    command.run(main, define, required=["config"])

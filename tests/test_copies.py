@@ -107,7 +107,7 @@ def test_at_most_the_stated_share_lies_below_the_limits_and_no_more_would_fit():
 
 def test_pictures_that_are_in_both_parts_do_not_move_the_limits(logos, detector):
     """Ten training logos come twice, and ten of them are among the held-out ones, too."""
-    twice = np.concatenate([logos[:-HELD], logos[:10]])
+    twice = np.concatenate([logos[:10], logos[:-HELD]])
     leaking = np.concatenate([logos[-HELD:], logos[20:30]])
     spoilt = copies.Detector(*known(twice), known(leaking), false_alarm_rate=RATE)
     assert spoilt.repeated == detector.repeated + 20
@@ -116,7 +116,20 @@ def test_pictures_that_are_in_both_parts_do_not_move_the_limits(logos, detector)
     one, other = (each.find(images, seen(images)) for each in (detector, spoilt))
     np.testing.assert_allclose(one.distance_pixel, other.distance_pixel, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(one.distance_feature, other.distance_feature, rtol=1e-4, atol=1e-5)
-    assert (one.nearest_pixel == other.nearest_pixel).all()
+    for field in ("nearest_pixel", "nearest_feature"):
+        assert (twice[getattr(other, field)] == logos[getattr(one, field)]).all()
+
+
+def test_a_training_image_held_to_the_others_is_as_one_that_was_never_there(logos, detector):
+    """Else limits set by training images would not be those of new ones."""
+    for number in range(6):
+        left = np.delete(logos[:40], number, axis=0)
+        whole, fewer = copies.Detector(*known(logos[:40])), copies.Detector(*known(left))
+        for space, without, rows in zip(whole._spaces, fewer._spaces, (seen(logos).head, logos), strict=True):
+            here = space.of_training(np.array([number]))
+            there = without.of(rows[number : number + 1])
+            assert np.delete(np.arange(40), number)[there.nearest] == here.nearest
+            np.testing.assert_allclose(here.ratio, there.ratio, rtol=1e-4)
 
 
 def test_the_nearest_in_pixels_is_that_of_plain_numpy(logos):

@@ -42,15 +42,16 @@ def test_kid_is_that_of_plain_numpy():
     assert distances.kid(x, y).value == pytest.approx(plain_kid(x, y), abs=1e-9)
 
 
-def test_kid_of_many_images_is_the_mean_over_subsets_of_a_thousand(monkeypatch):
+@pytest.mark.parametrize(("m", "n"), [(45, 33), (70, 80)], ids=["some", "many"])
+def test_kid_of_many_images_is_the_mean_over_subsets_of_a_thousand(monkeypatch, m, n):
     monkeypatch.setattr(distances, "SUBSET", 20)
     monkeypatch.setattr(distances, "SUBSETS", 7)
-    x, y = features(45, 6), features(33, 6, scale=1.5)
+    x, y = features(m, 6), features(n, 6, scale=1.5)
     draw = np.random.RandomState(2020)
     parts = []
     for _ in range(7):
-        of_x = draw.choice(45, 20, replace=False)
-        of_y = draw.choice(33, 20, replace=False)
+        of_x = draw.choice(m, 20, replace=False)
+        of_y = draw.choice(n, 20, replace=False)
         parts.append(plain_kid(x[of_x], y[of_y]))
     assert distances.kid(x, y).value == pytest.approx(np.mean(parts), abs=1e-9)
     assert distances.kid(x, y[:20]).value == pytest.approx(plain_kid(x, y[:20]), abs=1e-9)

@@ -2,15 +2,16 @@
 
 import json
 import shutil
+import subprocess
 
 import jax
 import numpy as np
 import pytest
-from conftest import failing, four, pictures, summary
+from conftest import ROOT, command, drawing, environment, failing, four, pictures, summary
 
-from logogan_jax import build, defaults, evaluation, guard, parallel, recipe, replay, report, runs, train
+from logogan_jax import build, defaults, evaluation, guard, parallel, recipe, replay, report, runs, sample, train
 from logogan_jax.data.shards import Shards
-from logogan_jax.errors import Diverged
+from logogan_jax.errors import Diverged, UserError
 from logogan_jax.metrics import features
 
 KID = "evaluation/kid_toy"
@@ -247,6 +248,19 @@ def test_what_made_a_number_infinite_is_kept_and_replayed(shards, tmp_path):
         assert not np.isfinite(metrics[broken.name]).all()
 
 
+def test_a_run_that_dies_before_its_first_checkpoint_begins_again_at_a_lower_rate(shards, tmp_path):
+    changes = {"evaluate.every_images": 0, "report.checkpoint_every": 0, "report.samples_every": 0}
+    config = exploding(shards, **changes)
+    with pytest.raises(Diverged, match="once more"):
+        train.train(config, tmp_path / "run")
+    back, stop = summary(tmp_path / "run")["events"]
+    assert (back["action"], back["to"], stop["action"]) == ("roll back", 0, "stop")
+    assert [line["step"] for line in report.read_lines(tmp_path / "run" / "rolled_back.jsonl")] == [2, 4]
+    lines = report.read_lines(tmp_path / "run" / "metrics.jsonl")
+    gone = report.read_lines(tmp_path / "run" / "rolled_back.jsonl")
+    assert lines[0]["critic/loss"] != gone[0]["critic/loss"], "the second beginning has another rate"
+
+
 def test_without_a_guard_a_number_that_is_not_finite_still_ends_the_run(shards, tmp_path):
     with pytest.raises(Diverged, match=r"step [56]: .* training has diverged: lower config.optimizer.critic"):
         train.train(exploding(shards, **{"evaluate.guard": "off"}), tmp_path / "run")
@@ -257,3 +271,107 @@ def test_without_a_guard_a_number_that_is_not_finite_still_ends_the_run(shards, 
 def test_a_run_without_such_a_number_has_nothing_to_replay(whole):
     run = whole()
     assert "every number of that run was finite" in failing(f"--workdir={run}", module="logogan_jax.replay")
+
+
+# ── Measured afterwards ─────────────────────────────────────────────────────────────────────
+
+
+def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
+    run = runs.opened(whole(), "best")
+    trained, _ = runs.images(run, features.network("toy"))
+
+    def draw(run, *, first, count, seed):
+        """Noise, but every fourth picture is a training image, moved by a pixel."""
+        noise = np.random.default_rng(first).integers(0, 256, (count, 28, 28, 3), np.uint8)
+        noise[::4] = np.roll(trained.pixels[np.arange(len(noise[::4])) % len(trained.pixels)], 1, axis=2)
+        return noise
+
+    monkeypatch.setattr(runs, "draw", draw)
+    kept, left_out = sample.originals(run, num=60, seed=0)
+    every = draw(run, first=0, count=64, seed=0)
+    drawn = np.concatenate([every, draw(run, first=64, count=64, seed=0)])
+    np.testing.assert_array_equal(kept, np.delete(drawn, np.s_[::4], axis=0)[:60])
+    assert left_out == 32
+    monkeypatch.setattr(runs, "draw", lambda run, *, first, count, seed: trained.pixels[np.arange(count) % 25])
+    with pytest.raises(UserError, match=r"--no_copies: of 1,280 pictures only 0 are no copies: this run has memorised"):
+        sample.originals(run, num=5, seed=0)
+
+
+def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):
+    run = runs.opened(whole(), "best")
+    with pytest.raises(UserError, match=r"holds other images .* than .* was trained on"):
+        runs.images(run._replace(fingerprint="0" * 64), features.network("toy"))
+
+
+@pytest.mark.parametrize(("step", "message"), [
+    ("3", r"--step=3 has no checkpoint in .*: there are 2, 4"),
+    ("last", r"--step is 'last': it should be best, newest, or the number of a step"),
+])  # fmt: skip
+def test_a_step_that_is_not_there_is_named(whole, step, message):
+    with pytest.raises(UserError, match=message):
+        runs.opened(whole(), step)
+
+
+@pytest.fixture(scope="module")
+def real_run(shards, tmp_path_factory):
+    """A run whose training was not measured, for commands with the real feature network."""
+    folder = tmp_path_factory.mktemp("real") / "run"
+    train.train(four(shards, **{"data.held_out": 0.5, "evaluate.every_images": 0}), folder)
+    return folder
+
+
+def told(*arguments, module="logogan_jax.evaluate"):
+    """What a command prints."""
+    done = subprocess.run(command(module, *arguments), env=environment(), cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_run_is_measured_by_one_command(real_run):
+    said = told(f"--workdir={real_run}", "--num_samples=24", "--real_vs_real")
+    found = json.loads((real_run / "evaluation.json").read_text())
+    assert found["step"] == 4 and found["network"] == "efflite0" and len(found["recipe_sha256"]) == 64
+    assert list(found["against"]) == ["held out", "trained on", "real vs real"]
+    for column in found["against"].values():
+        assert {"kid_efflite0", "fd_efflite0", "precision_efflite0", "n"} <= column.keys()
+    kid = found["against"]["held out"]["kid_efflite0"]
+    assert kid["low"] < kid["value"] < kid["high"] and f"{kid['value']:.4f}" in said
+    floor = found["against"]["real vs real"]["kid_efflite0"]
+    assert floor["value"] < kid["low"], "an untrained generator is farther away than real images are"
+    assert found["copies"]["n"] == 24 and 0 <= found["copies"]["share"]["low"] <= found["copies"]["share"]["value"]
+    assert "compare it at the same numbers only" in said and "24 against 25" in said
+    page = (real_run / "copies.html").read_text()
+    assert page.startswith("<!doctype html>") and page.count("<img") >= 3 * 24
+
+
+@pytest.mark.slow
+def test_two_folders_are_compared_without_a_model(tmp_path, real_run):
+    for folder, first, more in (("a", 0, ""), ("b", 100, ""), ("c", 0, "c")):
+        (tmp_path / folder).mkdir()
+        for i in range(12):
+            drawing(i + first, size=30 + i).save(tmp_path / folder / f"{more}{i}.png")
+    (tmp_path / "a" / "notes.png").write_text("no picture")
+    out = tmp_path / "numbers.json"
+    said = told(f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
+    assert "1 files of" in said and "notes.png" in said and "12 against 12" in said
+    other = json.loads(out.read_text())["against"][str(tmp_path / "b")]
+    told(f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
+    same = json.loads(out.read_text())["against"][str(tmp_path / "c")]
+    assert same["kid_efflite0"]["value"] < other["kid_efflite0"]["value"]
+    assert same["precision_efflite0"]["value"] == 1.0 and same["fd_efflite0"]["value"] == pytest.approx(0, abs=1e-6)
+    # A run against a folder of other images.
+    said = told(f"--workdir={real_run}", "--num_samples=24", f"--against={tmp_path / 'b'}")
+    assert "24 against 12" in said and "held out" not in said.splitlines()[1]
+
+
+@pytest.mark.parametrize(("flags", "message"), [
+    ((), "give --workdir=RUN, or two folders of images"),
+    (("--images=a", "--against=b"), "--size is missing"),
+    (("--images=nowhere", "--against=b", "--size=28"), "nowhere"),
+    (("--workdir=nowhere",), "--workdir=nowhere holds no run"),
+    (("--workdir=nowhere", "--features=inception"), "it should be efflite0, or inception:PATH"),
+])  # fmt: skip
+@pytest.mark.slow
+def test_what_cannot_be_measured_is_one_line(flags, message):
+    assert message in failing(*flags, module="logogan_jax.evaluate")

@@ -59,6 +59,12 @@ def test_the_same_features_are_at_no_distance_however_large():
     assert (found.fakes_in_3[0] == 20).all()
 
 
+def test_rounding_is_no_distance():
+    """A sum of squares and a product of matrices do not round alike."""
+    x = np.random.default_rng(0).normal(size=(60, 301)).astype(np.float32)
+    assert (np.diag(neighbours._squares(x, x, np.full(301, 0.1))) == 0).all()
+
+
 def test_a_share_of_none_or_all_still_has_an_interval():
     found = neighbours.share(np.zeros(100, bool))
     assert (found.value, found.low) == (0, 0)

@@ -15,6 +15,11 @@ from conftest import ROOT, drawing, environment, pictures, run
 from logogan_jax import build, defaults
 from logogan_jax.objectives import OBJECTIVES
 
+sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
+import guard
+import quality
+import small
+
 README = (ROOT / "README.md").read_text()
 
 
@@ -101,6 +106,31 @@ def test_the_stated_speed_of_the_preparation_is_the_recorded_one():
     text = " ".join((ROOT / "data_prep" / "README.md").read_text().split())
     assert f"at {record['runs']['ours']['images_per_second_median']:.0f} images a second" in text
     assert f"{record['times_as_fast']:.1f} times as fast" in text and record["times_as_fast"] >= 3
+
+
+def recorded(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def test_the_results_are_those_of_the_committed_numbers():
+    shown = re.search(r"<!-- results -->\n(.*?)<!-- /results -->", README, re.S).group(1)
+    assert shown == quality.table(recorded("quality-cpu"))
+    assert recorded("quality-cpu")["rows"].keys() == OBJECTIVES.keys() == small.RUNS.keys()
+
+
+def test_the_guard_left_ten_healthy_runs_alone_and_caught_what_was_planted():
+    record = recorded("guard-cpu")
+    assert len(record["healthy"]) >= 10 and {run["objective"] for run in record["healthy"]} == OBJECTIVES.keys()
+    assert all(run["status"] == "finished" and run["events"] == [] for run in record["healthy"])
+    assert len(record["planted"]) >= 2 and all(guard.acted_in_time(run) for run in record["planted"])
+    assert all(run["rates"] == 50 for run in record["planted"])
+
+
+def test_measuring_makes_steps_at_most_two_percent_longer():
+    record = recorded("overhead-cpu")
+    both = record["seconds_per_step"]
+    assert record["longer_by"] == pytest.approx(both["with_evaluation"] / both["without"] - 1)
+    assert record["longer_by"] <= 0.02 and record["evaluations"] >= 5 and record["evaluation_device_seconds"] > 0
 
 
 def test_every_tool_is_in_the_table():

@@ -119,7 +119,8 @@ def test_samples_come_from_the_averaged_generator_and_repeat(straight, tmp_path)
     more = sample("b", "--num=7", "--seed=1")
     np.testing.assert_array_equal(more["00004.png"], first["00004.png"])
     assert (sample("c", "--num=5", "--seed=2")["00000.png"] != first["00000.png"]).any()
-    assert "is not an empty folder" in failing(f"--workdir={straight}", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
+    line = failing(f"--workdir={straight}", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
+    assert "is not an empty folder" in line
 
 
 @pytest.mark.slow
@@ -144,7 +145,8 @@ def test_a_users_own_folder_trains_in_two_commands(tmp_path):
 
 def test_commands_need_no_tensorflow_and_no_tfds():
     loaded = "print([name for name in sys.modules if name.startswith('tensorflow')])"
-    script = f"import sys, logogan_jax.train, logogan_jax.sample; {loaded}"
+    doors = ("train", "main", "sample", "evaluate", "replay", "tune")  # all in one program, as in a notebook
+    script = f"import sys, {', '.join(f'logogan_jax.{door}' for door in doors)}; {loaded}"
     command_line = [*command("x")[:1], "-c", script]
     found = subprocess.run(command_line, env=environment(), cwd=ROOT, text=True, capture_output=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -61,6 +61,14 @@ def test_every_planted_copy_was_found_and_no_more_alarms_raised_than_stated():
     assert (found["others"], found["false_alarm_rate"]) == (380, 0.01)
 
 
+def test_what_the_documentation_says_of_numbers_and_intervals_is_so():
+    kid, shapes = "kid_efflite0", RECORD["changes"]["10 % plain shapes"]["kid_efflite0"]["value"]
+    assert RECORD["by_number"]["50"][kid]["sd"] > shapes > 5 * RECORD["by_number"]["400"][kid]["sd"]
+    for metric, null in RECORD["real_sets"].items():
+        value = RECORD["changes"]["as they are"][metric]
+        assert 0.95 < (value["high"] - value["low"]) / (2 * 1.96 * null["sd"]) < 2.2, metric
+
+
 @pytest.mark.parametrize("marker", ["sensitivity", "numbers", "copies"])
 def test_the_tables_of_the_documentation_are_the_recorded_ones(benchmark, marker):
     drawn = re.search(rf"<!-- {marker} -->\n(.*?)\n<!-- /{marker} -->", DOCS, re.S).group(1)

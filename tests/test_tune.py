@@ -74,7 +74,7 @@ DRIVER = """
 import sys
 from logogan_jax import command, tune
 tune.TRAIN = (sys.executable, {fake!r})
-command.run(tune.main, required=["config"])
+command.run(tune.main, tune.define, required=["config"])
 """
 BASE = {
     "optimizer.critic.learning_rate": 1e-4, "objective.critic_updates": 5, "train.steps": 8000, "train.batch_size": 64,

@@ -46,48 +46,65 @@ def kid(real, fake):
     """
     m, n = len(real), len(fake)
     if min(m, n) <= SUBSET:
-        value, *spread = _mmd(real, fake)
-        return around(value, sum(spread))
+        (value,), *spread = _mmd(real, fake, np.ones((m, 1)), np.ones((n, 1)))
+        return around(value, sum(part[0] for part in spread))
     draw = np.random.RandomState(2020)  # torch-fidelity's, so that the same features have the same KID there
-    found = []
-    for _ in range(SUBSETS):
-        of_real, of_fake = (draw.choice(count, SUBSET, replace=False) for count in (m, n))
-        found.append(_mmd(real[of_real], fake[of_fake]))
-    values, real_spread, fake_spread = np.transpose(found)
+    draws = [[draw.choice(count, SUBSET, replace=False) for count in (m, n)] for _ in range(SUBSETS)]
+    if m * m + m * n + n * n <= 3 * SUBSETS * SUBSET**2:  # less work than each subset by itself
+        of_real, of_fake = zip(*draws, strict=True)
+        found = _mmd(real, fake, _members(m, of_real), _members(n, of_fake))
+    else:
+        ones = np.ones((SUBSET, 1))
+        found = np.concatenate([_mmd(real[i], fake[j], ones, ones) for i, j in draws], axis=1)
+    values, real_spread, fake_spread = found
     # The subsets share the images of the whole sets, whose error shrinks with their number, and add that of their draw.
     whole = real_spread.mean() * SUBSET / m + fake_spread.mean() * SUBSET / n
     return around(values.mean(), whole + values.var(ddof=1) / SUBSETS)
 
 
-def _mmd(x, y):
-    """(unbiased squared MMD, its jackknife variance over x, and over y)."""
-    m, n = len(x), len(y)
-    within_x, _ = _kernel_sums(x, x)
-    within_y, _ = _kernel_sums(y, y)
-    across_x, across_y = _kernel_sums(x, y)
-    within_x, within_y = within_x - _kernel_of_itself(x), within_y - _kernel_of_itself(y)
-    across = across_x.sum()
-    value = within_x.sum() / (m * (m - 1)) + within_y.sum() / (n * (n - 1)) - 2 * across / (m * n)
-    return value, _jackknife(within_x, across_x, across, n), _jackknife(within_y, across_y, across, m)
+def _members(count, drawn):
+    """Which of `count` images are in each of S subsets: float64[count, S]."""
+    members = np.zeros((count, len(drawn)))
+    for number, positions in enumerate(drawn):
+        members[positions, number] = 1
+    return members
 
 
-def _jackknife(within, across_rows, across, others):
+def _mmd(x, y, of_x, of_y):
+    """The unbiased squared MMD of S pairs of subsets, its jackknife variance over x, and over y: float64[3, S].
+
+    `of_x` [m, S] and `of_y` [n, S] are 1 for the images that are in each subset and 0 for the others.
+    """
+    m, n = of_x.sum(0), of_y.sum(0)
+    within_x, _ = _kernel_sums(x, x, of_x, of_x)
+    within_y, _ = _kernel_sums(y, y, of_y, of_y)
+    across_x, across_y = _kernel_sums(x, y, of_x, of_y)
+    within_x -= _kernel_of_itself(x)[:, None] * of_x
+    within_y -= _kernel_of_itself(y)[:, None] * of_y
+    across = across_x.sum(0)
+    value = within_x.sum(0) / (m * (m - 1)) + within_y.sum(0) / (n * (n - 1)) - 2 * across / (m * n)
+    spread_x = _jackknife(within_x, across_x, across, n, of_x)
+    return np.stack([value, spread_x, _jackknife(within_y, across_y, across, m, of_y)])
+
+
+def _jackknife(within, across_rows, across, others, members):
     """Variance of the MMD over one set: each image left out in turn, from its sums of the kernel."""
-    m = len(within)
-    without = (within.sum() - 2 * within) / ((m - 1) * (m - 2)) - 2 * (across - across_rows) / ((m - 1) * others)
-    return (m - 1) * without.var()
+    m = members.sum(0)
+    without = (within.sum(0) - 2 * within) / ((m - 1) * (m - 2)) - 2 * (across - across_rows) / ((m - 1) * others)
+    middle = (without * members).sum(0) / m
+    return (m - 1) * (np.square(without - middle) * members).sum(0) / m
 
 
-def _kernel_sums(x, y):
-    """Sums of the kernel's matrix [m, n] along its rows -> [m], and along its columns -> [n]."""
-    rows, columns = np.zeros(len(x)), np.zeros(len(y))
-    for of_y in blocks(len(y), 8 * BLOCK):
-        transposed = y[of_y].astype(np.float64).T
-        for of_x in blocks(len(x)):
-            kernel = _kernel(x[of_x].astype(np.float64) @ transposed, x.shape[1])
-            rows[of_x] += kernel.sum(1)
-            columns[of_y] += kernel.sum(0)
-    return rows, columns
+def _kernel_sums(x, y, of_x, of_y):
+    """Sums of the kernel over each subset of y, for its images of x [m, S], and over x, for its images of y [n, S]."""
+    rows, columns = np.zeros(of_x.shape), np.zeros(of_y.shape)
+    for j in blocks(len(y), 8 * BLOCK):
+        transposed = y[j].astype(np.float64).T
+        for i in blocks(len(x)):
+            kernel = _kernel(x[i].astype(np.float64) @ transposed, x.shape[1])
+            rows[i] += kernel @ of_y[j]
+            columns[j] += kernel.T @ of_x[i]
+    return rows * of_x, columns * of_y
 
 
 def _kernel_of_itself(x):
