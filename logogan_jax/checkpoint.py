@@ -72,14 +72,15 @@ class Checkpoints:
         self.wait()
         self._manager.close()
 
-    def need_room(self, state):
-        """Raise a UserError unless the disk has room for the checkpoints that will be kept."""
+    def need_room(self, state, best):
+        """Raise a UserError unless the disk has room for the checkpoints that will be kept, `best` of the best too."""
         each = sum(x.nbytes for x in jax.tree.leaves(state))
         have = len(self._manager.all_steps())
-        need, free = each * (self.keep + 1 - min(have, self.keep)), shutil.disk_usage(self.folder).free
+        most = self.keep + best
+        need, free = each * (most + 1 - min(have, most)), shutil.disk_usage(self.folder).free
         if need > free:
             raise UserError(
-                f"{self.folder} has {free / 1e6:,.0f} MB free, but {self.keep} checkpoints and one in writing take "
+                f"{self.folder} has {free / 1e6:,.0f} MB free, but {most} checkpoints and one in writing take "
                 f"{need / 1e6:,.0f} MB: free some space, or lower --config.report.keep"
             )
 

@@ -5,6 +5,7 @@ its training, looks for copies of training images, and writes evaluation.json an
 Two folders are compared without any model: --images=DIR --against=DIR.
 """
 
+import hashlib
 import pathlib
 
 import jax
@@ -15,15 +16,18 @@ from logogan_jax import cache, command, files, recipe, runs
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import copies_page, distances, features, neighbours, quality
 
+MOST = 20_000  # real images that a table is made of, at most; copies are looked for among all
+
 
 def measured(images, against, network):
-    """{"n", "n_against", metric: {"value", "low", "high"}} of Images against others."""
+    """{"n", "n_against", "against_sha256", metric: {"value", "low", "high"}} of Images against others."""
     for found in (images, against):
         if len(found.pixels) < quality.LEAST:
             raise UserError(f"{len(found.pixels)} images are too few to measure: {quality.LEAST} are the least")
     estimates = quality.quality(against.seen, images.seen, name=network.name)
     numbers = {name: estimate._asdict() for name, estimate in estimates.items()}
-    return {"n": len(images.pixels), "n_against": len(against.pixels), **numbers}
+    digest = hashlib.sha256(np.ascontiguousarray(against.pixels)).hexdigest()
+    return {"n": len(images.pixels), "n_against": len(against.pixels), "against_sha256": digest, **numbers}
 
 
 def of_run(run, network):
@@ -35,15 +39,22 @@ def of_run(run, network):
         other = of_folder(flags.FLAGS.against, "against", (run.config.data.size, run.config.data.channels), network)
         columns = {flags.FLAGS.against: measured(drawn, other, network)}
     elif len(held_out.pixels):
-        columns = {"held out": measured(drawn, held_out, network)}
+        columns = {"held out": measured(drawn, some(held_out, MOST), network)}
     else:
         columns = {}
-    columns["trained on"] = measured(drawn, trained, network)
-    if flags.FLAGS.real_vs_real and len(held_out.pixels):
-        some = np.random.default_rng(0).permutation(len(trained.pixels))[: flags.FLAGS.num_samples]
-        real = runs.Images(trained.pixels[some], features.Features(*(rows[some] for rows in trained.seen)))
-        columns["real vs real"] = measured(real, held_out, network)
+    columns["trained on"] = measured(drawn, some(trained, MOST), network)
+    if flags.FLAGS.real_vs_real:
+        if not len(held_out.pixels):
+            raise UserError("--real_vs_real needs images that were held out, and config.data.held_out left none")
+        real = some(trained, flags.FLAGS.num_samples)
+        columns["real vs real"] = measured(real, some(held_out, MOST), network)
     return columns, copies(run, drawn, trained, held_out)
+
+
+def some(images, most):
+    """As many Images, drawn at random if there are more; always the same."""
+    drawn = np.sort(np.random.default_rng(0).permutation(len(images.pixels))[:most])
+    return runs.Images(images.pixels[drawn], features.Features(*(rows[drawn] for rows in images.seen)))
 
 
 def copies(run, drawn, trained, held_out):

@@ -11,6 +11,7 @@ LOWER = 0.3  # what is left of the learning rates after a roll-back
 GAP_STEPS = 50  # the critic's gap has exceeded what a working critic can show for so many steps
 DIVERSITY, DIVERSITY_STEPS = 0.25, 150  # samples have been this much less diverse than they once were
 KID_TIMES, KID_LOOKS = 2.0, 2  # evaluations this many times farther from the held-out images than the best
+KID_SMALL = 0.005  # a best below this is as good as this: forty logos instead of four hundred are hardly farther
 
 
 class Sign(NamedTuple):
@@ -68,7 +69,7 @@ def _distance(lines, name):
     if not looks:
         return None
     least = min((line for _, line in looks), key=lambda line: line[name])
-    bad = _last_bad(looks, lambda line: line[f"{name}_low"] > KID_TIMES * max(least[f"{name}_high"], 0))
+    bad = _last_bad(looks, lambda line: line[f"{name}_low"] > KID_TIMES * max(least[f"{name}_high"], KID_SMALL))
     if not bad:
         return None
     reason = f"{name.split('/')[1]} is {bad[-1][1][name]:.4f}, and was {least[name]:.4f} at step {least['step']}"

@@ -56,7 +56,7 @@ def train(config, workdir):
         if start >= last:
             print(f"{workdir} is finished at step {start}; a higher --config.train.steps trains it further.")
             return
-        checkpoints.need_room(made.state)
+        checkpoints.need_room(made.state, config.report.keep_best)
         measure, unmeasured = build.evaluation_of(config, made)
         recipe.write(workdir, config, made.fingerprint)
         reporter = stack.enter_context(contextlib.closing(report.Reporter(workdir, start)))

@@ -40,4 +40,5 @@ def farewell(workdir, summary):
         done = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
         return f"{done}; the same command goes on from there.{best(summary)} Everything is in {workdir}"
     took = clock.spoken(summary["seconds"])
-    return f"Finished {summary['steps']:,} steps in {took}.{best(summary)} Everything is in {workdir}"
+    done = f"Finished {summary['steps']:,} steps in {took}.{best(summary)} Everything is in {workdir}"
+    return f"{done}\nHow good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={workdir}"

@@ -30,6 +30,9 @@ def cache(tmp_path_factory):
     os.environ["LOGOGAN_CACHE"] = str(folder)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
     jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
+    # What the same tests compile again and again is small.
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     return folder
 
 

@@ -115,6 +115,12 @@ def test_a_resumed_run_measures_the_same(whole, shards, tmp_path):
     assert [keep(line) for line in looks(tmp_path / "run")] == [keep(line) for line in looks(whole())]
 
 
+def test_pmap_measures_the_same(whole, shards, tmp_path):
+    train.train(measured(shards, **{"train.parallel": "pmap"}), tmp_path / "run")
+    for ours, theirs in zip(looks(tmp_path / "run"), looks(whole()), strict=True):
+        assert ours[KID] == pytest.approx(theirs[KID], rel=1e-3)
+
+
 def test_a_run_killed_before_its_evaluation_was_written_evaluates_again(whole, shards, tmp_path):
     train.train(measured(shards, **{"train.steps": 2}), tmp_path / "run")
     path = tmp_path / "run" / "metrics.jsonl"

@@ -63,6 +63,8 @@ def test_a_kernel_distance_far_above_the_best_lasts_with_the_second_evaluation()
     assert signs(lines[:3]) == {} and signs(lines[:4]) == {"distance": False} and signs(lines) == {"distance": True}
     # Intervals that reach the best prove nothing.
     assert signs([look(1000, 0.1), look(2000, 0.5, width=0.4), look(3000, 0.5, width=0.4)]) == {}
+    # What is nearly perfect may become slightly less so.
+    assert signs([look(1000, 0.0001, 0.0002), look(2000, 0.008, 0.0002), look(3000, 0.008, 0.0002)]) == {}
     assert guard.best(lines, KID)["step"] == 2000
 
 
