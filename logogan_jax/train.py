@@ -2,7 +2,6 @@
 
 import contextlib
 import pathlib
-import platform
 import time
 from typing import NamedTuple
 
@@ -10,8 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import logogan_jax
-from logogan_jax import build, checkpoint, clock, files, guard, keys, parallel, progress, recipe, report, rescue, words
+from logogan_jax import (
+    build,
+    checkpoint,
+    clock,
+    guard,
+    keys,
+    parallel,
+    progress,
+    recipe,
+    report,
+    rescue,
+    summary,
+    words,
+)
 from logogan_jax import state as states
 from logogan_jax.dispatch import Dispatch
 from logogan_jax.errors import Diverged
@@ -76,30 +87,18 @@ def train(config, workdir):
 def _go(run, start, last):
     """Loop from a step on and write summary.json, however that ends -> the summary."""
     current = run.checkpoints.restore(start, run.made.state) if start else run.made.state
-    began, dead = time.perf_counter(), None
+    began = time.perf_counter()
     try:
         current, number = _loop(run, rescue.lowered(run, current), start)
-        run.checkpoints.wait()
-        status = "finished" if number >= last else f"stopped by {run.stop.by}"
-        result = {"status": status, "step": number, "steps": last, "state_sha256": states.digest(current)}
     except Diverged as error:
-        dead = error
-        result = {"status": "stopped by the guard", "step": run.reporter.events[-1]["step"], "steps": last}
-        result |= {"reason": str(error)}
+        step = run.reporter.events[-1]["step"]
+        seconds = time.perf_counter() - began
+        summary.write(run, seconds, status="stopped by the guard", step=step, reason=str(error))
+        raise
+    run.checkpoints.wait()
+    status = "finished" if number >= last else f"stopped by {run.stop.by}"
     seconds = time.perf_counter() - began
-    images = run.dispatch.done * run.config.train.batch_size * run.made.model.objective.real_batches
-    result |= {
-        "seconds": run.reporter.seconds + seconds,
-        "evaluation_seconds": run.watch.seconds,
-        "images_per_second": images / (seconds - run.watch.seconds),
-        **run.watch.summary(),
-        "events": run.reporter.events,
-        **_provenance(run.made),
-    }
-    files.write_json(run.workdir / "summary.json", result)
-    if dead:
-        raise dead
-    return result
+    return summary.write(run, seconds, status=status, step=number, state_sha256=states.digest(current))
 
 
 def _loop(run, current, number):
@@ -198,17 +197,3 @@ def _pictures(made, seed):
 @jax.jit
 def _copy(state):
     return jax.tree.map(jnp.copy, state)
-
-
-def _provenance(made):
-    device = made.parallel.devices[0]
-    return {
-        "devices": len(made.parallel.devices),
-        "device_kind": device.device_kind,
-        "versions": {
-            "logogan_jax": logogan_jax.__version__,
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-        },
-        "data_fingerprint": made.fingerprint,
-    }

@@ -114,6 +114,9 @@ def fake_shards(pixels):
         def __len__(self):
             return pixels.shape[0]
 
+        def parts(self, held_out, least):
+            return self, self
+
         def images(self, positions, _):
             return np.zeros((len(positions), *self.shape), np.uint8), np.zeros(len(positions), np.int32)
 

@@ -115,12 +115,14 @@ def test_a_resumed_run_measures_the_same(whole, shards, tmp_path):
     assert [keep(line) for line in looks(tmp_path / "run")] == [keep(line) for line in looks(whole())]
 
 
+@pytest.mark.slow
 def test_pmap_measures_the_same(whole, shards, tmp_path):
     train.train(measured(shards, **{"train.parallel": "pmap"}), tmp_path / "run")
     for ours, theirs in zip(looks(tmp_path / "run"), looks(whole()), strict=True):
         assert ours[KID] == pytest.approx(theirs[KID], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_evaluation_was_written_evaluates_again(whole, shards, tmp_path):
     train.train(measured(shards, **{"train.steps": 2}), tmp_path / "run")
     path = tmp_path / "run" / "metrics.jsonl"
@@ -130,6 +132,7 @@ def test_a_run_killed_before_its_evaluation_was_written_evaluates_again(whole, s
     assert [line[KID] for line in looks(tmp_path / "run")] == [line[KID] for line in looks(whole())]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoints_are_kept_beside_the_newest(shards, tmp_path, monkeypatch):
     falls_then_rises = iter([0.5, 0.1, 0.3, 0.2, 0.4])
 
@@ -195,6 +198,7 @@ def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_pat
     assert found["best"]["kid_toy"]["value"] > 0
 
 
+@pytest.mark.slow
 def test_a_run_stopped_after_its_roll_back_goes_on_as_if_it_never_was(dying, shards, tmp_path):
     train.train(eight(shards), tmp_path / "straight")
     dying.times = 0
@@ -211,6 +215,7 @@ def test_a_run_stopped_after_its_roll_back_goes_on_as_if_it_never_was(dying, sha
     assert [event["action"] for event in summary(broken)["events"]] == ["warn", "roll back"]
 
 
+@pytest.mark.slow
 def test_the_guard_only_warns_or_is_off_where_asked(dying, shards, tmp_path):
     train.train(eight(shards, **{"evaluate.guard": "warn"}), tmp_path / "warn")
     assert [event["action"] for event in summary(tmp_path / "warn")["events"]] == ["warn"]
@@ -242,6 +247,7 @@ def exploding(shards, **changes):
     return config
 
 
+@pytest.mark.slow
 def test_what_made_a_number_infinite_is_kept_and_replayed(shards, tmp_path):
     with pytest.raises(Diverged, match=r"step [56]: .* of the (critic|generator) is .*, once more"):
         train.train(exploding(shards), tmp_path / "run")

@@ -16,7 +16,7 @@ FLOORS = [
     {"networks", "data", "metrics", "curves", "dispatch", "guard"},
     {"state", "objectives", "meter", "evaluation"},
     {"step", "checkpoint", "report", "recipe", "nonfinite"},
-    {"build", "watch", "words", "tuning"},
+    {"build", "watch", "words", "summary", "tuning"},
     {"runs", "rescue"},
     {"train", "sample", "evaluate", "replay", "tune"},
     {"main"},

@@ -42,10 +42,11 @@ def type_in(line, folder, *flags):
 @pytest.mark.slow
 def test_the_training_commands_as_written_but_for_their_length(tmp_path):
     os.symlink(ROOT / "configs", tmp_path / "configs")
+    few = ("--config.evaluate.samples=10",)
     quickstart = block("quickstart command").strip().split(" && ")[-1]
-    assert "Everything is in runs/quickstart" in type_in(quickstart, tmp_path, "--config.train.steps=2")
+    assert "Everything is in runs/quickstart" in type_in(quickstart, tmp_path, "--config.train.steps=2", *few)
     assert (tmp_path / "runs" / "quickstart" / "samples" / "000002.png").exists()
-    short = ("--config.train.steps=1", "--config.train.batch_size=2")
+    short = ("--config.train.steps=1", "--config.train.batch_size=2", *few)
     assert "Everything is in runs/wgan56" in type_in(block("gpu command").strip(), tmp_path, *short)
 
 
@@ -60,6 +61,9 @@ def test_own_logos_and_sampling_as_written(tmp_path):
     assert "Everything is in runs/mine" in type_in(train, tmp_path, "--config.train.steps=2")
     assert "64 pictures and grid.png of step 2 are in drawn" in type_in(block("sample").strip(), tmp_path)
     assert len(pictures(tmp_path / "drawn")) == 65
+    measured = type_in(block("evaluate").strip(), tmp_path, "--num_samples=32")
+    assert "copies of training images: " in measured and "32 against 70" in measured
+    assert (tmp_path / "runs" / "mine" / "copies.html").exists()
 
 
 def test_the_objective_trains_as_written(tiny, monkeypatch):
