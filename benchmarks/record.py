@@ -41,7 +41,7 @@ def stamp(command):
 def measured(workdir):
     """The run's summary, without its folder, and the median images per second of all log lines but the first."""
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    paces = [line["images_per_second"] for line in lines[1:]]
+    paces = [line["images_per_second"] for line in lines[1:] if "images_per_second" in line]
     summary = json.loads((workdir / "summary.json").read_text())
     return {"summary": summary, "images_per_second_median": statistics.median(paces) if paces else None}
 
