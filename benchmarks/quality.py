@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 import small
-from record import ROOT, stamp
+from record import ROOT, machine, stamp
 
 from logogan_jax import __version__, files
 
@@ -39,6 +39,7 @@ def trained_and_measured(objective):
     return {
         "command": shlex.join(words).replace(str(workdir), "RUN"),
         "minutes": round(summary["seconds"] / 60, 2),
+        "machine": machine(),
         "images": summary["steps"] * 32,
         "events": summary["events"],
         "device_kind": summary["device_kind"],
@@ -49,21 +50,22 @@ def trained_and_measured(objective):
 
 def table(record):
     """The rows as Markdown."""
-    head = "| objective | KID | precision | recall | copies | minutes |\n|---|---|---|---|---|---|\n"
+    head = "| objective | KID | precision | recall | copies | minutes | machine |\n|---|---|---|---|---|---|---|\n"
     rows = []
     for objective, row in record["rows"].items():
         found, copies = row["evaluation"]["against"]["held out"], row["evaluation"]["copies"]["share"]
         kid, precision, recall = (found[f"{name}_efflite0"] for name in ("kid", "precision", "recall"))
         rows.append(
             f"| {small.RUNS[objective][0]} | {kid['value']:.3f} ({kid['low']:.3f} to {kid['high']:.3f}) "
-            f"| {precision['value']:.2f} | {recall['value']:.3f} | {copies['value']:.1%} | {row['minutes']:.1f} |\n"
+            f"| {precision['value']:.2f} | {recall['value']:.3f} | {copies['value']:.1%} | {row['minutes']:.1f} "
+            f"| {row['machine']['processor']}, {row['machine']['cores']} cores |\n"
         )
     floor = next(iter(record["rows"].values()))["evaluation"]["against"]["real vs real"]
     kid, precision, recall = (floor[f"{name}_efflite0"] for name in ("kid", "precision", "recall"))
     false = next(iter(record["rows"].values()))["evaluation"]["copies"]["false_alarm_rate"]
     floor_row = (
         f"| *real logos* | {kid['value']:.3f} ({kid['low']:.3f} to {kid['high']:.3f}) | {precision['value']:.2f} "
-        f"| {recall['value']:.3f} | {false:.1%} | |\n"
+        f"| {recall['value']:.3f} | {false:.1%} | | |\n"
     )
     return head + "".join(rows) + floor_row
 
