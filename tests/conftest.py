@@ -3,8 +3,12 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+
+# A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them the commands they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 # Most of a test's time is compiling; the commands that tests start compile as a user's do.
