@@ -7,9 +7,6 @@ import signal
 import subprocess
 import sys
 
-# A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them the commands they start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 # Most of a test's time is compiling; the commands that tests start compile as a user's do.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
@@ -23,6 +20,9 @@ from PIL import Image, ImageDraw
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import Frame, Item, png
 from logogan_jax import build, defaults, train
+
+# A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them the commands they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
