@@ -9,17 +9,15 @@ With --source, an icon set in the place of the embedded logos, it writes sensiti
 """
 
 import argparse
-import datetime
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import time
 
 import jax
 import numpy as np
-from record import ROOT, machine
+from record import ROOT, stamp
 from spoilers import CHANGES, PLANTS
 
 from data_prep import make_logos
@@ -192,12 +190,8 @@ def main():
         hidden = hidden_copies(network, pixels, seen)
         by_number = {str(count): real_sets(seen, count, FEWER_SPLITS) for count in NUMBERS}
     stem = f"sensitivity-{pathlib.Path(source).name.split('.')[0]}" if source else "sensitivity"
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, capture_output=True).stdout.strip()
     record = {
-        "command": "python benchmarks/sensitivity.py" + (f" --source={pathlib.Path(source).name}" if source else ""),
-        "date": datetime.date.today().isoformat(),
-        "commit": commit,
-        "machine": machine(),
+        **stamp("python benchmarks/sensitivity.py" + (f" --source={pathlib.Path(source).name}" if source else "")),
         "versions": {"python": sys.version.split()[0], "jax": jax.__version__, "numpy": np.__version__},
         "seconds": round(time.perf_counter() - began),
         "size": SIZE, "reals": len(pixels) - HELD, "fakes": HELD, "splits": SPLITS,

@@ -1,4 +1,4 @@
-"""Whether a run is dying: a function of its log alone, so that a resumed run judges as one that never stopped.
+"""Whether a run is dying: a function of its log alone, so that no clock and no restart decides.
 
 Every sign compares a run with itself or with what is mathematically possible, and must last: healthy runs,
 whose numbers jump too, give none.
