@@ -11,16 +11,38 @@ def add_frame(parser, size=None, fit="pad"):
     default = f" (default {size})" if size else ""
     add = parser.add_argument
     add("--size", "--height", type=int, default=size, required=not size, help=f"side of the squares in pixels{default}")
+    add("--width", type=int, default=0, help="their width where they are not squares; --size is their height then")
     add("--channels", type=int, default=3, choices=sorted(MODES), help="3: RGB (default), 1: grey, 4: keep alpha")
     add(
         "--fit", choices=FITS, default=fit,
-        help=f"crop: the largest centred square; pad: all of it, its background around (default {fit})",
+        help=f"crop: the largest centred part of that shape; pad: all of it, its background around (default {fit})",
     )  # fmt: skip
     add("--trim", action="store_true", help="first cut off margins of one colour")
 
 
 def frame(args):
     """The Frame of parsed flags."""
-    if not 1 <= args.size <= 4096:
-        raise UserError(f"--size={args.size} should be from 1 to 4096 pixels")
-    return Frame(args.size, args.channels, args.fit, args.trim)
+    for flag, value in (("size", args.size), ("width", args.width or args.size)):
+        if not 1 <= value <= 4096:
+            raise UserError(f"--{flag}={value} should be from 1 to 4096 pixels")
+    return Frame(args.size, args.channels, args.fit, args.trim, args.width if args.width != args.size else 0)
+
+
+def spoken(frame):
+    """The sides of a Frame in words."""
+    height, width, _ = frame.shape
+    return f"{height} pixels" if height == width else f"{height} x {width} pixels"
+
+
+def sides(frame):
+    """The flags of our tools that say the sides of a Frame."""
+    height, width, _ = frame.shape
+    return f"--size={height}" if height == width else f"--size={height} --width={width}"
+
+
+def training(path, frame):
+    """The flags of the command that trains on shards of a Frame."""
+    height, width, channels = frame.shape
+    values = {"size": (height, 56), "width": (width, height), "channels": (channels, 3)}
+    differ = [f"--config.data.{key}={value}" for key, (value, usual) in values.items() if value != usual]
+    return " ".join(["--config=configs/wgan56.py", f"--config.data.dir={path}", *differ])

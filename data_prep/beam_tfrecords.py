@@ -111,7 +111,7 @@ def _write_shard(grouped, shards, labels, name, path, target, frame):
 
 def _finish(notes, labels, name, target, frame):
     """Describe the shards; metadata.json, which says that they are whole, comes last."""
-    there, text = store.at(target), f"Images of a folder, {frame.size} pixels."
+    there, text = store.at(target), f"Images of a folder, {arguments.spoken(frame)}."
     with tempfile.TemporaryDirectory() as folder:
         local = pathlib.Path(folder)
         held = [note for _, note in sorted(notes, key=lambda note: note[0])]

@@ -98,9 +98,8 @@ def table(report):
 
 def _nothing(items, frame, path):
     if items.metadata:
-        train = "python -m logogan_jax.main --config=configs/wgan56.py"
-        return "Nothing to mend. Train on them", f"{train} --config.data.dir={path} --config.data.size={frame.size}"
-    flags = f" --size={frame.size}" + " --fit=crop" * (frame.fit == "crop") + " --trim" * frame.trim
+        return "Nothing to mend. Train on them", f"python -m logogan_jax.main {arguments.training(path, frame)}"
+    flags = f" {arguments.sides(frame)}" + " --fit=crop" * (frame.fit == "crop") + " --trim" * frame.trim
     return "Nothing to mend. Make shards of them", findings.write_command(path) + flags
 
 
@@ -115,7 +114,7 @@ def _lines(ours):
 def _frame(args, items):
     """The Frame of the flags; of shards, that which they were made with."""
     made = items.metadata or {}
-    for flag, default in (("size", _SIZE), ("channels", 3)):
+    for flag, default in (("size", _SIZE), ("channels", 3), ("width", 0)):
         given, there = getattr(args, flag), made.get(flag)
         if None not in (given, there) and given != there:
             raise UserError(f"--{flag}={given}, but {args.path} holds shards with {flag} {there}: leave the flag out")
@@ -153,7 +152,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m data_prep.inspect_data", description=__doc__.splitlines()[0])
     parser.add_argument("-p", "--path", required=True, help="folder or bucket of images, SVG too, or folder of shards")
     arguments.add_frame(parser, _SIZE)
-    parser.set_defaults(size=None, channels=None)
+    parser.set_defaults(size=None, width=None, channels=None)
     parser.add_argument("--against", help="another folder or shards, as for validation: what is in both is a leak")
     parser.add_argument("--report", help="folder for the report (default: PATH_report)")
     parser.add_argument("--fix", metavar="DIR", help="new folder for a copy without what is bad; PATH is not touched")

@@ -17,14 +17,16 @@ from logogan_jax.data.shards import MODES
 from logogan_jax.errors import UserError
 
 
-def embedded(*, size, channels):
+def embedded(*, size, width=0, channels):
     """Folder of the embedded logos' shards in the user's cache, made if it is not there yet."""
     version = importlib.metadata.version("simple-icons-pack")
-    target = cache.folder("data", f"simple-icons-{version}-{size}px-{MODES[channels].lower()}")
+    frame = Frame(size, channels, width=0 if width == size else width)
+    sides = f"{size}x{width or size}"
+    target = cache.folder("data", f"simple-icons-{version}-{sides}-{MODES[channels].lower()}")
     if not (target / "metadata.json").exists():
-        print(f"Drawing the embedded logos at {size} pixels, once, into {target}")
+        print(f"Drawing the embedded logos at {arguments.spoken(frame)}, once, into {target}")
         try:
-            _simple_icons(target, Frame(size, channels))
+            _simple_icons(target, frame)
         except UserError:
             # Two first runs may draw at once; whoever waited finds the work done.
             if not (target / "metadata.json").exists():
@@ -51,7 +53,7 @@ def make(source, target, frame):
 def _simple_icons(target, frame):
     return write_tfrecords.write(
         icon_sets.simple_icons(), target, frame=frame, name="simple_icons", labels=icon_sets.COLOURS,
-        description="Brand logos of simple-icons (CC0-1.0), in brand colours on white.",
+        description="Brand logos of simple-icons (CC0-1.0), in brand colours.",
     )  # fmt: skip
 
 
@@ -71,10 +73,10 @@ def main(argv=None):
             print(write_tfrecords.report(make(args.source, args.target_path, frame), args.target_path, args))
         elif args.source != "simple-icons":
             raise UserError(f"--source={args.source} needs --target_path=FOLDER for the shards")
-        elif frame != Frame(args.size, args.channels):
+        elif frame != Frame(args.size, args.channels, width=frame.width):
             raise UserError("--fit and --trim need --target_path=FOLDER: the cache holds the logos as they are")
         else:
-            print(f"The logos are in {embedded(size=args.size, channels=args.channels)}")
+            print(f"The logos are in {embedded(size=args.size, width=args.width, channels=args.channels)}")
 
 
 if __name__ == "__main__":

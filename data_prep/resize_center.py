@@ -1,8 +1,8 @@
 """Images to squares: python -m data_prep.resize_center --path=logos --size=56.
 
 Each image is turned upright, laid on white, cropped to its largest centred square, as in 2018, and
-resized with Lanczos; --fit=pad keeps all of it. write_tfrecords makes squares too; this is for looking
-at them, for sorting them, or for cropping.
+resized with Lanczos; --fit=pad keeps all of it. With --width they are rectangles. write_tfrecords makes
+them too; this is for looking at them, for sorting them, or for cropping.
 """
 
 import argparse
@@ -23,12 +23,13 @@ def main(argv=None):
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.resize_center", description=__doc__.splitlines()[0])
     parser.add_argument("-p", "--path", required=True, help="folder of images; sub-folders are kept")
-    parser.add_argument("--target_path", help="folder for the squares (default: PATH_SIZE)")
+    parser.add_argument("--target_path", help="folder for the squares (default: PATH_SIZE, or PATH_SIZExWIDTH)")
     arguments.add_frame(parser, fit="crop")
     args = parser.parse_args(argv)
     with errors.reported():
         frame = arguments.frame(args)
-        target = args.target_path or f"{args.path.rstrip('/')}_{args.size}"
+        sides = f"{frame.size}x{frame.width}" if frame.width else frame.size
+        target = args.target_path or f"{args.path.rstrip('/')}_{sides}"
         names = folders.visible(args.path)
         one = functools.partial(resize, frame=frame)
         print(folders.transform(one, args.path, names, target, settings=frame._asdict()))

@@ -3,10 +3,10 @@
     python -m data_prep.write_tfrecords --path=logos --size=56 --target_path=shards
 
 Reads every format that Pillow reads without help, and SVG, whatever the files are called. Each image is
-resized to fit into a square of its own background, white where there is none; --fit=crop keeps the middle
-of long ones instead, as was done in 2018. Sub-folders become labels. What cannot be read is listed with
-its reason in rejects.jsonl beside the shards. The shards depend on the images and their names alone, not
-on the number of processes. A stopped run goes on with the shard it was at.
+resized to fit into a square (with --width, a rectangle) of its own background, white where there is none;
+--fit=crop keeps the middle of long ones instead, as was done in 2018. Sub-folders become labels. What
+cannot be read is listed with its reason in rejects.jsonl beside the shards. The shards depend on the
+images and their names alone, not on the number of processes. A stopped run goes on with the shard it was at.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from data_prep.shards import making, metadata, plan, shard_files
 from logogan_jax import errors
 from logogan_jax.errors import UserError
 
-AUGMENT = "--config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
+AUGMENT = " --config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
 
 
 def write(items, target, *, frame, name, labels, description, shards=None, workers=None):
@@ -56,8 +56,9 @@ def finish(folder, notes, *, frame, name, labels, description):
     if rejected:
         with open(folder / "rejects.jsonl", "w") as file:
             file.writelines(json.dumps(reject) + "\n" for note in notes for reject in note["rejects"])
+    counts = {label: sum(note["labels"].get(str(i), 0) for note in notes) for i, label in enumerate(labels)}
     metadata.write(
-        folder, name=name, frame=frame, labels=labels, lengths=lengths, nbytes=sum(note["nbytes"] for note in notes),
+        folder, name=name, frame=frame, labels=counts, lengths=lengths, nbytes=sum(note["nbytes"] for note in notes),
         rejects=rejected, long=long, description=description,
     )  # fmt: skip
     shutil.rmtree(folder / "plan", ignore_errors=True)
@@ -118,11 +119,8 @@ def report(outcome, target, args):
     lines = [f"{good} images written to {target}{where}."]
     if args.fit == "crop" and long > good / 20:
         lines.append(f"{long} of them were cut to two thirds or less: without --fit=crop they stay whole.")
-    flags = [f"--config=configs/wgan56.py --config.data.dir={target}"]
-    flags += [f"--config.data.size={args.size}"] * (args.size != 56)
-    flags += [f"--config.data.channels={args.channels}"] * (args.channels != 3)
-    flags += {None: [], True: [AUGMENT.format(20, True)], False: [AUGMENT.format(0, False)]}[args.augment]
-    config = " ".join(flags)
+    varied = {None: "", True: AUGMENT.format(20, True), False: AUGMENT.format(0, False)}[args.augment]
+    config = arguments.training(target, arguments.frame(args)) + varied
     if args.augment is not None:
         lines.append(f"See:   python -m data_prep.preview_augment {config} --out=preview.png")
     return "\n".join([*lines, f"Train: python -m logogan_jax.main {config}"])
@@ -161,7 +159,7 @@ def main(argv=None):
         frame, items = arguments.frame(args), FolderItems(args.path, args.labels == "folders")
         outcome = write(
             items, args.target_path, frame=frame, name=data_name(args.path), labels=items.labels,
-            description=f"Images of a folder, {args.size} pixels.", shards=args.shards, workers=args.workers,
+            description=f"Images of a folder, {arguments.spoken(frame)}.", shards=args.shards, workers=args.workers,
         )  # fmt: skip
         print(report(outcome, args.target_path, args))
 

@@ -60,7 +60,7 @@ def test_labels_and_odd_names_come_through(logos, tmp_path):
     said = tool("beam_tfrecords", logos, tmp_path / "beam", "--shards=5")
     assert "61 images written" in said and "1 rejected" in said
     assert contents(tmp_path / "beam") == contents(tmp_path / "local")
-    assert json.loads((tmp_path / "beam" / "metadata.json").read_text())["labels"] == ["box", "disc"]
+    assert json.loads((tmp_path / "beam" / "metadata.json").read_text())["labels"] == {"box": 31, "disc": 30}
     names = sorted(str(path.relative_to(logos)) for path in logos.rglob("*") if path.is_file())
     (tmp_path / "manifest.jsonl").write_text("".join(json.dumps({"path": name}) + "\n" for name in names[::-1]))
     tool("beam_tfrecords", logos, tmp_path / "listed", "--shards=5", f"--manifest={tmp_path / 'manifest.jsonl'}")

@@ -1,5 +1,6 @@
 """Order, records, shards and sources: every image once an epoch, the same batch from anywhere, no silent damage."""
 
+import json
 import shutil
 import struct
 
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 from conftest import drawing, png
 
+from data_prep import write_tfrecords
+from data_prep.pictures.convert import Frame, Item
 from logogan_jax import build
 from logogan_jax.data import order, records, sources
-from logogan_jax.data.shards import Shards, readers
+from logogan_jax.data.shards import Shards, labels_of, readers
 from logogan_jax.errors import UserError
+from logogan_jax.parallel import Parallel
 
 # ── order ───────────────────────────────────────────────────────────────────────────────────
 
@@ -28,6 +32,25 @@ def test_order_is_a_function_of_seed_and_step():
     assert again() == again()
     assert again() != again(seed=2)
     assert again() != again(step=8)
+
+
+def test_the_draws_of_a_step_are_cut_from_one_sequence():
+    found = order.dispatch(seed=1, step=3, count=2, shape=(3, 4), size=20)
+    assert found.shape == (2, 3, 4) and found.dtype == np.int32
+    one_by_one = [order.examples(seed=1, step=step, count=12, size=20) for step in (3, 4)]
+    np.testing.assert_array_equal(found.ravel(), np.concatenate(one_by_one))
+
+
+def test_one_batch_may_serve_several_steps_as_in_2018():
+    drawn = lambda step, count: order.dispatch(seed=1, step=step, count=count, shape=(3, 4), size=20, same_batch_for=4)
+    eight = drawn(0, 8)
+    first, second = (order.examples(seed=1, step=number, count=4, size=20) for number in (0, 1))
+    assert sorted(first) != sorted(second)
+    for step in range(8):
+        for batch in eight[step]:
+            np.testing.assert_array_equal(batch, first if step < 4 else second)
+    np.testing.assert_array_equal(drawn(2, 3), eight[2:5])
+    assert (order.dispatch(seed=1, step=0, count=9, shape=(2, 4), size=20, same_batch_for=10**6) == first).all()
 
 
 def test_a_step_may_draw_more_than_the_data_set():
@@ -91,8 +114,9 @@ def test_a_truncated_file_is_named(tmp_path, cut):
 
 
 def test_shards_hold_what_was_written(shards):
-    opened = Shards(shards, size=28, channels=3)
-    assert len(opened) == 50 and opened.labels == ["box", "disc"]
+    opened = Shards(shards, size=(28, 28), channels=3)
+    assert len(opened) == 50 and opened.labels == labels_of(shards) == {"box": 25, "disc": 25}
+    assert list(opened.labels) == ["box", "disc"]
     with readers() as threads:
         pixels, labels = opened.images(np.arange(50), threads)
     assert pixels.shape == (50, 28, 28, 3) and pixels.dtype == np.uint8
@@ -104,13 +128,45 @@ def test_shards_hold_what_was_written(shards):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size": 56}, r"config.data.size is 56, but .* size 28: set --config.data.size=28, or make .*write_tfrecords"),
-        ({"channels": 1}, r"config.data.channels is 1, but .* channels 3"),
+        (
+            {"size": (56, 56)},
+            r"config.data.size is 56, but .* size 28: set --config.data.size=28, or make .*write_tfrecords"
+            r" --path=IMAGES --size=56 --channels=3",
+        ),
+        ({"channels": 1}, r"config.data.channels is 1, but .* channels 3: set --config.data.channels=3, or .*nels=1"),
+        (
+            {"size": (28, 42)},
+            r"config.data.width is 42, but .* width 0 \(square\): set --config.data.width=0, or .*--size=28 --width=42",
+        ),
+        (
+            {"size": (56, 28), "channels": 4},
+            r"set --config.data.size=28 --config.data.width=0 --config.data.channels=3, or",
+        ),
     ],
 )
-def test_another_size_or_mode_names_both_and_the_command(shards, values, message):
+def test_another_shape_names_both_and_the_command(shards, values, message):
     with pytest.raises(UserError, match=message):
-        Shards(shards, **{"size": 28, "channels": 3, **values})
+        Shards(shards, **{"size": (28, 28), "channels": 3, **values})
+
+
+def test_shards_need_not_be_square(tmp_path):
+    items = [Item(f"{i}.png", i, png(drawing(i))) for i in range(4)]
+    frame = Frame(20, 1, width=32)
+    write_tfrecords.write(items, tmp_path / "wide", frame=frame, name="a", labels=[*"abcd"], description="", workers=0)
+    wide = Shards(tmp_path / "wide", size=(20, 32), channels=1)
+    assert wide.shape == (20, 32, 1) == Shards.opened(tmp_path / "wide").shape
+    train, held_out = wide.parts(0.5, least=1)
+    assert train.pixels().shape == (2, 20, 32, 1)
+    with readers() as threads:
+        pixels, labels = held_out.images(np.arange(2), threads)
+    assert (pixels == np.stack([wide.image(2)[0], wide.image(3)[0]])).all()
+    assert sorted([*labels, *(wide.image(i)[1] for i in range(2))]) == [0, 1, 2, 3]
+    both = "size=20 --config.data.width=32"
+    for size, mend in [((20, 20), "width=32"), ((32, 20), both), ((32, 32), both)]:
+        with pytest.raises(UserError, match=f"holds images with .*: set --config.data.{mend}"):
+            Shards(tmp_path / "wide", size=size, channels=1)
+    with pytest.raises(UserError, match=r"config.data.width is 0 \(square\), but .* holds images with width 32"):
+        Shards(tmp_path / "wide", size=(20, 20), channels=1)
 
 
 @pytest.fixture
@@ -123,7 +179,7 @@ def first_shard(folder):
 
 
 def opened(folder):
-    return Shards(folder, size=28, channels=3)
+    return Shards(folder, size=(28, 28), channels=3)
 
 
 def test_missing_foreign_and_damaged_folders_are_named(damaged, tmp_path):
@@ -131,9 +187,16 @@ def test_missing_foreign_and_damaged_folders_are_named(damaged, tmp_path):
         opened(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no metadata.json, so it is not a folder of our shards"):
         opened(tmp_path)
+    metadata = json.loads((damaged / "metadata.json").read_text())
     (damaged / "metadata.json").write_text("{")
     with pytest.raises(UserError, match=r"metadata.json is not readable JSON"):
         opened(damaged)
+    del metadata["width"]
+    for other in ({**metadata, "labels": ["box", "disc"]}, [], {}):
+        (damaged / "metadata.json").write_text(json.dumps(other))
+        for read in (opened, Shards.opened, labels_of):
+            with pytest.raises(UserError, match=r"not of this version's shards: make them again: .*write_tfrecords"):
+                read(damaged)
 
 
 def test_a_missing_shard_is_counted(damaged):
@@ -195,8 +258,23 @@ def test_resident_and_stream_give_the_same_batches(tiny, how):
         source.close()
 
 
+def test_both_sources_may_repeat_a_batch(shards):
+    lanes, part = Parallel("shard_map", 8), opened(shards).parts(0.0, least=1)[0]
+    values = {"seed": 5, "draws": 2, "batch_size": 8, "same_batch_for": 2}
+    resident, stream = (sources.SOURCES[name](part, lanes, **values) for name in ("resident", "stream"))
+    seen = []
+    for step in range(4):
+        one, other = (source.batch(jax.device_get(source.at(step, 1)), 0) for source in (resident, stream))
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert (one.index[0] == one.index[1]).all() and (one.image[0] == one.image[1]).all()
+        seen.append(one.index[0].tolist())
+    assert seen[0] == seen[1] != seen[2] == seen[3]
+    stream.close()
+
+
 def test_the_stream_reads_ahead_of_the_steps_that_will_come(tiny):
-    source = build.training(tiny("dcgan", data__source="stream")).source
+    source = build.training(tiny("gan", data__source="stream")).source
     source.at(4, 2)
     assert set(source._pending) == {(6, 2), (8, 2)}
     ahead = source._pending[(6, 2)]
@@ -216,7 +294,7 @@ def test_a_damaged_record_stops_the_stream_by_name(tiny, damaged):
     whole = bytearray(shard.read_bytes())
     whole[-10] ^= 1
     shard.write_bytes(whole)
-    source = build.training(tiny("dcgan", data__source="stream", data__dir=str(damaged))).source
+    source = build.training(tiny("gan", data__source="stream", data__dir=str(damaged))).source
     with pytest.raises(UserError, match="tfrecord-00000-of-00003 is corrupt"):
         for step in range(4):  # an epoch is 50 images, a step 16
             source.at(step, 1)

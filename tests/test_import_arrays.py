@@ -8,6 +8,8 @@ import io
 import json
 import os
 import pickle
+import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -20,8 +22,9 @@ import pytest
 from conftest import ROOT, command, environment, pictures
 from PIL import Image
 
-from data_prep import import_arrays
+from data_prep import import_arrays, write_tfrecords
 from data_prep.arrays import pickles
+from logogan_jax.data.shards import Shards
 from logogan_jax.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3)).astype(np.uint8)
@@ -352,6 +355,28 @@ def test_lld_files_are_cropped_named_and_labelled(tmp_path):
     assert lines[1] == {"path": "63/000001.png", "file": "LLD-logo.hdf5", "number": 1, "name": "lögo 1"}
     reject = json.loads((tmp_path / "out" / "rejects.jsonl").read_text())
     assert reject["number"] == 3 and reject["reason"] == "its shape is given as 9 x 2"
+
+
+def test_an_lld_file_becomes_labelled_shards_by_the_commands_of_the_readme(tmp_path):
+    labels = np.arange(40) % 3 * 15  # 0, 15, 30
+    faces = np.random.default_rng(0).integers(0, 256, (40, 3, 32, 32)).astype(np.uint8)
+    with h5py.File(tmp_path / "LLD-icon.hdf5", "w") as file:
+        file["data"], file["labels/resnet/rc_32"] = faces, labels
+    text = (ROOT / "data_prep" / "README.md").read_text()
+    commands = re.search(r"<!-- lld icon -->\n```sh\n(.*?)```", text, re.S).group(1).strip().splitlines()
+    for line, module in zip(commands, (import_arrays, write_tfrecords), strict=False):
+        python, dash, name, *flags = shlex.split(line)
+        assert (python, dash, name) == ("python", "-m", module.__name__)
+        with contextlib.chdir(tmp_path):
+            module.main(flags)
+    python, dash, name, config, where = shlex.split(commands[2])
+    assert (python, dash, name, config) == ("python", "-m", "logogan_jax.main", "--config=configs/lld_icon32.py")
+    opened = Shards(tmp_path / where.removeprefix("--config.data.dir="), size=(32, 32), channels=3)
+    assert opened.labels == {"00": 14, "15": 13, "30": 13}
+    for position in range(40):
+        image, label = opened.image(position)
+        numbers = np.flatnonzero((faces == np.moveaxis(image, -1, 0)).all((1, 2, 3)))
+        assert len(numbers) == 1 and labels[numbers[0]] == 15 * label
 
 
 def test_arrays_that_lie_in_other_files_are_not_read(tmp_path, capsys):

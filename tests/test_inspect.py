@@ -134,10 +134,14 @@ def test_blank_images_are_empty_and_the_faintest_logos_are_not(logos):
 def test_what_would_be_enlarged_depends_on_the_square():
     wide = facts(Image.new("RGB", (100, 40), "white"))
     assert wide.enlarged(Frame(56, fit="crop")) and not wide.enlarged(Frame(56)) and not wide.enlarged(Frame(40))
-    assert wide.long and not facts(Image.new("RGB", (100, 60), "white")).long
+    assert wide.long(FRAME) and not facts(Image.new("RGB", (100, 60), "white")).long(FRAME)
+    assert not wide.long(Frame(28, width=60)) and wide.long(Frame(28, width=120)) and wide.long(Frame(28, width=14))
+    for height, width, pad, crop in [(40, 100, False, False), (41, 100, False, True), (41, 101, True, True)]:
+        frame = Frame(height, width=width)
+        assert (wide.enlarged(frame), wide.enlarged(frame._replace(fit="crop"))) == (pad, crop)
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 4"><rect width="5" height="4"/></svg>'
     drawn = look.examine(Item("x", 0, drawing), Frame(500))
-    assert drawn.drawn and drawn.long and not drawn.enlarged(Frame(500))
+    assert drawn.drawn and drawn.long(Frame(500)) and not drawn.enlarged(Frame(500))
 
 
 def test_what_cannot_be_read_has_a_reason():

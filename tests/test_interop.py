@@ -59,7 +59,7 @@ def folder(request, shards, tmp_path):
 def test_grain_reads_the_same_records(folder):
     grain = pytest.importorskip("grain.experimental")
     read = [record for path in sorted(folder.glob("*.tfrecord-*")) for record in grain.TFRecordIterDataset(str(path))]
-    ours = Shards(folder, size=28, channels=3)
+    ours = Shards(folder, size=(28, 28), channels=3)
     assert len(read) == len(ours)
     for position, record in enumerate(read):
         found = records.decode(record)
@@ -73,7 +73,7 @@ def test_tensorflow_reads_the_same_pixels(folder, tensorflow, tmp_path):
     shards, out = folder, tmp_path / "read.npz"
     subprocess.run([tensorflow, "-c", READ, str(shards), str(out)], check=True, capture_output=True, text=True)
     theirs = np.load(out)
-    ours = Shards(shards, size=28, channels=3)
+    ours = Shards(shards, size=(28, 28), channels=3)
     with readers() as threads:
         pixels, labels = ours.images(np.arange(len(ours)), threads)
     # TFDS interleaves shards as it likes; names say which is which.

@@ -11,6 +11,7 @@ from PIL import Image
 
 from data_prep import icon_sets, make_logos, write_tfrecords
 from data_prep.pictures import convert, square, svg
+from logogan_jax.data import records
 from logogan_jax.data.shards import Shards
 from logogan_jax.errors import UserError
 
@@ -67,6 +68,67 @@ def test_svg_is_drawn_with_its_shorter_side_as_asked(w, h):
     assert (square.fit(image, 28, 3) == (255, 0, 0)).all()
 
 
+def test_pictures_are_cropped_or_padded_to_rectangles():
+    mark = Image.new("RGBA", (20, 20), "red")
+    padded = square.fit(mark, 10, 3, width=30, how="pad")
+    assert padded.shape == (10, 30, 3) and (padded[:, 10:20] == (255, 0, 0)).all()
+    assert (padded[:, :10] == 255).all() and (padded[:, 20:] == 255).all()
+    clear = square.fit(mark, 30, 4, width=10, how="pad")
+    assert (clear[10:20] == (255, 0, 0, 255)).all() and not clear[:10].any() and not clear[20:].any()
+    wide = Image.new("RGB", (40, 20), "blue")
+    wide.paste("red", (15, 0, 25, 20))
+    assert (square.fit(wide, 20, 3, width=10) == (255, 0, 0)).all()  # the middle that is half as wide as high
+    assert (square.fit(wide, 10, 3, width=20)[:, :4] == (0, 0, 255)).all()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "within", "covering"), [(30, 90, (60, 30), (90, 45)), (90, 30, (30, 15), (180, 90))]
+)
+def test_svg_is_drawn_for_a_rectangle(height, width, within, covering):
+    drawing = svg.check(SQUARE.format(w=100, h=50))
+    assert svg.render(drawing, height, width, longer=True).size == within
+    assert svg.render(drawing, height, width).size == covering
+    unsized = svg.check('<svg xmlns="http://www.w3.org/2000/svg"><rect width="100" height="50"/></svg>')
+    assert unsized.aspect is None  # until it is drawn
+    assert svg.render(unsized, height, width, longer=True).size == within
+    assert svg.render(unsized, height, width).size == covering
+    for fit in ("pad", "crop"):
+        frame = convert.Frame(height, 3, fit, width=width)
+        found = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=100, h=50).encode()), frame)
+        assert Image.open(io.BytesIO(found.png)).size == (width, height)
+        assert found.aspect == pytest.approx(2 * height / width)
+
+
+def test_embedded_logos_with_transparency(monkeypatch, tmp_path, capsys):
+    items = icon_sets.simple_icons()[:40]
+    monkeypatch.setattr(icon_sets, "simple_icons", lambda: items)
+    for channels in (3, 4):
+        make_logos.main(
+            ["--size=40", "--width=56", f"--channels={channels}", f"--target_path={tmp_path / str(channels)}"]
+        )
+    assert "--config.data.size=40 --config.data.width=56 --config.data.channels=4" in capsys.readouterr().out
+    solid, clear = (Shards(tmp_path / str(channels), size=(40, 56), channels=channels) for channels in (3, 4))
+    assert clear.metadata["mode"] == "RGBA" and clear.metadata["background"] == "none"
+    names = {item.name: item.source for item in items}
+    for index in clear.indexes:
+        for number in range(len(index.offset)):
+            found = records.decode(records.read(index, number))
+            ours = np.asarray(Image.open(io.BytesIO(found["image"])))
+            drawn = np.asarray(svg.render(svg.read(names[found["name"].decode()]), 40))
+            assert drawn.shape == (40, 40, 4)
+            np.testing.assert_array_equal(ours[:, 8:48], drawn)
+            assert not ours[:, :8].any() and not ours[:, 48:].any()
+            # One colour, as far as eight bits tell: it is not multiplied by the opacity.
+            seen = ours[ours[..., 3] > 0].astype(float)
+            colour = seen[seen[:, 3].argmax(), :3]
+            assert (np.abs(seen[:, :3] - colour) <= 1 + 255 / seen[:, 3:]).all()
+    for position in range(40):
+        rgba = clear.image(position)[0].astype(np.float64)
+        opacity = rgba[..., 3:] / 255
+        white = rgba[..., :3] * opacity + 255 * (1 - opacity)
+        assert np.abs(white - solid.image(position)[0]).max() <= 1
+
+
 def test_conversion_gives_reasons_and_never_raises():
     good = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=9, h=9).encode()), convert.Frame(28))
     assert good.png.startswith(b"\x89PNG") and not good.reason and len(good.sha256) == 64
@@ -107,10 +169,22 @@ def test_two_first_runs_may_draw_the_embedded_logos_at_once(monkeypatch, tmp_pat
 
     monkeypatch.setattr(write_tfrecords, "write", beaten)
     target = make_logos.embedded(size=28, channels=1)
-    assert len(Shards(target, size=28, channels=1)) == 5
+    assert len(Shards(target, size=(28, 28), channels=1)) == 5
     monkeypatch.setenv("LOGOGAN_CACHE", str(target / "metadata.json"))
     with pytest.raises(UserError, match=r"cannot be written \(Not a directory\)"):
         make_logos.embedded(size=28, channels=1)
+
+
+def test_every_shape_of_the_embedded_logos_has_a_folder_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOGOGAN_CACHE", str(tmp_path))
+    items = icon_sets.simple_icons()[:3]
+    monkeypatch.setattr(icon_sets, "simple_icons", lambda: items)
+    shapes = [(14, 14, 3), (14, 28, 3), (28, 14, 3), (14, 14, 4)]
+    made = [make_logos.embedded(size=height, width=width, channels=channels) for height, width, channels in shapes]
+    assert len(set(made)) == 4
+    for folder, shape in zip(made, shapes, strict=True):
+        assert Shards(folder, size=shape[:2], channels=shape[2]).image(0)[0].shape == shape
+    assert make_logos.embedded(size=14, channels=3) == made[0]
 
 
 # ── the tools on folders ────────────────────────────────────────────────────────────────────

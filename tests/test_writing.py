@@ -43,6 +43,38 @@ def test_bad_images_are_counted_with_reasons_and_good_ones_kept(tmp_path):
     assert "empty" in reasons["empty.png"] and reasons["text.jpg"] == "not an image" and "SVG" in reasons["no.svg"]
 
 
+def test_labels_are_counted_as_they_were_written(tmp_path):
+    items = [Item(f"{i}.png", i % 2, png(drawing(i))) for i in range(9)]
+    items += [Item("bad.png", 1, b"no"), Item("worse.png", 2, b"no")]
+    assert write(tmp_path / "out", items, labels=["a", "b", "c"], shards=3) == (9, 2, 0)
+    assert json.loads((tmp_path / "out" / "metadata.json").read_text())["labels"] == {"a": 5, "b": 4, "c": 0}
+    assert (tmp_path / "out" / "label.labels.txt").read_text().split() == ["a", "b", "c"]
+
+
+def test_rectangles_are_written_and_told(tmp_path, capsys):
+    (tmp_path / "logos").mkdir()
+    for i in range(3):
+        drawing(i).resize((80, 40)).save(tmp_path / "logos" / f"{i}.png")
+    out, flags = tmp_path / "out", ["--size=28", "--width=56", "--channels=4", "--fit=crop"]
+    write_tfrecords.main([f"--path={tmp_path / 'logos'}", f"--target_path={out}", *flags])
+    said = capsys.readouterr().out
+    assert f"--config.data.dir={out} --config.data.size=28 --config.data.width=56 --config.data.channels=4\n" in said
+    assert "were cut" not in said  # they have the very shape
+    found = json.loads((out / "metadata.json").read_text())
+    assert [found[key] for key in ("size", "width", "channels", "long")] == [28, 56, 4, 0]
+    shape = json.loads((out / "features.json").read_text())["featuresDict"]["features"]["image"]["image"]["shape"]
+    assert shape == {"dimensions": ["28", "56", "4"]}
+    assert Shards(out, size=(28, 56), channels=4).image(0)[0].shape == (28, 56, 4)
+    again = lambda name, width: write_tfrecords.main(
+        [f"--path={tmp_path / 'logos'}", f"--target_path={tmp_path / name}", "--size=28", f"--width={width}"]
+    )
+    again("square", 28)
+    assert "--config.data.width" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        again("none", -1)
+    assert "--width=-1 should be from 1 to 4096" in capsys.readouterr().err
+
+
 def test_nothing_is_overwritten_or_left_half_written(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
@@ -167,7 +199,7 @@ def test_a_shard_without_images_is_a_shard(tmp_path):
     items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(2)]
     write(tmp_path / "out", items, shards=7)
     assert len(list((tmp_path / "out").glob("*.tfrecord-*"))) == 7
-    assert len(Shards(tmp_path / "out", size=28, channels=3)) == 2
+    assert len(Shards(tmp_path / "out", size=(28, 28), channels=3)) == 2
 
 
 def test_a_bucket_is_not_taken_for_a_folder(tmp_path, monkeypatch):

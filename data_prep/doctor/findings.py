@@ -5,6 +5,7 @@ import itertools
 import shlex
 from typing import NamedTuple
 
+from data_prep import arguments
 from data_prep.doctor import duplicates, look
 
 _SIDES = (16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -20,7 +21,7 @@ MEANING = {
     "nearly empty": f"The pixels of the square differ from their commonest colour by less than {look.EMPTY:.1%} "
     f"of the full range on average: a blank, or a mark that cannot be seen.",
     "too small": "Fewer pixels than the square that is to be made, so they would be enlarged. Drawings never are.",
-    "long": "One side is more than 5/3 of the other, so a square crop cuts much off.",
+    "long": "More than 5/3 times as long one way as the square that is to be made, so a crop cuts much off.",
     "leak": "The same, or nearly, as an image of --against, so it would be trained on and tested on.",
 }
 
@@ -57,7 +58,7 @@ def find(survey, frame, against=None):
         groups=_groups(survey),
         leaks=_leaks(survey, against) if against else {},
         enlarged=worst(lambda facts: facts.enlarged(frame), lambda facts: min(facts.width, facts.height)),
-        long=worst(lambda facts: facts.long, lambda facts: -facts.elongation),
+        long=worst(lambda facts: facts.long(frame), lambda facts: -facts.elongation(frame)),
         animated=worst(lambda facts: facts.animated, lambda facts: facts.nbytes),
     )
 
@@ -107,7 +108,7 @@ def advice(survey, found, told, frame, *, path, against):
     """[(what is wrong, the command that mends it), ...] of a folder, from Findings and their summary."""
     trim = " --trim" * frame.trim
     flags = " --fit=crop" * (frame.fit == "crop") + trim
-    size, write = f" --size={frame.size}", write_command(path)
+    size, write = f" {arguments.sides(frame)}", write_command(path)
     fix = f"python -m data_prep.inspect_data --path={shlex.quote(path)}{flags}"
     fix += f" --against={shlex.quote(against)}" if against else ""
     fix += f" --fix={shlex.quote(path.rstrip('/').rpartition('/')[2] + '_clean')}"
@@ -121,10 +122,12 @@ def advice(survey, found, told, frame, *, path, against):
         share = f"Longer than 5:3, so that they would lose their ends: {counts['long']:,} of {total:,} images"
         lines.append((f"{share}. Keep them whole", f"{write}{size}{trim}"))
     if counts["too small"] > _FEW * total:
-        fits = next((side for side in _SIZES if _smaller(survey, frame._replace(size=side)) <= _FEW * total), None)
-        if fits and fits < frame.size:
-            share = f"Too small for {frame.size} pixels: {counts['too small']:,} of {total:,} images"
-            lines.append((f"{share}. Nearly all have {fits}", f"{write} --size={fits}{flags}"))
+        smaller = (frame._replace(size=side, width=round(frame.width * side / frame.size)) for side in _SIZES)
+        fits = next((one for one in smaller if _smaller(survey, one) <= _FEW * total), None)
+        if fits and fits.size < frame.size:
+            share = f"Too small for {arguments.spoken(frame)}: {counts['too small']:,} of {total:,} images"
+            has = arguments.spoken(fits).removesuffix(" pixels")
+            lines.append((f"{share}. Nearly all have {has}", f"{write} {arguments.sides(fits)}{flags}"))
     sizes = [count for label, count in told["labels"].items() if label != "(none)"]
     if sizes and "(none)" in told["labels"]:
         loose = f"Files beside the sub-folders, without a label: {told['labels']['(none)']:,}"

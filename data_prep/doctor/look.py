@@ -46,24 +46,24 @@ class Facts(NamedTuple):
         return self.format in _LOSSY
 
     @property
-    def elongation(self):
-        """Its longer side over its shorter one."""
-        return max(self.width, self.height) / min(self.width, self.height)
-
-    @property
-    def long(self):
-        """Whether it is much longer one way than the other."""
-        return self.elongation > LONG
-
-    @property
     def empty(self):
         """Whether there is next to nothing to see in it."""
         return self.ink < EMPTY
 
+    def elongation(self, frame):
+        """How many times longer it is than a Frame, one way or the other."""
+        height, width, _ = frame.shape
+        return max(self.width * height, self.height * width) / min(self.width * height, self.height * width)
+
+    def long(self, frame):
+        """Whether it is much longer one way than a Frame, which is mostly a square."""
+        return self.elongation(frame) > LONG
+
     def enlarged(self, frame):
         """Whether it has too few pixels for a Frame, so that it would be enlarged."""
-        side = max if frame.fit == "pad" else min
-        return not self.drawn and side(self.width, self.height) < frame.size
+        height, width, _ = frame.shape
+        every = all if frame.fit == "pad" else any
+        return not self.drawn and every((self.width < width, self.height < height))
 
 
 def examine(item, frame):

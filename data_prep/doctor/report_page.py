@@ -52,7 +52,7 @@ dt { font-weight: 600; margin-top: .6rem; } dd { margin: 0; max-width: 48rem; }
 
 def page(report, shown, drawn, whole, theirs):
     """The report as HTML; `shown` are the lists to draw, the rest pictures by name as data URIs."""
-    side = report["size"]
+    side = report["width"] or report["size"]
     squares = lambda names: "".join(_tile(name, drawn[name], side) for name in names)
     longs = "".join(_long(name, whole[name]) for name in shown["long"])
     unreadable = report["unreadable"]
@@ -88,9 +88,11 @@ def _head(report):
         if count or name in ("files", "images", *_BAD[:4]) or (name == "leaks" and against)
     )
     items = "".join(f"<li>{escape(text)}<pre><code>{escape(line)}</code></pre></li>" for text, line in report["advice"])
+    height, width = report["size"], report["width"]
+    pixels = f"Squares of {height} pixels" if width in (0, height) else f"Pictures of {height} x {width} pixels"
     return (
         f"<h1>{escape(_short(report['path']))}</h1>"
-        f'<p class="pale">{escape(report["path"])}{against}. Squares of {report["size"]} pixels, {how}{trimmed}.</p>'
+        f'<p class="pale">{escape(report["path"])}{against}. {pixels}, {how}{trimmed}.</p>'
         f'<div class="counts">{counts}</div><h2>What to do</h2><ul class="advice">{items}</ul>'
     )
 
@@ -119,7 +121,7 @@ def _tile(name, uri, side, note=""):
     grown = ' class="grown"' if side < wide else ""
     note = f"<span>{escape(note)}</span>" if note else ""
     caption = f'<figcaption style="width:{wide}px"><span title="{escape(name)}">{escape(_short(name))}</span>{note}'
-    return f'<figure><img src="{uri}" width="{wide}" height="{wide}" alt=""{grown}>{caption}</figcaption></figure>'
+    return f'<figure><img src="{uri}" width="{wide}" alt=""{grown}>{caption}</figcaption></figure>'
 
 
 def _long(name, uri):

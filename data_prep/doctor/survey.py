@@ -5,7 +5,6 @@ import contextlib
 import functools
 import itertools
 import json
-import pathlib
 
 import numpy as np
 from PIL import Image
@@ -49,18 +48,17 @@ class Images:
 class Records:
     """The records of a folder of our shards as Items, whose label is the name of their class, or ""."""
 
-    def __init__(self, path, metadata):
-        self.metadata = metadata
-        self._path, labels = pathlib.Path(path).expanduser(), metadata["labels"]
+    def __init__(self, path):
+        opened = Shards.opened(path)  # checks the files
+        self.metadata, labels = opened.metadata, list(opened.labels)
+        self._indexes, self._count = opened.indexes, len(opened)
         self._label = lambda number: labels[number] if labels else ""
-        self._count = len(Shards(path, size=metadata["size"], channels=metadata["channels"]))  # checks the files
 
     def __len__(self):
         return self._count
 
     def __iter__(self):
-        for path in sorted(self._path.glob("*-train.tfrecord-*-of-*")):
-            index = records.index(str(path))
+        for index in self._indexes:
             for number in range(len(index.offset)):
                 found = records.decode(records.read(index, number))
                 name = found["name"].decode("utf-8", "backslashreplace")
@@ -76,7 +74,7 @@ def source(path, flag):
         with contextlib.suppress(ValueError):
             metadata = json.loads(there.read("metadata.json"))
             if isinstance(metadata, dict) and {"size", "channels", "labels"} <= metadata.keys():
-                return Records(path, metadata)
+                return Records(path)
     return Images(path, flag)
 
 
@@ -118,8 +116,7 @@ def pictures(items, frame, squares=(), whole=()):
 
 
 def _square(data, frame):
-    image = convert.read(data, frame.size, longer=frame.fit == "pad")
-    return convert.png(convert.picture(convert.framed(image, frame)))
+    return convert.png(convert.picture(convert.framed(convert.read_for(data, frame), frame)))
 
 
 def _whole(data, _):

@@ -1,1 +1,1 @@
-"""One picture of any kind, to the square that the networks see."""
+"""One picture of any kind, to the square or rectangle that the networks see."""

@@ -26,16 +26,25 @@ class Item(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What every image becomes: a square of `size` pixels and 1, 3 or 4 channels; see square.fit."""
+    """What every image becomes: a square of `size` pixels and 1, 3 or 4 channels; see square.fit.
+
+    With a `width` that is not 0 it is not a square, and `size` is its height.
+    """
 
     size: int
     channels: int = 3
     fit: str = "pad"
     trim: bool = False
+    width: int = 0
+
+    @property
+    def shape(self):
+        """(height, width, channels)."""
+        return self.size, self.width or self.size, self.channels
 
 
 class Converted(NamedTuple):
-    """PNG bytes, the SHA-256 of the source, and width over height; or the reason why there is none."""
+    """PNG bytes, the source's SHA-256 and its width over height (1 being the Frame's); or the reason for none."""
 
     png: bytes
     sha256: str
@@ -51,29 +60,32 @@ def convert(item, frame):
         pixels = framed(image, frame)
     except UNREADABLE as error:
         return Converted(b"", "", 0.0, reason(error))
-    return Converted(png(picture(pixels)), hashlib.sha256(data).hexdigest(), image.width / image.height, "")
+    height, width, _ = frame.shape
+    aspect = image.width / image.height * (height / width)
+    return Converted(png(picture(pixels)), hashlib.sha256(data).hexdigest(), aspect, "")
 
 
-def read(data, side, *, longer=False):
-    """The picture in a file's bytes, the first of an animation; SVG is drawn with its shorter (longer) side `side`."""
+def read(data, side, width=0, *, longer=False):
+    """The picture in a file's bytes, the first of an animation; SVG is drawn as by svg.render."""
     if not data:
         raise ValueError("the file is empty")
     if svg.looks_like(data):
-        return svg.render(svg.read(data), side, longer=longer)
+        return svg.render(svg.read(data), side, width, longer=longer)
     return rasters.read(data)
 
 
 def read_for(data, frame):
     """The picture in a file's bytes, at no more than the resolution that the frame can use."""
+    height, width, _ = frame.shape
     if svg.looks_like(data) or not data:
-        return read(data, frame.size, longer=frame.fit == "pad")
+        return read(data, height, width, longer=frame.fit == "pad")
     # Of what is inside margins to be trimmed, every pixel may count.
-    return rasters.read(data, least=0 if frame.trim else 2 * frame.size)
+    return rasters.read(data, least=0 if frame.trim else 2 * max(height, width))
 
 
 def framed(image, frame):
-    """Pillow image, Frame -> uint8[size, size, channels]."""
-    return square.fit(image, frame.size, frame.channels, how=frame.fit, trim=frame.trim)
+    """Pillow image, Frame -> uint8[height, width, channels]."""
+    return square.fit(image, frame.size, frame.channels, width=frame.width, how=frame.fit, trim=frame.trim)
 
 
 def picture(pixels):

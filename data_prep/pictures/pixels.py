@@ -12,7 +12,7 @@ from logogan_jax import progress
 
 
 def pixels(items, frame):
-    """(uint8[n, S, S, C] of the Items that can be read, in their order, [(name, reason)] of the rest)."""
+    """(uint8[n, H, W, C] of the Items that can be read, in their order, [(name, reason)] of the rest)."""
     found, rejected = [], []
     work = functools.partial(convert.convert, frame=frame)
     listed = list(items)
@@ -22,6 +22,6 @@ def pixels(items, frame):
                 rejected.append((item.name, outcome.reason))
             else:
                 with Image.open(io.BytesIO(outcome.png)) as image:
-                    found.append(np.asarray(image).reshape(frame.size, frame.size, frame.channels))
+                    found.append(np.asarray(image).reshape(frame.shape))
             bar.update(number)
-    return np.stack(found) if found else np.zeros((0, frame.size, frame.size, frame.channels), np.uint8), rejected
+    return np.stack(found) if found else np.zeros((0, *frame.shape), np.uint8), rejected

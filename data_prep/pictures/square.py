@@ -1,4 +1,4 @@
-"""A picture as the square that the networks see."""
+"""A picture as the square, or the rectangle, that the networks see."""
 
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
@@ -10,13 +10,15 @@ FITS = ("crop", "pad")
 _TOLERANCE = 12  # of 255: how far a margin may stray from the colour of its corner
 
 
-def fit(image, size, channels, *, how="crop", trim=False):
-    """Pillow image of any mode -> uint8[size, size, channels], upright, resized with Lanczos.
+def fit(image, size, channels, *, width=0, how="crop", trim=False):
+    """Pillow image of any mode -> uint8[size, width, channels], upright, resized with Lanczos; width 0 is a square.
 
-    `how="crop"` keeps the largest centred square, "pad" the whole picture, with its background around
-    it; `trim` cuts uniform margins off first. Transparency is laid on white (see modes.background),
-    unless there are 4 channels. The filter works on sRGB values as they are stored, not on linear light.
+    `how="crop"` keeps the largest centred part of that shape, "pad" the whole picture, with its
+    background around it; `trim` cuts uniform margins off first. Transparency is laid on white (see
+    modes.background), unless there are 4 channels, whose colours are not multiplied by their opacity.
+    The filter works on sRGB values as they are stored, not on linear light.
     """
+    box = (width or size, size)
     image, behind = modes.plain(ImageOps.exif_transpose(image)), None
     if channels == 4:
         behind = (0, 0, 0, 0) if image.mode == "RGBA" else None
@@ -27,10 +29,10 @@ def fit(image, size, channels, *, how="crop", trim=False):
     if trim:
         image = image.crop(_inner(image))
     if how == "pad":
-        square = _padded(image, size, _corners(image) if behind is None else behind)
+        framed = _padded(image, box, _corners(image) if behind is None else behind)
     else:
-        square = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(square.convert(MODES[channels])).reshape(size, size, channels)
+        framed = ImageOps.fit(image, box, Image.Resampling.LANCZOS)
+    return np.asarray(framed.convert(MODES[channels])).reshape(*box[::-1], channels)
 
 
 def _inner(image):
@@ -56,10 +58,10 @@ def _corners(image):
     return tuple(int(value) for value in corners[0]) if plain else (255,) * len(image.getbands())
 
 
-def _padded(image, size, behind):
-    scale = size / max(image.size)
+def _padded(image, box, behind):
+    scale = min(outer / side for outer, side in zip(box, image.size, strict=True))
     inner = [max(1, round(side * scale)) for side in image.size]
-    square = Image.new(image.mode, (size, size), behind)
+    framed = Image.new(image.mode, box, behind)
     small = image.resize(inner, Image.Resampling.LANCZOS) if tuple(inner) != image.size else image
-    square.paste(small, ((size - inner[0]) // 2, (size - inner[1]) // 2))
-    return square
+    framed.paste(small, ((box[0] - inner[0]) // 2, (box[1] - inner[1]) // 2))
+    return framed

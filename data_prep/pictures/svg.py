@@ -74,20 +74,21 @@ def check(text):
     return Drawing(text, aspect)
 
 
-def render(drawing, side, *, longer=False, engine="resvg"):
+def render(drawing, side, width=0, *, longer=False, engine="resvg"):
     """Drawing -> RGBA image whose shorter (or longer) side is `side` pixels, transparent where nothing is drawn.
 
-    resvg gets clips, masks and gradients right and needs no system library; "cairosvg" is there to
-    compare (extra "prep").
+    With a `width` it just covers (or lies within) a box that is `side` high and `width` wide. resvg gets
+    clips, masks and gradients right and needs no system library; "cairosvg" is there to compare (extra "prep").
     """
-    draw, aspect = ENGINES[engine], drawing.aspect
+    draw, aspect, width = ENGINES[engine], drawing.aspect, width or side
+    by_width = lambda: (aspect >= width / side) == longer or aspect == width / side
     if aspect is None:
-        first = draw(drawing.text, width=side)
+        first = draw(drawing.text, width=width)
         aspect = first.width / first.height
-        if (aspect >= 1) == longer or aspect == 1:
+        if by_width():
             return first
     # The side that sets the scale; the other follows from the drawing.
-    return draw(drawing.text, **{"width" if (aspect >= 1) == longer or aspect == 1 else "height": side})
+    return draw(drawing.text, **({"width": width} if by_width() else {"height": side}))
 
 
 def _text(data):

@@ -10,15 +10,17 @@ from logogan_jax.data.shards import MODES
 def write(folder, *, name, frame, labels, lengths, nbytes, rejects, long, description):
     """Write dataset_info.json, features.json, label.labels.txt and our metadata.json into a folder of shards.
 
-    `rejects` images could not be read, and `long` ones lose a third when they are cropped.
+    `labels` is {name: images that have it}; `rejects` images could not be read, and `long` ones lose a
+    third when they are cropped.
     """
+    height, width, channels = frame.shape
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         # It announces at length that TensorFlow, which we do not need, is absent; and workers need none of it.
         import tensorflow_datasets as tfds
     features = tfds.features.FeaturesDict(
         {
-            "image": tfds.features.Image(shape=(frame.size, frame.size, frame.channels), encoding_format="png"),
-            "label": tfds.features.ClassLabel(names=labels) if labels else tfds.features.ClassLabel(num_classes=1),
+            "image": tfds.features.Image(shape=frame.shape, encoding_format="png"),
+            "label": tfds.features.ClassLabel(**({"names": list(labels)} if labels else {"num_classes": 1})),
             "name": tfds.features.Text(),
             "sha256": tfds.features.Text(),
         }
@@ -35,16 +37,17 @@ def write(folder, *, name, frame, labels, lengths, nbytes, rejects, long, descri
     info.set_splits(tfds.core.splits.SplitDict([split]))
     info.write_to_directory(folder)
     ours = {
-        "size": frame.size,
-        "channels": frame.channels,
-        "mode": MODES[frame.channels],
+        "size": height,
+        "width": width,
+        "channels": channels,
+        "mode": MODES[channels],
         "fit": frame.fit,
         "trim": frame.trim,
         "pixel_range": [0, 255],
-        "background": "white" if frame.channels != 4 else "none",
+        "background": "white" if channels != 4 else "none",
         "count": sum(lengths),
         "rejects": rejects,
         "long": long,
-        "labels": list(labels),
+        "labels": dict(labels),
     }
     (folder / "metadata.json").write_text(json.dumps(ours, indent=2) + "\n")

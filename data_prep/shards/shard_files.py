@@ -39,9 +39,10 @@ def write_all(plan, folder, name, frame, workers):
 def write_one(path, converted):
     """Write (Item, Converted or Failed) pairs as one TFRecord file.
 
-    -> {"records", "nbytes", "long": images LONG times as long as wide or more, "rejects": [{"path", "reason"}]}
+    -> {"records", "nbytes", "long": images LONG times as long as wide or more, "labels": {label's number in digits:
+    images that have it}, "rejects": [{"path", "reason"}]}
     """
-    rejects, long = [], 0
+    rejects, long, labels = [], 0, {}
     with files.whole(path) as partial, records.Writer(partial) as writer:
         for item, result in converted:
             if result.reason:
@@ -50,8 +51,9 @@ def write_one(path, converted):
             name = item.name.encode("utf-8", "backslashreplace")  # a file name need not be text
             example = {"image": result.png, "label": item.label, "name": name, "sha256": result.sha256}
             writer.write(records.encode(example))
+            labels[str(item.label)] = labels.get(str(item.label), 0) + 1
             long += not 1 / LONG < result.aspect < LONG
-        note = {"records": writer.count, "nbytes": writer.nbytes, "long": long, "rejects": rejects}
+        note = {"records": writer.count, "nbytes": writer.nbytes, "long": long, "labels": labels, "rejects": rejects}
     return note
 
 

@@ -27,8 +27,16 @@ def _permutation(seed, epoch, size):
     return np.argsort(bits, kind="stable")
 
 
-def dispatch(*, seed, step, count, shape, size):
-    """Positions int32[count, draws, B] of `count` consecutive steps from `step`; shape is (draws, B)."""
-    per_step = shape[0] * shape[1]
-    drawn = [examples(seed=seed, step=step + n, count=per_step, size=size) for n in range(count)]
-    return np.stack(drawn).reshape(count, *shape).astype(np.int32)
+def dispatch(*, seed, step, count, shape, size, same_batch_for=0):
+    """Positions int32[count, draws, B] of `count` consecutive steps from `step`; shape is (draws, B).
+
+    With `same_batch_for` all draws of so many consecutive steps are one and the same batch, a quirk of
+    the walkthrough's scripts of 2018 that is there to compare with.
+    """
+    draws, batch_size = shape
+    drawn, steps = functools.partial(examples, seed=seed, size=size), range(step, step + count)
+    if same_batch_for:
+        found = [np.tile(drawn(step=number // same_batch_for, count=batch_size), draws) for number in steps]
+    else:
+        found = [drawn(step=number, count=draws * batch_size) for number in steps]
+    return np.stack(found).reshape(count, *shape).astype(np.int32)

@@ -1,5 +1,6 @@
 """All pixels on every device as uint8; a step gathers its own."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ from logogan_jax.parallel import ROWS, WHOLE
 
 
 class Feed(NamedTuple):
-    """image uint8[N, S, S, C] and label int32[N] on every device, index int32[steps, draws, B] split."""
+    """image uint8[N, H, W, C] and label int32[N] on every device, index int32[steps, draws, B] split."""
 
     image: jax.Array
     label: jax.Array
@@ -24,17 +25,18 @@ class Resident:
 
     specs = Feed(image=WHOLE, label=WHOLE, index=ROWS)
 
-    def __init__(self, shards, parallel, *, seed, draws, batch_size):
+    def __init__(self, shards, parallel, *, seed, draws, batch_size, same_batch_for=0):
         with readers() as threads:
             image, label = shards.images(np.arange(len(shards)), threads)
         self._image, self._label = parallel.place((image, label), WHOLE)
-        self._parallel, self._seed, self._shape = parallel, seed, (draws, batch_size)
-        self._size = len(shards)
+        self._parallel = parallel
+        self._drawn = functools.partial(
+            order.dispatch, seed=seed, shape=(draws, batch_size), size=len(shards), same_batch_for=same_batch_for
+        )
 
     def at(self, step, count):
         """The feed of steps step, ..., step + count - 1."""
-        drawn = order.dispatch(seed=self._seed, step=step, count=count, shape=self._shape, size=self._size)
-        return Feed(self._image, self._label, self._parallel.place(drawn, ROWS))
+        return Feed(self._image, self._label, self._parallel.place(self._drawn(step=step, count=count), ROWS))
 
     @staticmethod
     def batch(feed, i):

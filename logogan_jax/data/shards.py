@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,27 +15,33 @@ from logogan_jax.data import records
 from logogan_jax.errors import UserError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
-_MAKE = "python -m data_prep.write_tfrecords --path=IMAGES --size={size} --channels={channels} --target_path=DIR"
+_MAKE = "python -m data_prep.write_tfrecords --path=IMAGES --size={size}{width} --channels={channels} --target_path=DIR"
+
+
+class About(NamedTuple):
+    """What is remembered of a data set: its fingerprint, how many images are trained on, and its labels.
+
+    `labels` is the number of images of each label in the whole set, in the order of the labels; {} without.
+    """
+
+    fingerprint: str
+    images: int
+    labels: dict[str, int]
 
 
 class Shards:
-    """The records of one split: `len(shards)` images of size x size x channels, by position.
+    """The records of one split: `len(shards)` images of `shape` (height, width, channels), by position.
 
-    `fingerprint` is a digest of all records in order; `labels` are the class names, possibly none.
+    `fingerprint` is a digest of all records in order; `labels` is {name: images that have it} in the
+    order of the labels, {} without; `metadata` is all that metadata.json says; `indexes` are those of the files.
     """
 
     def __init__(self, directory, *, size, channels, split="train"):
-        self.directory = pathlib.Path(directory).expanduser()
-        make = _MAKE.format(size=size, channels=channels)
+        self.directory, self.shape = pathlib.Path(directory).expanduser(), (*size, channels)
+        make = _make(self.shape)
         metadata = _metadata(self.directory, make)
-        for key, wanted in (("size", size), ("channels", channels)):
-            if metadata.get(key) != wanted:
-                raise UserError(
-                    f"config.data.{key} is {wanted}, but {self.directory} holds images with {key} "
-                    f"{metadata.get(key)}: set --config.data.{key}={metadata.get(key)}, or make shards: {make}"
-                )
-        self.shape = (size, size, channels)
-        self.labels = metadata["labels"]
+        _check(metadata, self.shape, self.directory, make)
+        self.metadata, self.labels = metadata, metadata["labels"]
         files = sorted(self.directory.glob(f"*-{split}.tfrecord-*-of-*"))
         announced = int(files[0].name.rsplit("-of-", 1)[1]) if files else 0
         if not files or len(files) != announced:
@@ -42,14 +49,20 @@ class Shards:
                 f"{self.directory} holds {len(files)} {split} shards of {announced or 'at least 1'}: "
                 f"restore the missing files, or make them again: {make}"
             )
-        self._indexes = [records.index(str(file)) for file in files]
-        self._starts = np.cumsum([0] + [len(index.offset) for index in self._indexes])
+        self.indexes = [records.index(str(file)) for file in files]
+        self._starts = np.cumsum([0] + [len(index.offset) for index in self.indexes])
         if len(self) != metadata["count"]:
             raise UserError(
                 f"{self.directory} holds {len(self)} records, but its metadata.json says "
                 f"{metadata['count']}: make them again: {make}"
             )
-        self.fingerprint = hashlib.sha256("".join(index.digest for index in self._indexes).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256("".join(index.digest for index in self.indexes).encode()).hexdigest()
+
+    @classmethod
+    def opened(cls, directory):
+        """Shards of whatever shape they have."""
+        found = metadata_of(directory)
+        return cls(directory, size=(found["size"], found["width"]), channels=found["channels"])
 
     def __len__(self):
         return int(self._starts[-1])
@@ -65,10 +78,10 @@ class Shards:
         return Part(self, 0, len(self) - last), Part(self, len(self) - last, len(self))
 
     def image(self, position):
-        """(uint8[S, S, C], label) of the image at a position in the data set."""
+        """(uint8[H, W, C], label) of the image at a position in the data set."""
         shard = int(np.searchsorted(self._starts, position, side="right")) - 1
         number = int(position - self._starts[shard])
-        index = self._indexes[shard]
+        index = self.indexes[shard]
         found = records.decode(records.read(index, number))
         try:
             return _pixels(found["image"], self.shape), int(found.get("label", 0))
@@ -76,7 +89,7 @@ class Shards:
             raise UserError(f"{index.path}, record {number}: {error}: {records.REMAKE}") from error
 
     def images(self, positions, readers):
-        """(uint8[n, S, S, C], int32[n]) at positions int[n], decoded by an executor's threads."""
+        """(uint8[n, H, W, C], int32[n]) at positions int[n], decoded by an executor's threads."""
         chunks = np.array_split(positions, min(len(positions), 64))
         read = [found for part in readers.map(self._chunk, chunks) for found in part]
         return np.stack([pixels for pixels, _ in read]), np.array([label for _, label in read], np.int32)
@@ -100,7 +113,7 @@ class Part:
         return self.shards.images(np.asarray(positions) + self.start, readers)
 
     def pixels(self, most=None):
-        """uint8[n, S, S, C] of all images, or of the first `most`."""
+        """uint8[n, H, W, C] of all images, or of the first `most`."""
         with readers() as threads:
             return self.images(np.arange(min(len(self), most or len(self))), threads)[0]
 
@@ -118,13 +131,50 @@ def _pixels(png, shape):
         return np.asarray(image).reshape(shape)
 
 
+def metadata_of(directory):
+    """What metadata.json says of a folder of shards: a dictionary with size, width, channels, count, labels, ..."""
+    return _metadata(pathlib.Path(directory).expanduser(), _MAKE.format(size="PIXELS", width="", channels=3))
+
+
+def labels_of(directory):
+    """{name: images that have it} of a folder of shards, in the order of the labels; {} without."""
+    return metadata_of(directory)["labels"]
+
+
 def _metadata(directory, make):
     if not directory.is_dir():
         raise UserError(f"config.data.dir is {directory}, which is not a folder: make it: {make}")
     path = directory / "metadata.json"
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{directory} has no metadata.json, so it is not a folder of our shards: {make}") from None
     except ValueError as error:
         raise UserError(f"{path} is not readable JSON ({error}): make the shards again: {make}") from None
+    if not (isinstance(found, dict) and "width" in found and isinstance(found.get("labels"), dict)):
+        raise UserError(f"{path} is not of this version's shards: make them again: {make}")
+    return found
+
+
+def _check(metadata, shape, directory, make):
+    """Refuse shards of another shape, naming the first key that differs, and all that mend it."""
+    wanted, held = _values(*shape), _values(*(metadata[key] for key in ("size", "width", "channels")))
+    differ = [key for key in wanted if wanted[key] != held[key]]
+    if differ:
+        first, flags = differ[0], " ".join(f"--config.data.{key}={held[key]}" for key in differ)
+        spoken = lambda value: value or "0 (square)"
+        raise UserError(
+            f"config.data.{first} is {spoken(wanted[first])}, but {directory} holds images with {first} "
+            f"{spoken(held[first])}: set {flags}, or make shards: {make}"
+        )
+
+
+def _values(height, width, channels):
+    """A shape as config.data tells it."""
+    return {"size": height, "width": 0 if width == height else width, "channels": channels}
+
+
+def _make(shape):
+    """The command that makes shards of a shape."""
+    values = _values(*shape)
+    return _MAKE.format(**{**values, "width": f" --width={values['width']}" if values["width"] else ""})

@@ -1,6 +1,7 @@
 """Pixels on disk; a thread reads the next steps while the devices work on this one."""
 
 import concurrent.futures
+import functools
 
 import jax
 
@@ -12,9 +13,11 @@ from logogan_jax.parallel import ROWS
 AHEAD = 2  # feeds read before they are asked for
 
 
-def read(shards, threads, *, seed, step, count, shape):
+def read(shards, threads, *, seed, step, count, shape, same_batch_for=0):
     """The Batch [count, draws, B, ...] of steps step, ..., step + count - 1, on the host; shape is (draws, B)."""
-    drawn = order.dispatch(seed=seed, step=step, count=count, shape=shape, size=len(shards))
+    drawn = order.dispatch(
+        seed=seed, step=step, count=count, shape=shape, size=len(shards), same_batch_for=same_batch_for
+    )
     image, label = shards.images(drawn.reshape(-1), threads)
     return Batch(image.reshape(*drawn.shape, *shards.shape), label.reshape(drawn.shape), drawn)
 
@@ -24,15 +27,16 @@ class Stream:
 
     specs = ROWS
 
-    def __init__(self, shards, parallel, *, seed, draws, batch_size):
-        self._shards, self._parallel = shards, parallel
-        self._seed, self._shape = seed, (draws, batch_size)
-        self._readers = readers()
+    def __init__(self, shards, parallel, *, seed, draws, batch_size, same_batch_for=0):
+        self._parallel, self._readers = parallel, readers()
+        self._batches = functools.partial(
+            read, shards, self._readers, seed=seed, shape=(draws, batch_size), same_batch_for=same_batch_for
+        )
         self._reader = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         self._pending = {}
 
     def at(self, step, count):
-        """The feed of steps step, ..., step + count - 1, image uint8[count, draws, B, S, S, C]."""
+        """The feed of steps step, ..., step + count - 1, image uint8[count, draws, B, H, W, C]."""
         feed = self._pending.pop((step, count), None) or self._reader.submit(self._read, step, count)
         wanted = [(step + n * count, count) for n in range(1, AHEAD + 1)]
         self._pending = {
@@ -41,8 +45,7 @@ class Stream:
         return feed.result()
 
     def _read(self, step, count):
-        batch = read(self._shards, self._readers, seed=self._seed, step=step, count=count, shape=self._shape)
-        return self._parallel.place(batch, ROWS)
+        return self._parallel.place(self._batches(step=step, count=count), ROWS)
 
     @staticmethod
     def batch(feed, i):
