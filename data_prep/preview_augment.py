@@ -1,7 +1,9 @@
 """What the networks will see: python -m data_prep.preview_augment --config=configs/wgan56.py --out=preview.png.
 
-Each row of the sheet is one logo of the shards and then its views, made by the very function and keys
-of training (keys of the first steps). Any key of the config can be given, such as --config.data.rotate=5.
+Each row of the sheet is one logo of the shards and then its views, made by the very function and keys of training
+(keys of the first steps). With a config.augment.policy, as many follow as the critic sees these, real and drawn alike:
+at config.augment.strength, or at all of it where that adapts. Any key of the config can be given, such as
+--config.data.rotate=5 or --config.augment.policy=logo.
 """
 
 import pathlib
@@ -16,25 +18,38 @@ LOGOS, VIEWS = 8, 7  # rows, and views in each
 
 
 def preview(config):
-    """The sheet of a config -> uint8[LOGOS * (1 + VIEWS), S, S, C], row by row."""
+    """The sheet of a config -> uint8[logos, columns, H, W, C]."""
     import jax
     import numpy as np
 
-    from logogan_jax import augment, images, keys
+    from logogan_jax import augment, images, keys, parallel, views
     from logogan_jax.data.shards import Shards
 
-    data = config.data
-    shards = Shards(data.dir, size=data.size, channels=data.channels)
+    data, policy = config.data, config.augment.policy
+    shards = Shards(data.dir, size=_size(data), channels=data.channels)
     count = min(LOGOS, len(shards))
     pixels = np.stack([shards.image(position)[0] for position in range(count)])
-    view = jax.jit(augment.pipeline(rotate_degrees=data.rotate, mirror=data.mirror))
+    turn = augment.pipeline(
+        rotate_degrees=data.rotate, mirror=data.mirror, corners=data.corners, frozen=bool(data.same_batch_for)
+    )
+    look = views.policy(policy) if policy else None
+    strength = 1.0 if config.augment.adaptive else config.augment.strength
 
     def seen(step):
         rows = keys.rows(keys.at(jax.random.key(config.train.seed), keys.STEP, step, 0, 0), np.arange(count))
-        return images.to_uint8(view(keys.split(rows, 2)[0], images.to_float(pixels)))
+        augment_keys, view_keys = keys.split(rows, 2)
+        augmented = turn(augment_keys, images.to_float(pixels))
+        shown = [augmented, look(view_keys, augmented, strength)] if look else [augmented]
+        return [images.to_uint8(each) for each in shown]
 
-    columns = [pixels, *(np.asarray(seen(step)) for step in range(VIEWS))]
-    return np.stack(columns, axis=1).reshape(-1, *shards.shape)
+    # One device of training, that has all rows, at each of the first steps.
+    at_steps = jax.jit(jax.vmap(jax.vmap(seen, axis_name=parallel.AXIS)))
+    shown = at_steps(np.arange(VIEWS)[:, None])
+    return np.concatenate([pixels[:, None], *(np.asarray(each)[:, 0].swapaxes(0, 1) for each in shown)], axis=1)
+
+
+def _size(data):
+    return data.size, data.width or data.size
 
 
 def define():
@@ -50,15 +65,18 @@ def main():
         raise UserError(f"--out={out} should be a .png in a folder that is there")
     if out.exists():
         raise UserError(f"--out={out} is there already: remove it or choose another name")
-    if not config.data.dir:
+    data, policy = config.data, config.augment.policy
+    if not data.dir:
         from data_prep import make_logos
 
-        config.data.dir = str(make_logos.embedded(size=config.data.size, channels=config.data.channels))
+        data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
     pixels = preview(config)
     from logogan_jax import images
 
-    images.write_png(out, images.tile(pixels, columns=1 + VIEWS), scale=max(1, 112 // config.data.size))
-    print(f"{len(pixels) // (1 + VIEWS)} logos of {config.data.dir}, each with {VIEWS} of its views, are in {out}")
+    logos, columns, *shape = pixels.shape
+    images.write_png(out, images.tile(pixels.reshape(-1, *shape), columns), scale=images.enlarged(_size(data)))
+    critic = f" and as many of what its critic sees through {policy!r}" if policy else ""
+    print(f"{logos} logos of {data.dir}, each with {VIEWS} of its views{critic}, are in {out}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import json
-import math
 
 import tensorboardX
 
@@ -76,7 +75,7 @@ class Reporter:
 
     def _draw_sheet(self, step, name, pixels):
         images.write_sheet(self._workdir / f"{name}.png", pixels)
-        sheet = images.tile(pixels, columns=math.ceil(math.sqrt(len(pixels))))
+        sheet = images.tile(pixels, columns=images.across(len(pixels), pixels.shape[1:3]))
         self._board.add_image(name.split("/")[0], sheet, step, dataformats="HWC")
 
     def _later(self, function, *arguments):

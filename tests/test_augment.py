@@ -1,11 +1,15 @@
-"""Augmentation turns and mirrors as a hand would, white outside, each image by its own draw."""
+"""Augmentation turns and mirrors as a hand would, with the corners asked for, each image by its own draw."""
+
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
 
-from logogan_jax import augment, keys
+from logogan_jax import augment, keys, parallel
+from logogan_jax.errors import UserError
 
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (16, 9, 9, 3)), jnp.float32)
 ROWS = keys.rows(jax.random.key(0), jnp.arange(16))
@@ -43,6 +47,55 @@ def test_angles_stay_within_the_bound_and_differ():
     heights = [(image[:, 5] @ rows / image[:, 5].sum()).item() for image in turned]
     angles = np.degrees(np.arctan((np.array(heights) - 20) / 15))
     assert np.abs(angles).max() < 21 and np.ptp(angles) > 10
+
+
+def turned_by_hand(image, angle, outside):
+    """One image, pixel by pixel, between its four neighbours; `outside` None repeats the border."""
+    height, width, _ = image.shape
+    out = np.zeros(image.shape)
+    for row, column in np.ndindex(height, width):
+        y, x = row - (height - 1) / 2, column - (width - 1) / 2
+        from_y = math.cos(angle) * y - math.sin(angle) * x + (height - 1) / 2
+        from_x = math.sin(angle) * y + math.cos(angle) * x + (width - 1) / 2
+        for i, j in np.ndindex(2, 2):
+            at = math.floor(from_y) + i, math.floor(from_x) + j
+            weight = (1 - abs(from_y - at[0])) * (1 - abs(from_x - at[1]))
+            near = min(max(at[0], 0), height - 1), min(max(at[1], 0), width - 1)
+            out[row, column] += weight * (image[near] if at == near or outside is None else outside)
+    return out
+
+
+@pytest.mark.parametrize("size", [(9, 9), (12, 6), (5, 10)])
+@pytest.mark.parametrize(("channels", "corners", "outside"), [(3, "white", 1), (4, "white", -1), (1, "edge", None)])
+def test_a_turn_is_that_of_plain_numpy(size, channels, corners, outside):
+    images = np.random.default_rng(0).uniform(-1, 1, (4, *size, channels)).astype(np.float32)
+    found = augment.rotate(ROWS[:4], images, 25.0, corners)
+    angles = np.radians(keys.uniform(ROWS[:4], low=-25.0, high=25.0))
+    expected = [turned_by_hand(image, angle, outside) for image, angle in zip(images, angles, strict=True)]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_edges_are_repeated_when_asked_for():
+    black = jnp.full((4, 21, 21, 3), -1.0)
+    np.testing.assert_allclose(augment.rotate(ROWS[:4], black, 20.0, "edge"), -1, atol=1e-6)
+    with pytest.raises(UserError, match=r"config\.data\.corners is 'black': it should be one of white, edge"):
+        augment.pipeline(rotate_degrees=20.0, mirror=True, corners="black")
+
+
+def on_devices(count, view, row_keys, images):
+    mesh = parallel.Parallel("shard_map", len(images), jax.devices()[:count]).mesh
+    split = P(parallel.AXIS)
+    return jax.jit(jax.shard_map(view, mesh=mesh, in_specs=(split, split), out_specs=split))(row_keys, images)
+
+
+def test_frozen_views_are_those_of_the_row_whatever_the_keys():
+    frozen = augment.pipeline(rotate_degrees=20.0, mirror=True, frozen=True)
+    one = on_devices(1, frozen, ROWS, IMAGES)
+    np.testing.assert_allclose(on_devices(4, frozen, ROWS[::-1], IMAGES), one, atol=1e-6)
+    alike = on_devices(1, frozen, ROWS, jnp.broadcast_to(IMAGES[:1], IMAGES.shape))
+    assert len({view.tobytes() for view in np.asarray(alike)}) == len(IMAGES)  # another view for each row
+    thawed = augment.pipeline(rotate_degrees=20.0, mirror=True)
+    assert np.abs(on_devices(1, thawed, ROWS, IMAGES) - on_devices(1, thawed, ROWS[::-1], IMAGES)).max() > 0.1
 
 
 def test_an_image_is_treated_alike_in_any_batch():

@@ -162,6 +162,26 @@ def test_an_image_may_be_of_any_size_and_kind(logos):
     assert (found.nearest_pixel[:5] == np.arange(20, 25)).all()
 
 
+def test_transparent_images_are_seen_on_white_and_may_be_tall(logos):
+    """The same as their composites, whatever colours are hidden where nothing is seen."""
+    white = logos[:40, :, 7:21]  # 28 x 14
+    clear = (white == 255).all(-1, keepdims=True)
+    hidden = np.random.default_rng(0).integers(0, 256, white.shape, dtype=np.uint8)
+    rgba = np.concatenate([np.where(clear, hidden, white), np.where(clear, 0, 255).astype(np.uint8)], -1)
+    head = seen(logos[:40]).head
+    known, new, again = (Features(head[rows], head[rows]) for rows in (slice(30), slice(20, None), [*range(30), 0]))
+    opaque, transparent = (copies.Detector(x[:30], known) for x in (white, rgba))
+    one, other = opaque.find(white[20:], new), transparent.find(rgba[20:], new)
+    assert other.copied[:10].all()
+    for here, there in zip(one, other, strict=True):
+        np.testing.assert_array_equal(here, there)
+    twice = np.concatenate([rgba[:30], np.concatenate([white[:1], 255 - clear[:1] * np.uint8(255)], -1)])
+    assert copies.Detector(twice, again).repeated == transparent.repeated + 1
+    text = copies_page.page(rgba[20:], other, rgba[:30], detector=transparent, title="tall")
+    assert text == copies_page.page(white[20:], one, white[:30], detector=opaque, title="tall")
+    assert 'width="42"' in text  # three screen pixels for each of 14, so that the longer side has 84
+
+
 def test_few_pictures_are_refused(logos):
     same = np.repeat(logos[:4], 3, axis=0)
     with pytest.raises(ValueError, match="4 different training images are too few"):
@@ -178,9 +198,7 @@ def test_searching_in_parts_changes_nothing(logos, detector, monkeypatch):
 def test_the_page_shows_the_closest_first_and_escapes_names(logos, detector, tmp_path):
     images = np.concatenate([logos[-10:], logos[3:5]])
     found = detector.find(*known(images))
-    copies_page.write(
-        tmp_path / "copies.html", images, found, logos[:-HELD], detector=detector, title="runs/<mine>"
-    )
+    copies_page.write(tmp_path / "copies.html", images, found, logos[:-HELD], detector=detector, title="runs/<mine>")
     text = (tmp_path / "copies.html").read_text()
     assert "runs/&lt;mine&gt;" in text and "<script" not in text and "http" not in text
     assert f"{found.copied.sum()} of 12" in text

@@ -113,6 +113,15 @@ def test_grey_is_grey_rgb_and_transparent_lies_on_white(efflite0):
     np.testing.assert_allclose(clear.taps, expected.taps, atol=2e-5)
 
 
+def test_tall_pictures_are_seen_whole(efflite0):
+    tall = np.concatenate([picture(16, 5), picture(16, 90)])[None]
+    other = tall.copy()
+    other[0, -4:] = 0
+    found, changed = (features.embed(efflite0, x) for x in (tall, other))
+    assert found.head.shape == (1, 1280)
+    assert np.abs(found.head - changed.head).max() > 0.05
+
+
 @pytest.mark.parametrize("pixels", [np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8, 2), "u1"), np.zeros((0, 8, 8, 3), "u1"),
                                     np.zeros((8, 8, 3), "u1")])  # fmt: skip
 def test_what_are_no_pixels_is_an_error(efflite0, pixels):

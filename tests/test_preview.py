@@ -1,9 +1,11 @@
 """The preview shows what the step sees: the same function, the same keys, the pixels of the shards."""
 
+import subprocess
+
 import jax
 import numpy as np
 import pytest
-from conftest import failing
+from conftest import ROOT, command, environment, failing, pictures
 
 from data_prep import preview_augment
 from logogan_jax import augment, images, keys
@@ -13,13 +15,14 @@ ACROSS = 1 + preview_augment.VIEWS
 
 
 def sheet(tiny, **changes):
-    """uint8[logo, column, S, S, C] of the preview of a config."""
-    found = preview_augment.preview(tiny("dcgan", **changes))
-    return found.reshape(preview_augment.LOGOS, ACROSS, *found.shape[1:])
+    """uint8[logo, column, H, W, C] of the preview of a config."""
+    found = preview_augment.preview(tiny(**changes))
+    assert found.shape[:2] == (preview_augment.LOGOS, ACROSS)
+    return found
 
 
 def test_without_augmentation_every_view_is_the_logo(tiny, shards):
-    found, opened = sheet(tiny, data__rotate=0.0, data__mirror=False), Shards(shards, size=28, channels=3)
+    found, opened = sheet(tiny, data__rotate=0.0, data__mirror=False), Shards(shards, size=(28, 28), channels=3)
     for number, row in enumerate(found):
         assert (row == opened.image(number)[0]).all()
 
@@ -32,7 +35,7 @@ def test_mirrored_views_are_the_logo_or_its_mirror_image(tiny):
 
 
 def test_views_are_those_of_the_first_steps(tiny):
-    config = tiny("dcgan", data__rotate=20.0, data__mirror=True)
+    config = tiny(data__rotate=20.0, data__mirror=True)
     found = sheet(tiny, data__rotate=20.0, data__mirror=True)
     view = augment.pipeline(rotate_degrees=20.0, mirror=True)
     # As logogan_jax.step makes them: the first player's first update of step 3.
@@ -42,6 +45,34 @@ def test_views_are_those_of_the_first_steps(tiny):
     assert len({view.tobytes() for view in found[0]}) == ACROSS  # all different
 
 
+def test_the_same_batch_again_is_seen_the_same_way_again(tiny):
+    found = sheet(tiny, data__rotate=20.0, data__mirror=True, data__corners="edge", data__same_batch_for=9)
+    assert (found[:, 1:] == found[:, 1:2]).all()
+    assert (found[:, 1] != found[:, 0]).any((1, 2, 3)).all()
+
+
+def test_the_critic_s_views_follow_those_of_the_data(tiny):
+    changes = {"data__rotate": 0.0, "data__mirror": True, "augment__policy": "cutout"}
+    found = preview_augment.preview(tiny(**changes))
+    assert found.shape[1] == 1 + 2 * preview_augment.VIEWS
+    data, critic = np.split(found[:, 1:], 2, axis=1)
+    hidden = (critic == 128).all(-1)
+    assert ((critic == data).all(-1) | hidden).all()
+    assert hidden.any((2, 3)).all()
+    none = preview_augment.preview(tiny(**changes, augment__strength=0.0))
+    data, critic = np.split(none[:, 1:], 2, axis=1)
+    assert (critic == data).all()
+    adapting = preview_augment.preview(tiny(**changes, augment__strength=0.0, augment__adaptive=True))
+    assert (adapting == found).all()  # as strong as it may become
+
+
+def test_tall_transparent_logos_are_shown_on_white(tiny, drawings, tmp_path):
+    changes = {"data__size": 32, "data__width": 16, "data__channels": 4, "data__rotate": 20.0}
+    found = preview_augment.preview(tiny(**changes, data__dir=str(drawings(32, 16, 4))))
+    assert found.shape[2:] == (32, 16, 4) and len(np.unique(found[..., 3])) > 2
+    assert images.tile(found[0], columns=8).shape == (36, 8 * 18 + 2, 3)
+
+
 @pytest.mark.slow
 def test_the_command_writes_one_picture_or_one_line(shards, tmp_path, config_file):
     config = f"--config={config_file(4)}"
@@ -49,6 +80,13 @@ def test_the_command_writes_one_picture_or_one_line(shards, tmp_path, config_fil
     assert "--out=/nowhere/x.png should be a .png in a folder that is there" in tool("--out=/nowhere/x.png")
     assert "should be a .png" in tool(f"--out={tmp_path}/x.jpg")
     assert "did you mean" in tool(f"--out={tmp_path}/x.png", "--config.data.rotat=3")
+    assert "'mirror' is none of" in tool(f"--out={tmp_path}/x.png", "--config.augment.policy=mirror")
     assert not list(tmp_path.glob("*.png"))
-    (tmp_path / "x.png").write_text("mine")
+    flags = config, "--config.augment.policy=logo", f"--out={tmp_path}/x.png"
+    done = subprocess.run(
+        command("data_prep.preview_augment", *flags), env=environment(), cwd=ROOT, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "8 logos of" in done.stdout and "its critic sees through 'logo'" in done.stdout
+    assert pictures(tmp_path)["x.png"].shape == (4 * (8 * 30 + 2), 4 * (15 * 30 + 2), 3)
     assert "is there already" in tool(f"--out={tmp_path}/x.png")

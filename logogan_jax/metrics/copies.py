@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logogan_jax import images
 from logogan_jax.metrics import features
 
 FALSE_ALARMS = 0.01  # share of new, real images that are taken for copies, by both tests together
@@ -39,7 +40,9 @@ class Copies(NamedTuple):
 
 
 class Detector:
-    """Finds copies of the training images uint8[N, H, W, C] with their Features; at least five must differ.
+    """Finds copies of the training images uint8[N, H, W, 1|3|4] with their Features; at least five must differ.
+
+    RGBA is seen on white, where pictures that differ in hidden colours are the same.
 
     `held_out` are (pixels, Features) of real images that were not trained on, if there are any. At most a share
     `false_alarm_rate` of `calibrated` real images are taken for copies: the held-out ones, and training images held
@@ -48,6 +51,7 @@ class Detector:
     """
 
     def __init__(self, pixels, seen, held_out=None, *, false_alarm_rate=FALSE_ALARMS):
+        pixels = images.on_white(pixels)
         self._kept = _different(pixels)
         if len(self._kept) <= _CROWD + 1:
             raise ValueError(f"{len(self._kept)} different training images are too few: at least {_CROWD + 2}")
@@ -68,7 +72,7 @@ class Detector:
         self.held_out_alarms = int(alarms[self.calibrated - self.held_out :].sum())
 
     def find(self, pixels, seen):
-        """The Copies among images uint8[n, H, W, C] with their Features."""
+        """The Copies among images uint8[n, H, W, 1|3|4] with their Features."""
         feature, pixel = self._seek(pixels, seen)
         seen_near = feature.ratio / self._limits[0]
         pixel_near = np.where(pixel.distance > SAME, pixel.ratio / self._limits[1], 0.0)
@@ -76,7 +80,8 @@ class Detector:
         return Copies(self._kept[feature.nearest], seen_near, self._kept[pixel.nearest], pixel_near, copied)
 
     def _seek(self, pixels, seen):
-        return [space.of(rows) for space, rows in zip(self._spaces, (seen.head, pixels), strict=True)]
+        found = seen.head, images.on_white(pixels)
+        return [space.of(rows) for space, rows in zip(self._spaces, found, strict=True)]
 
 
 def limits(ratios, *, share):

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from logogan_jax import files
+from logogan_jax import files, images
 from logogan_jax.metrics.neighbours import share
 
 _ROWS = 60  # closest images that are shown, at most
@@ -102,16 +102,16 @@ def _told(sense, distance):
 
 
 def _tile(pixels, caption):
-    side = pixels.shape[1]
-    wide = side * max(1, round(_TILE / side)) if side < 2 * _TILE else _TILE
-    grown = ' class="grown"' if side < wide else ""
+    width, longer = pixels.shape[1], max(pixels.shape[:2])
+    wide = width * max(1, round(_TILE / longer)) if longer < 2 * _TILE else round(_TILE * width / longer)
+    grown = ' class="grown"' if width < wide else ""
     return (
         f'<figure><img src="{_uri(pixels)}" width="{wide}" alt=""{grown}>'
-        f'<figcaption style="width:{wide}px">{caption}</figcaption></figure>'
+        f'<figcaption style="width:{max(wide, 2 * _TILE // 3)}px">{caption}</figcaption></figure>'
     )
 
 
 def _uri(pixels):
-    stream = io.BytesIO()
+    stream, pixels = io.BytesIO(), images.on_white(pixels)
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, format="PNG")
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

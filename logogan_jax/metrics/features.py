@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logogan_jax import images
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import efficientnet, inception, torch_files
 
@@ -89,10 +90,7 @@ def embed(network, pixels, *, place=jax.device_put, devices=1):
 
 def rgb(pixels):
     """Pixels uint8[b, H, W, 1|3|4] -> float32[b, H, W, 3] in 0..255: grey is repeated, RGBA laid on white."""
-    x = pixels.astype(jnp.float32)
-    if x.shape[-1] == 4:
-        opacity = x[..., 3:] / 255
-        return jnp.round(x[..., :3] * opacity + 255 * (1 - opacity))
+    x = images.on_white(pixels).astype(jnp.float32)
     return jnp.broadcast_to(x, (*x.shape[:3], 3))
 
 

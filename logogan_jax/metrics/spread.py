@@ -2,10 +2,15 @@
 
 import jax.numpy as jnp
 
+from logogan_jax import images
+
 
 def spread(pixels):
-    """Mean distance between two of the pictures uint8[n, H, W, C], n >= 2, per value and in [0, 1]: float32[]."""
-    flat = pixels.reshape(len(pixels), -1).astype(jnp.float32) / 255
+    """Mean distance between two of the pictures uint8[n, H, W, 1|3|4], n >= 2, per value and in [0, 1]: float32[].
+
+    RGBA is seen on white: what is hidden makes no difference.
+    """
+    flat = images.on_white(pixels).reshape(len(pixels), -1).astype(jnp.float32) / 255
     norms = jnp.sum(jnp.square(flat), axis=1)
     squares = norms[:, None] + norms[None] - 2 * flat @ flat.T
     # The diagonal is nothing but rounding.
