@@ -9,7 +9,7 @@ from flax import nnx
 
 from logogan_jax import conv as maps
 from logogan_jax import keys as randomness
-from logogan_jax.networks import blocks, sizes
+from logogan_jax.networks import blocks, labels, sizes
 
 
 def dropout(keys, x, rate):
@@ -21,30 +21,31 @@ def dropout(keys, x, rate):
 
 
 class Generator(nnx.Module):
-    """z float32[n, latent] -> float32[n, size, size, channels] in [-1, 1]."""
+    """z float32[n, latent], label int32[n] -> float32[n, height, width, channels] in [-1, 1]."""
 
-    def __init__(self, *, size, channels, latent, width, kernel, dropout, dtype, rngs):
+    def __init__(self, *, size, channels, latent, classes=0, width, kernel, dropout, dtype, rngs):
         base, doublings = sizes.base_and_doublings(size)
         norm = lambda features: blocks.batch_norm(features, momentum=0.9, dtype=dtype, rngs=rngs)
+        self.told = labels.Beside(latent, classes, rngs=rngs)
         self.base, self.width, self.dropout = base, 4 * width, dropout
-        self.stem = blocks.dense(latent, base * base * self.width, dtype=dtype, rngs=rngs)
-        self.stem_norm = norm(base * base * self.width)
+        self.stem = blocks.dense(self.told.length, base[0] * base[1] * self.width, dtype=dtype, rngs=rngs)
+        self.stem_norm = norm(base[0] * base[1] * self.width)
         self.ups, self.norms = nnx.List(), nnx.List()
-        side, inputs = base, self.width
+        sides, inputs = base, self.width
         for outputs in [2 * width] + [width] * (doublings - 1):
-            side *= 2
-            self.ups.append(blocks.ConvTranspose((side, side), kernel, 1, inputs, outputs, dtype=dtype, rngs=rngs))
+            sides = blocks.doubled(sides)
+            self.ups.append(blocks.ConvTranspose(sides, kernel, 1, inputs, outputs, dtype=dtype, rngs=rngs))
             self.norms.append(norm(outputs))
             inputs = outputs
-        self.refine = blocks.ConvTranspose((side, side), kernel, 1, inputs, width // 2, dtype=dtype, rngs=rngs)
+        self.refine = blocks.ConvTranspose(sides, kernel, 1, inputs, width // 2, dtype=dtype, rngs=rngs)
         self.refine_norm = norm(width // 2)
-        self.out = blocks.ConvTranspose((side, side), kernel, 1, width // 2, channels, dtype=dtype, rngs=rngs)
+        self.out = blocks.ConvTranspose(sides, kernel, 1, width // 2, channels, dtype=dtype, rngs=rngs)
 
-    def __call__(self, z, *, keys=None, train):
+    def __call__(self, z, label=None, *, keys=None, train):
         """Training takes batch statistics and, where there is dropout, one key per row."""
         normal = lambda norm, x: nnx.relu(norm(x, use_running_average=not train))
-        x = normal(self.stem_norm, self.stem(z))
-        x = x.reshape(-1, self.base, self.base, self.width)
+        x = normal(self.stem_norm, self.stem(self.told(z, label)))
+        x = x.reshape(-1, *self.base, self.width)
         x = dropout(keys, x, self.dropout) if train else x
         for up, norm in zip(self.ups, self.norms, strict=True):
             x = normal(norm, up(blocks.upsample(x)))
@@ -54,21 +55,39 @@ class Generator(nnx.Module):
 
 
 class Critic(nnx.Module):
-    """Images float32[n, size, size, channels] in [-1, 1] -> logits float32[n]."""
+    """Images float32[n, height, width, channels] in [-1, 1], label int32[n] -> logits float32[n] or [n, outputs]."""
 
-    def __init__(self, *, size, channels, width, kernel, dropout, dtype, rngs):
+    def __init__(
+        self,
+        *,
+        size,
+        channels,
+        classes=0,
+        outputs=1,
+        width,
+        kernel,
+        dropout,
+        conditioning="projection",
+        spectral=False,
+        dtype,
+        rngs,
+    ):
+        made = {"spectral": spectral, "dtype": dtype, "rngs": rngs}
+        self.maps, projected = labels.shares(conditioning, classes, outputs)
         self.convs, self.dropout = nnx.List(), dropout
-        side, inputs = size, channels
-        for outputs in (width, 2 * width, 4 * width, 8 * width):
-            geometry = maps.same((side, side), kernel, 2)
-            self.convs.append(blocks.Conv(geometry, inputs, outputs, dtype=dtype, rngs=rngs))
-            side, inputs = geometry.out[0], outputs
-        self.out = blocks.dense(side * side * inputs, 1, dtype=dtype, rngs=rngs)
+        inputs = channels + self.maps
+        for features in (width, 2 * width, 4 * width, 8 * width):
+            geometry = maps.same(size, kernel, 2)
+            self.convs.append(blocks.Conv(geometry, inputs, features, **made))
+            size, inputs = geometry.out, features
+        flat = size[0] * size[1] * inputs
+        self.out = labels.Head(flat, outputs=outputs, classes=projected, **made)
 
-    def __call__(self, x, *, keys=None, train):
-        """One score per image."""
+    def __call__(self, x, label=None, *, keys=None, train):
+        """One score per image, or `outputs` of them."""
+        x = labels.with_maps(x, label, self.maps)
         layer_keys = randomness.split(keys, len(self.convs)) if train else [None] * len(self.convs)
         for conv, drop in zip(self.convs, layer_keys, strict=True):
-            x = nnx.leaky_relu(conv(x), 0.2)
+            x = nnx.leaky_relu(conv(x, train=train), 0.2)
             x = dropout(drop, x, self.dropout) if train else x
-        return self.out(x.reshape(x.shape[0], -1))[:, 0].astype(jnp.float32)
+        return self.out(x.reshape(x.shape[0], -1), label, train=train)
