@@ -41,7 +41,7 @@ def logos(source):
             make_logos.make(source, path, Frame(SIZE))
         else:
             path = make_logos.embedded(size=SIZE, channels=3)
-        found = Shards(path, size=SIZE, channels=3)
+        found = Shards(path, size=(SIZE, SIZE), channels=3)
         with readers() as threads:
             return found.images(np.arange(len(found)), threads)[0]
 

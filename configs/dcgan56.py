@@ -14,7 +14,7 @@ def get_config():
     config.data.rotate = 20.0
     config.data.mirror = True
     config.model = defaults.block(name="dcgan", latent=100, width=64, kernel=6, dropout=0.4)
-    config.objective = defaults.block(name="dcgan", critic_updates=1)
+    config.objective = defaults.block(name="gan", critic_updates=1)
     config.optimizer.generator = defaults.block(name="rmsprop", learning_rate=1e-4, decay=3e-8)
     config.optimizer.critic = defaults.block(name="rmsprop", learning_rate=2e-4, decay=6e-8)
     config.train.steps = 10_000

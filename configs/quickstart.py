@@ -14,7 +14,7 @@ def get_config():
     config = defaults.get_config()
     config.data.size = 28
     config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0)
-    config.objective = defaults.block(name="dcgan", critic_updates=1)
+    config.objective = defaults.block(name="gan", critic_updates=1)
     config.optimizer.generator = defaults.block(name="adam", learning_rate=4e-4, b1=0.5, b2=0.999)
     config.optimizer.critic = defaults.block(name="adam", learning_rate=8e-4, b1=0.5, b2=0.999)
     config.train.steps = 4_000

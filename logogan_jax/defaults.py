@@ -8,25 +8,44 @@ from ml_collections import ConfigDict
 
 
 def block(**values):
-    """A replaceable block of a config: `config.objective = block(name="dcgan")`."""
+    """A replaceable block of a config: `config.objective = block(name="hinge")`."""
     return ConfigDict(values)
 
 
 def get_config():
     """WGAN-GP at 56 px on the embedded logos, as the shipped configs start from it."""
     config = ConfigDict()
+    _seen(config)
+    _learned(config)
+    _run(config)
+    return config.lock()  # a config file that misspells a key fails as a flag does
 
+
+def _seen(config):
     config.data = block(
         dir="",  # folder of TFRecord shards; empty: the embedded brand logos, made on first use
-        size=56,  # side of the square images in pixels: a number times two, four, eight, ...
-        channels=3,  # 3 for RGB, 1 for grey
+        size=56,  # height of the images in pixels: a small number times four, eight, ...
+        width=0,  # and their width; 0: squares
+        channels=3,  # 3 for RGB, 1 for grey, 4 for RGBA
+        labels=False,  # whether networks are told the label of each image: sub-folders, or data_prep.cluster_labels
         source="auto",  # pixels on the device ("resident"), read from disk ("stream"), or by size ("auto")
         rotate=0.0,  # turn real images by up to this many degrees, white corners
         mirror=False,  # mirror half of the real images; letters turn with them
         held_out=0.1,  # share of the images that are only measured against; none of a set too small for that
+        corners="white",  # what a turn uncovers; "edge" repeats the border as in 2018
+        same_batch_for=0,  # steps that see one and the same batch, as in 2018; 0: every update draws its own
     )
+    config.augment = block(
+        policy="",  # what the critic looks through at all images: "logo", "diffaugment", "translation,cutout"
+        strength=1.0,  # probability with which an image gets each of these
+        adaptive=False,  # start at 0 and follow the critic's overfitting instead (ADA)
+        adapt_images=500_000,  # images in which the strength can go from 0 to 1
+    )
+
+
+def _learned(config):
     config.model = block(
-        name="wgan",  # a pair of networks: see logogan_jax/networks
+        name="wgan",  # a family of networks: see logogan_jax/networks
         latent=100,  # length of the latent vector z
         width=64,  # channels of the first critic layer; every other width follows from it
         kernel=4,  # side of the convolution filters
@@ -40,6 +59,8 @@ def get_config():
     config.optimizer.generator = block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9)
     config.optimizer.critic = block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9)
 
+
+def _run(config):
     config.train = block(
         steps=40_000,  # generator updates
         batch_size=64,  # images per update over all devices together
@@ -62,4 +83,3 @@ def get_config():
         features="efflite0",  # the network that looks at them, or "inception:FILE"
         guard="on",  # what collapses is warned of, rolled back once, stopped; "warn": only warned of; "off"
     )
-    return config.lock()  # a config file that misspells a key fails as a flag does

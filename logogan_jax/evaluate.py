@@ -36,7 +36,8 @@ def of_run(run, network):
     pixels = runs.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
     drawn = runs.Images(pixels, features.embed(network, pixels))
     if flags.FLAGS.against:
-        other = of_folder(flags.FLAGS.against, "against", (run.config.data.size, run.config.data.channels), network)
+        frame = {name: run.config.data[name] for name in ("size", "width", "channels")}
+        other = of_folder(flags.FLAGS.against, "against", frame, network)
         columns = {flags.FLAGS.against: measured(drawn, other, network)}
     elif len(held_out.pixels):
         columns = {"held out": measured(drawn, some(held_out, MOST), network)}
@@ -62,9 +63,7 @@ def copies(run, drawn, trained, held_out):
     detector = runs.detector(trained, held_out)
     found = detector.find(*drawn)
     title = f"{run.workdir.name} at step {run.step:,}"
-    copies_page.write(
-        run.workdir / "copies.html", drawn.pixels, found, trained.pixels, detector=detector, title=title
-    )
+    copies_page.write(run.workdir / "copies.html", drawn.pixels, found, trained.pixels, detector=detector, title=title)
     return {
         "share": neighbours.share(found.copied)._asdict(),
         "count": int(found.copied.sum()),
@@ -77,12 +76,12 @@ def copies(run, drawn, trained, held_out):
 
 
 def of_folder(path, flag, frame, network):
-    """Images of a folder, or of shards, brought to a frame (size, channels)."""
+    """Images of a folder, or of shards, brought to a frame {size, width, channels}."""
     from data_prep.doctor import survey
     from data_prep.pictures import convert
     from data_prep.pictures.pixels import pixels
 
-    found, rejected = pixels(survey.source(path, flag), convert.Frame(*frame))
+    found, rejected = pixels(survey.source(path, flag), convert.Frame(**frame))
     if rejected:
         name, reason = rejected[0]
         print(f"{len(rejected)} files of --{flag}={path} are left out, the first of them {name}: {reason}")
@@ -138,13 +137,18 @@ def main():
         run = runs.opened(flags.FLAGS.workdir, flags.FLAGS.step)
         columns, copied = of_run(run, network)
         about |= {"run": run.workdir.name, "step": run.step, "seed": flags.FLAGS.seed}
-        about |= {"recipe_sha256": recipe.digest(run.config), "data_fingerprint": run.fingerprint, "copies": copied}
+        about |= {
+            "recipe_sha256": recipe.digest(run.config),
+            "data_fingerprint": run.about.fingerprint,
+            "copies": copied,
+        }
         out = pathlib.Path(flags.FLAGS.out or run.workdir / "evaluation.json").expanduser()
-        print(f"{run.workdir} at step {run.step:,}, data {run.fingerprint[:12]}, recipe {about['recipe_sha256'][:12]}")
+        data, made = run.about.fingerprint[:12], about["recipe_sha256"][:12]
+        print(f"{run.workdir} at step {run.step:,}, data {data}, recipe {made}")
     elif flags.FLAGS.images and flags.FLAGS.against and not flags.FLAGS.workdir:
         if flags.FLAGS.size is None:
             raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
-        frame = (flags.FLAGS.size, 3)
+        frame = {"size": flags.FLAGS.size}
         one = of_folder(flags.FLAGS.images, "images", frame, network)
         other = of_folder(flags.FLAGS.against, "against", frame, network)
         columns = {flags.FLAGS.against: measured(one, other, network)}

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 # First component of an address. Training steps and everything drawn outside them never meet.
 INIT, STEP, GRID, SAMPLE, EVALUATE = range(5)
+LABEL = 2**31  # last component of the address of a picture's label, beyond any picture's number
 
 
 def at(key, *address):

@@ -20,7 +20,8 @@ def main():
     if not config.data.dir:
         from data_prep import make_logos
 
-        config.data.dir = str(make_logos.embedded(size=config.data.size, channels=config.data.channels))
+        data = config.data
+        data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
     from logogan_jax import train
 
     cache.compiled_programs()

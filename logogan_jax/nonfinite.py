@@ -36,7 +36,10 @@ def keep(run, good, broken, name):
         writer.save(folder.absolute() / "state", state, force=True)
     with readers() as threads:
         shape = (made.model.objective.draws, config.train.batch_size)
-        batch = stream.read(made.train, threads, seed=config.train.seed, step=number, count=count, shape=shape)
+        batch = stream.read(
+            made.train, threads, seed=config.train.seed, step=number, count=count, shape=shape,
+            same_batch_for=config.data.same_batch_for,
+        )  # fmt: skip
     with files.whole(folder / "batch.npz") as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **batch._asdict())
     about = {"broken": {**broken._asdict(), "value": str(broken.value)}, "first_step": number, "steps": count}

@@ -6,30 +6,31 @@ import json
 from ml_collections import ConfigDict
 
 from logogan_jax import files
+from logogan_jax.data.shards import About
 from logogan_jax.errors import UserError
 
 # Keys that change how, where or how long a run goes, and not what it computes beyond rounding.
 FREE = ("data.dir", "data.source", "train.steps", "train.parallel", "train.steps_per_dispatch", "report", "evaluate")
 
 
-def write(workdir, config, fingerprint):
-    """Write config.json: the config, and the fingerprint of the data it was trained on."""
-    files.write_json(workdir / "config.json", {"config": config.to_dict(), "data": fingerprint})
+def write(workdir, config, about):
+    """Write config.json: the config, and what is to be known About the data it was trained on."""
+    files.write_json(workdir / "config.json", {"config": config.to_dict(), "data": about._asdict()})
 
 
 def read(workdir):
-    """(config, data fingerprint) of the run in a folder; (None, None) where there is none."""
+    """(config, About the data) of the run in a folder; (None, None) where there is none."""
     path = workdir / "config.json"
     try:
         found = json.loads(path.read_text())
-        return ConfigDict(found["config"]), found["data"]
+        return ConfigDict(found["config"]), About(**found["data"])
     except FileNotFoundError:
         return None, None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a run's config ({error!r}): choose another --workdir") from None
 
 
-def agree(workdir, config, fingerprint):
+def agree(workdir, config, about):
     """Raise a UserError that names the key if resuming the run in workdir with this config would be another run."""
     before, data = read(workdir)
     if before is None:
@@ -42,10 +43,11 @@ def agree(workdir, config, fingerprint):
             f"config.{key} is {new.get(key)!r}, but the run in {workdir} was started with {old.get(key)!r}: "
             f"give the old value to resume it, or another --workdir to start a new run"
         )
-    if data != fingerprint:
+    if data.fingerprint != about.fingerprint:
         raise UserError(
-            f"config.data.dir holds other images (fingerprint {fingerprint[:12]}) than the run in {workdir} was "
-            f"started with ({data[:12]}): give the old data to resume it, or another --workdir to start a new run"
+            f"config.data.dir holds other images (fingerprint {about.fingerprint[:12]}) than the run in {workdir} was "
+            f"started with ({data.fingerprint[:12]}): give the old data to resume it, or another --workdir to start a "
+            f"new run"
         )
 
 

@@ -4,14 +4,14 @@ import jax
 import numpy as np
 from absl import flags
 
-from logogan_jax import build, cache, command, meter, nonfinite, parallel, runs
+from logogan_jax import build, cache, command, meter, model, nonfinite, parallel, runs
 from logogan_jax.data.stream import Stream
 from logogan_jax.errors import Diverged
 
 
-def replay(folder, config, devices=None):
+def replay(folder, config, about, devices=None):
     """(Broken as recorded, Broken now or None, {name: [float of each step]}) of a folder of nonfinite/."""
-    made = build.model(config)
+    made = model.of(config, about)
     lanes = parallel.Parallel(config.train.parallel, config.train.batch_size, devices)
     recorded, first, state, batch = nonfinite.read(folder, made.state)
     program = build.programs(config, made, lanes, Stream)(len(batch.image))
@@ -32,15 +32,15 @@ def define():
 def main():
     """The command."""
     cache.compiled_programs()
-    workdir, config, _ = runs.config_of(flags.FLAGS.workdir)
+    workdir, config, about = runs.config_of(flags.FLAGS.workdir)
     folder = nonfinite.newest(workdir)
-    recorded, broken, metrics = replay(folder, config)
+    recorded, broken, metrics = replay(folder, config, about)
     for name, values in metrics.items():
         print(f"{name:60} {'  '.join(f'{value:12.5g}' for value in values)}")
     print(f"\nrecorded  {recorded}\nnow       {broken or 'every number is finite'}")
     if config.train.dtype != "float32":
         config.train.dtype = "float32"
-        print(f"float32   {replay(folder, config)[1] or 'every number is finite: the precision is to blame'}")
+        print(f"float32   {replay(folder, config, about)[1] or 'every number is finite: the precision is to blame'}")
     if broken is None or (broken.step, broken.name) != (recorded.step, recorded.name):
         raise Diverged(f"{folder} is not reproduced here: use the device and the versions that summary.json names")
 

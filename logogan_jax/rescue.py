@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from logogan_jax import build, guard, nonfinite, parallel
+from logogan_jax import guard, model, nonfinite, parallel
 from logogan_jax.errors import Diverged
 
 ADVICE = (
@@ -59,7 +59,7 @@ def _act(run, number, state, reason):
 
 def _beginning(run):
     with jax.transfer_guard("allow"):
-        return run.made.parallel.place(build.model(run.config).state, parallel.WHOLE)
+        return run.made.parallel.place(model.of(run.config, run.made.about).state, parallel.WHOLE)
 
 
 def _stop(run, number, reason):

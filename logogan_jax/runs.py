@@ -7,8 +7,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from logogan_jax import build, checkpoint, evaluation, guard, keys, recipe, report, state
-from logogan_jax.data.shards import Shards
+from logogan_jax import build, checkpoint, evaluation, guard, keys, model, recipe, report, state, step
+from logogan_jax.data.batch import Batch
+from logogan_jax.data.shards import About, readers
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import kept, quality
 from logogan_jax.metrics.copies import Detector
@@ -18,28 +19,28 @@ CHUNK = 64  # pictures drawn at a time
 
 
 class Opened(NamedTuple):
-    """A run's folder, config, data fingerprint and Model, and the state of a step."""
+    """A run's folder, config, Model, what is known About its data, and the state of a step."""
 
     workdir: pathlib.Path
     config: object
-    fingerprint: str
-    model: build.Model
+    about: About
+    model: model.Model
     state: state.State
     step: int
 
 
 def config_of(workdir):
-    """(folder, config, data fingerprint) of the run in a folder; UserError if there is none."""
+    """(folder, config, About its data) of the run in a folder; UserError if there is none."""
     workdir = pathlib.Path(workdir).expanduser()
-    config, fingerprint = recipe.read(workdir)
+    config, about = recipe.read(workdir)
     if config is None:
         raise UserError(f"--workdir={workdir} holds no run (no config.json): give the folder that training wrote to")
-    return workdir, config, fingerprint
+    return workdir, config, about
 
 
 def opened(workdir, step):
     """The run in a folder at a step: its number, "newest", or "best", where nothing was measured the newest too."""
-    workdir, config, fingerprint = config_of(workdir)
+    workdir, config, about = config_of(workdir)
     checkpoints = checkpoint.Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
     with contextlib.closing(checkpoints):
         kept = checkpoints.steps()
@@ -48,16 +49,41 @@ def opened(workdir, step):
         number = _chosen(workdir, config, step, kept)
         if number not in kept:
             raise UserError(f"--step={step} has no checkpoint in {workdir}: there are {', '.join(map(str, kept))}")
-        made = build.model(config)
-        return Opened(workdir, config, fingerprint, made, checkpoints.restore(number, made.state), number)
+        made = model.of(config, about)
+        return Opened(workdir, config, about, made, checkpoints.restore(number, made.state), number)
 
 
-def draw(run, *, first, count, seed):
-    """Pictures uint8[count, S, S, C] by the averaged generator: those numbered from `first` on of a seed."""
+def draw(run, *, first, count, seed, label=None):
+    """Pictures uint8[count, H, W, C] by the averaged generator: those numbered from `first` on of a seed.
+
+    All of one label, by its number, or of all labels as often as they occur in the data.
+    """
     key = keys.at(jax.random.key(seed), keys.SAMPLE)
+    asked = () if label is None else (np.full(CHUNK, label, np.int32),)
     starts = range(first, first + count, CHUNK)
-    drawn = [run.model.generate(run.state, key, np.arange(at, at + CHUNK)) for at in starts]
+    drawn = [run.model.generate(run.state, key, np.arange(at, at + CHUNK), *asked) for at in starts]
     return np.concatenate(jax.device_get(drawn))[:count]
+
+
+def reconstructed(run, count):
+    """(images, what the averaged networks make of them), both uint8[n, H, W, C], n at most `count`.
+
+    Of images held out, or of those trained on where the objective knows no others. UserError if it knows none.
+    """
+    objective = run.model.objective
+    if not objective.reconstruct:
+        raise UserError(
+            f"--reconstruct: config.objective.name is {run.config.objective.name!r}, which draws but does not "
+            f"reconstruct: vae and glo do"
+        )
+    train, held_out = _parts(run)
+    part = train if objective.remembers or not len(held_out) else held_out
+    index = np.arange(min(count, len(part)))
+    with readers() as threads:
+        pixels, label = part.images(index, threads)
+    program = jax.jit(step.make_reconstruct(objective, run.model.graphs))
+    batch = Batch(pixels, label, index.astype(np.int32))
+    return pixels, np.asarray(program(run.state, batch, keys.at(jax.random.key(0), keys.SAMPLE)))
 
 
 class Images(NamedTuple):
@@ -69,19 +95,22 @@ class Images(NamedTuple):
 
 def images(run, network):
     """(Images that a run was trained on, Images held out); their features are kept in the user's cache."""
-    data = run.config.data
-    shards = Shards(data.dir, size=data.size, channels=data.channels)
-    if shards.fingerprint != run.fingerprint:
+    return tuple(_looked_at(part, run, network) for part in _parts(run))
+
+
+def _parts(run):
+    data, shards = run.config.data, build.shards_of(run.config)
+    if shards.fingerprint != run.about.fingerprint:
         raise UserError(
             f"{data.dir} holds other images (fingerprint {shards.fingerprint[:12]}) than {run.workdir} was trained on "
-            f"({run.fingerprint[:12]}): restore the old ones, or give images to measure against by --against=DIR"
+            f"({run.about.fingerprint[:12]}): restore the old ones, or give images to measure against by --against=DIR"
         )
-    return tuple(_looked_at(part, run, network) for part in shards.parts(data.held_out, evaluation.LEAST))
+    return shards.parts(data.held_out, evaluation.LEAST)
 
 
 def _looked_at(part, run, network):
     pixels = part.pixels() if len(part) else np.zeros((0, *part.shape), np.uint8)
-    name = f"{run.fingerprint[:24]}-{part.start}+{len(part)}"
+    name = f"{run.about.fingerprint[:24]}-{part.start}+{len(part)}"
     return Images(pixels, kept.embedded(network, name, lambda: pixels) if len(part) else None)
 
 

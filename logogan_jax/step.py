@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -66,6 +67,8 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
             changes, opt[name] = optimizers[name].update(gradients[name], state.opt[name], state.params[name])
             after = optax.apply_updates(state.params[name], optax.tree.scale(state.rate, changes))
             moved[name] = player.project.get(name, lambda p: p)(after)
+            stats[name] = player.adapt.get(name, lambda s, _: s)(stats[name], notes)
+        for name in player.trains:
             leaves = paths(gradients[name])
             notes |= {f"gradient/{name}/{leaf}": jnp.sqrt(jnp.sum(jnp.square(g))) for leaf, g in leaves.items()}
         state = state._replace(
@@ -99,15 +102,31 @@ def make_replica(step, source, count):
     return replica
 
 
-def make_generate(objective, graphs):
-    """generate(state, key, numbers int32[n]) -> uint8[n, S, S, C]: pictures by the averaged generator.
+def make_generate(objective, graphs, labels):
+    """generate(state, key, numbers int32[n], label=None) -> uint8[n, H, W, C]: pictures by the averaged networks.
 
-    Picture number i is the same whatever other numbers are asked for with it.
+    `labels` are how often each label occurs in the data, [1] without labels; a picture's own is drawn by that,
+    unless it is asked for: label int32[n]. Picture i is the same whatever others are asked for with it.
     """
+    below = np.cumsum(labels)[:-1] / np.sum(labels)  # all labels but the last: no rounding leads beyond it
 
-    def generate(state, key, numbers):
+    def generate(state, key, numbers, label=None):
         nets = merge({name: graphs[name] for name in state.ema["params"]}, state.ema["params"], state.ema["stats"])
-        z = objective.prior(keys.rows(key, numbers))
-        return images.to_uint8(nets.generator(z, train=False))
+        rows = keys.rows(key, numbers)
+        if label is None:
+            drawn = keys.uniform(keys.rows(keys.at(key, keys.LABEL), numbers))
+            label = jnp.searchsorted(below, drawn, side="right").astype(jnp.int32)
+        return images.to_uint8(nets.generator(objective.prior(nets, rows), label, train=False))
 
     return generate
+
+
+def make_reconstruct(objective, graphs):
+    """reconstruct(state, batch, key) -> uint8[b, H, W, C]: what the averaged networks make of uint8 images."""
+
+    def reconstruct(state, batch, key):
+        nets = merge({name: graphs[name] for name in state.ema["params"]}, state.ema["params"], state.ema["stats"])
+        rows = keys.rows(key, jnp.arange(len(batch.index)))
+        return images.to_uint8(objective.reconstruct(nets, batch._replace(image=images.to_float(batch.image)), rows))
+
+    return reconstruct

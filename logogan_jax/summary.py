@@ -27,7 +27,7 @@ def write(run, seconds, **ending):
             "python": platform.python_version(),
             "jax": jax.__version__,
         },
-        "data_fingerprint": run.made.fingerprint,
+        "data_fingerprint": run.made.about.fingerprint,
     }
     files.write_json(run.workdir / "summary.json", result)
     return result

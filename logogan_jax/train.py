@@ -62,14 +62,14 @@ def train(config, workdir):
         stack.enter_context(contextlib.closing(checkpoints))
         made = build.training(config)
         stack.enter_context(contextlib.closing(made.source))
-        recipe.agree(workdir, config, made.fingerprint)
+        recipe.agree(workdir, config, made.about)
         start, last = checkpoints.latest() or 0, config.train.steps
         if start >= last:
             print(f"{workdir} is finished at step {start}; a higher --config.train.steps trains it further.")
             return
         checkpoints.need_room(made.state, config.report.keep_best)
         measure, unmeasured = build.evaluation_of(config, made)
-        recipe.write(workdir, config, made.fingerprint)
+        recipe.write(workdir, config, made.about)
         reporter = stack.enter_context(contextlib.closing(report.Reporter(workdir, start)))
         watch = Watch(
             measure, reporter, period=build.evaluation_period(config, made), best=config.report.keep_best,

@@ -7,15 +7,16 @@ from logogan_jax import clock
 
 def greeting(config, workdir, made, start, unmeasured):
     """Model, devices and folder of a run that starts at a step; `unmeasured` says why nothing is evaluated, if so."""
-    devices, side = made.parallel.devices, config.data.size
+    devices, (height, width, channels) = made.parallel.devices, made.train.shape
     sizes = ", ".join(
         f"{name} {sum(leaf.size for leaf in jax.tree.leaves(params)):,}" for name, params in made.state.params.items()
     )
     measured = f"{len(made.held_out):,} held out to measure against"
+    told = f" with {len(made.about.labels)} labels" if config.data.labels else ""
     return (
-        f"{config.objective.name} at {side} x {side} x {config.data.channels}, weights: {sizes}\n"
+        f"{config.objective.name} at {height} x {width} x {channels}, {config.model.name} networks of {sizes} weights\n"
         f"batch {config.train.batch_size}, {config.train.dtype}, on {len(devices)} x {devices[0].device_kind}\n"
-        f"{len(made.train):,} images to train on, {unmeasured or measured}\n"
+        f"{len(made.train):,} images{told} to train on, {unmeasured or measured}\n"
         f"{f'Going on from step {start}' if start else 'Starting'} in {workdir}"
     )
 

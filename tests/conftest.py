@@ -1,5 +1,6 @@
 """Four simulated CPU devices, a cache of its own, a small data set of real drawings, and tiny configs."""
 
+import functools
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from PIL import Image, ImageDraw
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import Frame, Item, png
 from logogan_jax import build, defaults, train
+from logogan_jax.objectives import OBJECTIVES
 
 # A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them the commands they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -62,19 +64,43 @@ def shards(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def drawings(tmp_path_factory):
+    """A function (height, width, channels) -> folder of ten images of that form with two labels."""
+
+    @functools.cache
+    def make(height, width, channels):
+        folder = tmp_path_factory.mktemp("drawings") / f"{height}x{width}x{channels}"
+        items = [Item(f"{i}.png", i % 2, png(drawing(i))) for i in range(10)]
+        write_tfrecords.write(
+            items, folder, frame=Frame(height, channels, width=width), name="drawings", labels=["box", "disc"],
+            description="Drawings.", workers=0,
+        )  # fmt: skip
+        return folder
+
+    return make
+
+
+WASSERSTEIN = ("wgan", "wgan_gp")  # whose tests run on the networks of that name
+
+
 @pytest.fixture
 def tiny(shards):
     """A function (objective, **overrides by dotted key) -> resolved config that compiles in seconds."""
 
-    def make(objective="dcgan", **overrides):
+    def make(objective="gan", **overrides):
         config = defaults.get_config()
         config.data.size, config.data.dir = 28, str(shards)
-        if objective == "wgan_gp":
+        if objective in WASSERSTEIN:
             config.model = defaults.block(name="wgan", latent=8, width=4, kernel=4)
-            config.objective.critic_updates = 2
+            config.objective = defaults.block(name=objective, critic_updates=2)
         else:
             config.model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.4)
             config.objective = defaults.block(name=objective)
+        needs = OBJECTIVES[objective](latent=8, **({"classes": 2} if objective == "can" else {}))
+        adam = {"name": "adam", "learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}
+        config.optimizer = defaults.block(**{role: dict(adam) for role in needs.networks})
+        config.data.labels = needs.labelled
         config.train.update(steps=4, batch_size=8, ema_images=40)
         config.report.update(log_every=2, samples_every=4, checkpoint_every=2)
         for key, value in overrides.items():
@@ -95,7 +121,9 @@ def run(training, steps, state=None, start=0):
 
 def sgd(config, rate=3e-4):
     """The config with plain gradient descent, which hides no factor in a gradient as Adam would."""
-    for name in ("generator", "critic"):
+    if config.objective.name == "vae":
+        rate /= 1000  # its loss is a sum over pixels, thousands of nats
+    for name in config.optimizer:
         config.optimizer[name] = defaults.block(name="sgd", learning_rate=rate)
     return config
 
@@ -125,7 +153,7 @@ def get_config():
     config = defaults.get_config()
     config.data.size, config.data.dir = 28, {data!r}
     config.model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.4)
-    config.objective = defaults.block(name="dcgan", critic_updates=1)
+    config.objective = defaults.block(name="gan", critic_updates=1)
     config.train.update(steps={steps}, batch_size=8)
     config.report.update(log_every=5, samples_every=20, checkpoint_every=10)
     return config

@@ -29,12 +29,24 @@ from logogan_jax.workdir import owned
         ({"data.held_out": 1.0}, r"config.data.held_out is 1.0: it should be a share"),
         ({"train.parallel": "threads"}, r"config.train.parallel is 'threads': it should be 'shard_map' or 'pmap'"),
         ({"train.steps_per_dispatch": 3}, r"steps_per_dispatch is 3: it should divide"),
-        ({"data.size": 30}, r"config.data.size is 30"),
+        ({"data.size": 30}, r"config.data.size is 30: "),
+        ({"data.width": 50}, r"config.data.size is 28 and config.data.width 50: "),
+        ({"data.width": -1}, r"config.data.width is -1: it should be a width in pixels, or 0 for squares"),
+        ({"augment.strength": 1.5}, r"config.augment.strength is 1.5: it should be from 0 to 1"),
+        ({"augment.adaptive": True}, r"config.augment.adaptive is True: it needs --config.augment.policy=logo"),
+        ({"augment.policy": "mirror"}, r"config.augment.policy.*mirror"),
+        ({"data.corners": "black"}, r"config.data.corners is 'black'"),
+        ({"data.same_batch_for": -1}, r"config.data.same_batch_for is -1: it should be a number of steps, or 0"),
+        (
+            {"objective.name": "cgan"},
+            r"config.objective.name is 'cgan', which needs labels: use --config.data.labels=T",
+        ),
+        ({"objective.name": "vae"}, r"config.objective.critic_updates is not a value of vae, which takes: beta, devi"),
         ({"data.size": 56}, r"config.data.size is 56, but .* size 28"),
-        ({"data.channels": 2}, r"config.data.channels is 2: it should be 3 \(RGB\) or 1 \(grey\)"),
+        ({"data.channels": 2}, r"config.data.channels is 2: it should be 3 \(RGB\), 1 \(grey\) or 4 \(RGBA\)"),
         ({"data.dir": "/nowhere"}, r"config.data.dir is /nowhere, which is not a folder"),
         ({"data.source": "cloud"}, r"config.data.source is 'cloud': it should be one of resident, stream"),
-        ({"model.name": "dcgam"}, r"config.model.name is 'dcgam': it should be one of dcgan, wgan"),
+        ({"model.name": "dcgam"}, r"config.model.name is 'dcgam': it should be one of dcgan, r3gan, resnet, wgan"),
         ({"optimizer.critic.name": "sgd"}, r"config.optimizer.critic.b1 is not a value of sgd"),
     ],
 )
@@ -139,7 +151,8 @@ def test_a_disk_that_fills_up_is_one_line(config_file, tmp_path):
     if subprocess.run([*small_disk(disk, 1), "true"], capture_output=True).returncode:
         pytest.skip("this machine does not let a process mount a file system of its own")
     # Room for the checkpoints at the start; the ballast arrives when the run is under way.
-    script = f'(sleep 12; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
+    wait = f"until [ -e {disk}/run/metrics.jsonl ]; do sleep 0.2; done"
+    script = f'({wait}; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
     training = command("logogan_jax.main", f"--config={config_file(10**6)}", f"--workdir={disk / 'run'}")
     process = subprocess.run(
         [*small_disk(disk, 8), "sh", "-c", script, "sh", *training, "--config.report.keep=1"],

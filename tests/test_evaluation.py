@@ -87,7 +87,7 @@ def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, to
 def test_held_out_images_are_never_trained_on(shards):
     config = build.resolved(measured(shards))
     made = build.training(config, devices=jax.devices()[:1])
-    opened = Shards(shards, size=28, channels=3)
+    opened = Shards(shards, size=(28, 28), channels=3)
     assert (len(made.train), len(made.held_out)) == (25, 25)
     np.testing.assert_array_equal(made.held_out.pixels(1)[0], opened.image(25)[0])
     seen = {image.tobytes() for step in range(9) for image in batch(made, step)}
@@ -225,7 +225,7 @@ def test_the_guard_only_warns_or_is_off_where_asked(dying, shards, tmp_path):
 
 
 def test_a_lower_rate_is_a_lower_rate(tiny):
-    made = build.training(tiny("dcgan"), devices=jax.devices()[:1])
+    made = build.training(tiny("gan"), devices=jax.devices()[:1])
     change = {}
     for rate in (1.0, 0.25):
         start = jax.tree.map(np.asarray, jax.device_get(made.model.state))
@@ -299,14 +299,14 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
         return noise
 
     monkeypatch.setattr(runs, "draw", draw)
-    kept, left_out = sample.originals(run, num=60, seed=0)
+    kept, left_out = sample.originals(run, num=60, seed=0, label=None)
     every = draw(run, first=0, count=64, seed=0)
     drawn = np.concatenate([every, draw(run, first=64, count=64, seed=0)])
     np.testing.assert_array_equal(kept, np.delete(drawn, np.s_[::4], axis=0)[:60])
     assert left_out == 32
     monkeypatch.setattr(runs, "draw", lambda run, *, first, count, seed: trained.pixels[np.arange(count) % 25])
     with pytest.raises(UserError, match=r"--no_copies: of 1,280 pictures only 0 are no copies: this run has memorised"):
-        sample.originals(run, num=5, seed=0)
+        sample.originals(run, num=5, seed=0, label=None)
 
 
 def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):

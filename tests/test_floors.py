@@ -8,21 +8,22 @@ import subprocess
 import pytest
 from conftest import ROOT
 
-from logogan_jax import build, defaults
+from logogan_jax import check, defaults
 
 FLOORS = [
     {"errors", "keys", "conv", "losses", "files", "images", "augment", "loop", "clock", "cache", "command", "defaults",
-     "estimate", "optimizers", "parallel", "progress", "workdir"},
+     "estimate", "named", "optimizers", "parallel", "progress", "views", "workdir"},
     {"networks", "data", "metrics", "curves", "dispatch", "guard"},
     {"state", "objectives", "meter", "evaluation"},
-    {"step", "checkpoint", "report", "recipe", "nonfinite"},
+    {"step", "checkpoint", "report", "recipe", "nonfinite", "check"},
+    {"model"},
     {"build", "watch", "words", "summary", "tuning"},
     {"runs", "rescue"},
     {"train", "sample", "evaluate", "replay", "tune"},
     {"main"},
 ]  # fmt: skip
 # What a room of the ground floor may lean on: borders that everything may use.
-COMMON = {"errors", "files", "keys", "clock", "conv"}
+COMMON = {"errors", "files", "keys", "clock", "conv", "images", "parallel"}
 DOORS = {"train", "sample", "evaluate", "replay", "tune"}
 
 
@@ -101,9 +102,16 @@ def test_nobody_but_the_command_knows_the_tools_and_nobody_the_configs():
 
 def test_the_tools_lean_on_borders_alone():
     allowed = {"errors", "progress", "cache", "files", "data"}
-    shown = {"augment", "images", "keys", "command"}  # what a picture of the augmentation cannot do without
+    shown = {
+        "augment",
+        "views",
+        "images",
+        "keys",
+        "parallel",
+        "command",
+    }  # what a picture of the augmentation cannot do without
     for path in ROOT.glob("data_prep/**/*.py"):
-        more = shown if path.name == "preview_augment.py" else set()
+        more = {"preview_augment": shown, "cluster_labels": {"images", "metrics"}}.get(path.stem, set())
         assert {room(name) for name in imports(path)} - {None} <= allowed | more, path.name
 
 
@@ -123,7 +131,13 @@ def test_the_parts_of_the_tools_do_not_know_the_tools_nor_each_other_in_circles(
 
 def test_mathematics_never_sees_a_config():
     for module, path in modules().items():
-        if floor(room(module) or "errors") < floor("build") and room(module) not in ("recipe", "defaults", None):
+        if floor(room(module) or "errors") < floor("build") and room(module) not in (
+            "recipe",
+            "defaults",
+            "check",
+            "model",
+            None,
+        ):
             names = {node.arg for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.arg)}
             assert not names & {"config", "cfg", "FLAGS"}, module
 
@@ -143,7 +157,9 @@ CONFIGS = sorted(path.stem for path in ROOT.glob("configs/[a-z]*.py"))
 
 
 def test_the_shipped_configs_are_those_promised():
-    assert set(CONFIGS) >= {"dcgan28", "dcgan56", "dcgan112", "wgan28", "wgan56", "wgan112", "quickstart"}
+    promised = {"dcgan28", "dcgan56", "dcgan112", "wgan28", "wgan56", "wgan112", "quickstart", "r3gan112", "lld_icon32"}
+    more = ("gan", "minimax", "cgan", "hinge", "lsgan", "wgan_clip", "r3gan", "vae", "glo", "walkthrough_dcgan")
+    assert set(CONFIGS) >= promised | {f"{name}56" for name in more} | {"walkthrough_wgan56", "lld_logo128"}
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -152,10 +168,10 @@ def test_configs_name_known_keys_and_only_differences(name):
     config, base = module.get_config(), defaults.get_config()
     assert f"--config=configs/{name}.py" in module.__doc__
     assert set(config) == set(base)
-    for key in ("data", "train", "report"):
+    for key in ("data", "augment", "train", "report", "evaluate"):
         assert set(config[key]) == set(base[key]), key
     assert config.to_dict() != base.to_dict()
-    build._check(config)
+    check.values(config)
 
 
 # ── README ──────────────────────────────────────────────────────────────────────────────────

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from conftest import ROOT, drawing, environment, pictures, run
 
-from logogan_jax import build, defaults
+from logogan_jax import build
 from logogan_jax.objectives import OBJECTIVES
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import guard
+import narrow
+import objectives
 import quality
+import quirks
 import small
 
 README = (ROOT / "README.md").read_text()
@@ -69,9 +72,8 @@ def test_own_logos_and_sampling_as_written(tmp_path):
 def test_the_objective_trains_as_written(tiny, monkeypatch):
     namespace = {}
     exec(block("objective"), namespace)
-    monkeypatch.setitem(OBJECTIVES, "least_squares", namespace["least_squares"])
-    config = tiny("dcgan")
-    config.objective = defaults.block(name="least_squares")
+    monkeypatch.setitem(OBJECTIVES, "kullback_leibler", namespace["kullback_leibler"])
+    config = tiny("kullback_leibler")
     after, metrics = run(build.training(config, devices=jax.devices()[:1]), 2)
     assert int(after.step) == 2 and np.isfinite(list(metrics[-1].values())).all()
 
@@ -119,12 +121,35 @@ def recorded(name):
 def test_the_results_are_those_of_the_committed_numbers():
     shown = re.search(r"<!-- results -->\n(.*?)<!-- /results -->", README, re.S).group(1)
     assert shown == quality.table(recorded("quality-cpu"))
-    assert recorded("quality-cpu")["rows"].keys() == OBJECTIVES.keys() == small.RUNS.keys()
+    assert recorded("quality-cpu")["rows"].keys() == small.RUNS.keys()
+
+
+def of_page(page, name):
+    """What stands between the markers of a name in a page of docs/."""
+    return re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "docs" / page).read_text(), re.S).group(1)
+
+
+def test_every_objective_was_trained_and_none_collapsed():
+    record, page = recorded("objectives-cpu"), (ROOT / "docs" / "objectives.md").read_text()
+    assert record["rows"].keys() == OBJECTIVES.keys() == narrow.CONFIGS.keys()
+    assert of_page("objectives.md", "results") == objectives.table(record)
+    for name, row in record["rows"].items():
+        assert f"| `{name}`" in page and f"`{narrow.CONFIGS[name][0]}`" in page
+        assert row["steps"] == narrow.STEPS and row["status"] == "finished" and not row["events"], name
+        far = row["pairwise_distance"]
+        if "critic/loss" in row["last_log_line"] and not name.startswith("walkthrough"):
+            assert far["samples"] >= 0.5 * far["reals"], name
+
+
+def test_every_quirk_was_tried():
+    record = recorded("quirks-cpu")
+    assert record["rows"].keys() == quirks.QUIRKS.keys()
+    assert of_page("differences.md", "quirks") == quirks.table(record)
 
 
 def test_the_guard_left_ten_healthy_runs_alone_and_caught_what_was_planted():
     record = recorded("guard-cpu")
-    assert len(record["healthy"]) >= 10 and {run["objective"] for run in record["healthy"]} == OBJECTIVES.keys()
+    assert len(record["healthy"]) >= 10 and {run["objective"] for run in record["healthy"]} == small.RUNS.keys()
     assert all(run["status"] == "finished" and run["events"] == [] for run in record["healthy"])
     assert len(record["planted"]) >= 2 and all(guard.acted_in_time(run) for run in record["planted"])
     assert all(run["rates"] == 50 for run in record["planted"])
@@ -140,6 +165,6 @@ def test_measuring_makes_steps_at_most_two_percent_longer():
 def test_every_tool_is_in_the_table():
     table = (ROOT / "data_prep" / "README.md").read_text()
     tools = [path.stem for path in ROOT.glob("data_prep/*.py") if '__name__ == "__main__"' in path.read_text()]
-    assert len(tools) == 13
+    assert len(tools) == 14
     for tool in tools:
         assert f"| `{tool}` |" in table and f"python -m data_prep.{tool} " in table, tool

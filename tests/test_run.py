@@ -11,7 +11,7 @@ from PIL import Image
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import Frame, Item
-from logogan_jax import build, checkpoint, recipe, report, state, train
+from logogan_jax import checkpoint, model, recipe, report, state, train
 from logogan_jax.errors import UserError
 
 
@@ -51,9 +51,9 @@ def test_four_steps_equal_two_plus_two(straight, shards, tmp_path):
 
 
 def test_the_checkpoint_is_the_state(straight, shards):
-    config, _ = recipe.read(straight)
+    config, about = recipe.read(straight)
     kept = checkpoint.Checkpoints(straight / "checkpoints", 2)
-    restored = kept.restore(kept.latest(), build.model(config).state)
+    restored = kept.restore(kept.latest(), model.of(config, about).state)
     assert state.digest(restored) == digest(straight)
     assert state.digest(restored._replace(step=restored.step + 1)) != digest(straight)
 
@@ -91,9 +91,10 @@ def test_other_data_are_refused(straight, tmp_path):
 
 
 def test_keys_that_do_not_change_the_training_may_change(straight, shards):
-    config, fingerprint = recipe.read(straight)
+    config, about = recipe.read(straight)
+    assert about.labels == {"box": 25, "disc": 25} and about.images == 50
     config.data.source, config.report.log_every, config.train.steps = "stream", 7, 9
-    recipe.agree(straight, config, fingerprint)
+    recipe.agree(straight, config, about)
 
 
 @pytest.mark.parametrize("lost", ["default", "default/manifest.ocdbt"])

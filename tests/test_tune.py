@@ -634,7 +634,7 @@ def get_config():
     config = defaults.get_config()
     config.data.update(size=28, dir={data!r}, held_out=0.5)
     config.model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.4)
-    config.objective = defaults.block(name="dcgan", critic_updates=1)
+    config.objective = defaults.block(name="gan", critic_updates=1)
     config.train.update(steps=24, batch_size=8)
     config.evaluate.update(every_images=32, samples=32)
     return config

@@ -45,11 +45,12 @@ class Beside(nnx.Module):
     """A learned vector per class behind z: [n, latent], int32[n] -> [n, length]; without classes z as it is."""
 
     def __init__(self, latent, classes, *, rngs):
-        self.table = nnx.Param(jax.random.normal(rngs.params(), (classes, latent))) if classes else None
+        # Of length 1, as a one-hot label: as long as z, labels drown it, and each is drawn as one picture for ever.
+        self.table = nnx.Param(jax.random.normal(rngs.params(), (classes, latent)) / latent**0.5) if classes else None
         self.length = 2 * latent if classes else latent
 
     def __call__(self, z, label):
-        """As long as z and drawn like it, so that neither drowns the other."""
+        """The latent first, then the vector of the label."""
         if self.table is None:
             return z
         _demand(label)

@@ -11,31 +11,36 @@ import jax.numpy as jnp
 
 from logogan_jax import keys as randomness
 from logogan_jax import losses
+from logogan_jax.objectives import adversarial
 from logogan_jax.objectives.base import Objective, Player
 
 
-def wgan_gp(*, latent, critic_updates=5, penalty=10.0):
-    """The objective, with `critic_updates` critic updates per generator update and penalty weight λ."""
+def wgan_gp(*, latent, critic_updates=5, penalty=10.0, lazy=1):
+    """The objective, with `critic_updates` critic updates per generator update and penalty weight λ.
 
-    def prior(keys):
-        return randomness.normal(keys, (latent,))
+    The penalty looks at every `lazy`-th image between, with `lazy` times the weight.
+    """
+    prior = adversarial.normal(latent)
 
     def critic(nets, batch, keys):
         z, mixing, drop_generator, drop_critic = randomness.split(keys, 4)
-        real, fake = batch.image, nets.generator(prior(z), keys=drop_generator, train=True)
-        both = nets.critic(jnp.concatenate([real, fake]), keys=jnp.concatenate([drop_critic, drop_critic]), train=True)
-        on_real, on_fake = jnp.split(both, 2)
-        between = losses.mix(real, fake, randomness.uniform(mixing))
-        score = lambda x: nets.critic(x, keys=drop_critic, train=True)
-        norm = losses.gradient_norm(score, between)
+        fake = adversarial.fakes(nets, prior(nets, z), batch, drop_generator)
+        on_real, on_fake = adversarial.scores(nets, batch, fake, drop_critic, drop_critic)
+        between = losses.mix(batch.image, fake, randomness.uniform(mixing))
+
+        def slope(images, label, drop):
+            norm = losses.gradient_norm(lambda x: nets.critic(x, label, keys=drop, train=True), images)
+            return norm, losses.one_centred(norm)
+
+        norm, price = losses.lazily(lazy, slope, between, batch.label, drop_critic)
         distance = on_real - on_fake
         notes = {"wasserstein": distance, "gradient_norm": norm, "gap": jnp.abs(distance)}
-        return penalty * losses.one_centred(norm) - distance, notes
+        return penalty * price - distance, notes
 
     def generator(nets, batch, keys):
         z, drop_generator, drop_critic = randomness.split(keys, 3)
-        fake = nets.generator(prior(z), keys=drop_generator, train=True)
-        return -nets.critic(fake, keys=drop_critic, train=True), {}
+        fake = adversarial.fakes(nets, prior(nets, z), batch, drop_generator)
+        return -nets.critic(fake, batch.label, keys=drop_critic, train=True), {}
 
     return Objective(
         players=(

@@ -1,0 +1,42 @@
+"""Every objective at 28 pixels, with the DCGAN pair at a quarter of its width: what a CPU trains in minutes.
+
+    python -m logogan_jax.main --config=benchmarks/narrow.py:hinge --workdir=runs/hinge
+
+Objective, optimisers, labels, conditioning and normalisation are those of the shipped config that CONFIGS names; the
+rates are higher, as small networks bear. `python benchmarks/objectives.py` trains them all.
+"""
+
+import importlib
+
+from logogan_jax import defaults
+
+# objective: (the shipped config, rates of its networks)
+CONFIGS = {
+    "gan": ("gan56", {"generator": 4e-4, "critic": 8e-4}),
+    "minimax": ("minimax56", {"generator": 4e-4, "critic": 8e-4}),
+    "cgan": ("cgan56", {"generator": 4e-4, "critic": 8e-4}),
+    "hinge": ("hinge56", {"generator": 4e-4, "critic": 8e-4}),
+    "lsgan": ("lsgan56", {"generator": 4e-4, "critic": 8e-4}),
+    "wgan": ("wgan_clip56", {"generator": 2e-4, "critic": 2e-4}),
+    "wgan_gp": ("wgan56", {"generator": 4e-4, "critic": 4e-4}),
+    "r3gan": ("r3gan56", {"generator": 4e-4, "critic": 4e-4}),
+    "vae": ("vae56", {"generator": 1e-3, "encoder": 1e-3}),
+    "glo": ("glo56", {"generator": 1e-3, "codes": 3e-3}),
+    "walkthrough_dcgan": ("walkthrough_dcgan56", {"generator": 4e-4, "critic": 4e-4}),
+    "walkthrough_wgan": ("walkthrough_wgan56", {"generator": 4e-4, "critic": 4e-4}),
+}
+STEPS = 2_000
+
+
+def get_config(objective):
+    """The narrow config of an objective."""
+    name, rates = CONFIGS[objective]
+    config = importlib.import_module(f"configs.{name}").get_config()
+    config.data.update(size=28, rotate=0.0, mirror=False)
+    ways = {key: config.model[key] for key in ("conditioning", "spectral") if key in config.model}
+    config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0, **ways)
+    for role, rate in rates.items():
+        config.optimizer[role].learning_rate = rate
+    config.train.update(steps=STEPS, batch_size=32, ema_images=5_000)
+    config.evaluate.update(every_images=16_000, samples=256)
+    return config

@@ -1,0 +1,19 @@
+"""A conditional GAN at 56 pixels: draws logos of the label that you ask for.
+
+    python -m logogan_jax.main --config=configs/cgan56.py
+    python -m logogan_jax.sample --workdir=runs/cgan56 --label=blue --out=drawn
+
+The embedded logos are labelled by the colour of their brand.
+"""
+
+from configs import gan56
+from logogan_jax import defaults
+
+
+def get_config():
+    """gan56 told of labels as Mirza & Osindero 2014 (arXiv 1411.1784) tell them: beside z, and as maps on the image."""
+    config = gan56.get_config()
+    config.data.labels = True
+    config.model.conditioning = "concatenation"
+    config.objective = defaults.block(name="cgan", critic_updates=1)
+    return config

@@ -1,0 +1,18 @@
+"""The non-saturating GAN on DCGAN networks at 56 pixels, with Radford's Adam.
+
+    python -m logogan_jax.main --config=configs/gan56.py
+
+What is plainest here, and the frame of minimax56, hinge56, lsgan56, cgan56 and can56.
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """Radford et al. 2016 (arXiv 1511.06434), section 4: Adam of 2e-4 and 0.5; the walkthrough's layers, no dropout."""
+    config = defaults.get_config()
+    config.model = defaults.block(name="dcgan", latent=100, width=64, kernel=4, dropout=0.0)
+    config.objective = defaults.block(name="gan", critic_updates=1)
+    for role in ("generator", "critic"):
+        config.optimizer[role] = defaults.block(name="adam", learning_rate=2e-4, b1=0.5, b2=0.999)
+    return config

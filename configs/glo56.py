@@ -1,0 +1,22 @@
+"""Generative latent optimisation at 56 pixels: a learned code per logo, and no critic.
+
+    python -m logogan_jax.main --config=configs/glo56.py
+    python -m logogan_jax.sample --workdir=runs/glo56 --reconstruct --out=reconstructed
+
+Reconstructions of the logos it was trained on, and softer pictures from the Gaussian of their codes.
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """Bojanowski et al. 2018: the codes learn faster than the generator."""
+    config = defaults.get_config()
+    config.model = defaults.block(name="dcgan", latent=100, width=64, kernel=4, dropout=0.0)
+    config.objective = defaults.block(name="glo")
+    config.optimizer = defaults.block(
+        generator=defaults.block(name="adam", learning_rate=1e-3, b1=0.5, b2=0.999),
+        codes=defaults.block(name="adam", learning_rate=3e-3, b1=0.5, b2=0.999),
+    )
+    config.train.steps = 20_000
+    return config

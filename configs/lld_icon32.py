@@ -1,0 +1,22 @@
+"""Favicons at 32 pixels as in Sage et al. 2018: WGAN-GP, residual networks, synthetic labels by layer conditioning.
+
+    python -m logogan_jax.main --config=configs/lld_icon32.py --config.data.dir=LLD_ICON_SHARDS
+
+data_prep/README.md has the commands that make the shards of LLD-icon. Without data.dir it trains on the embedded logos.
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """The paper's resnet-32 (arXiv 1712.04407): Adam of 2e-4 that falls to 0, five critic updates."""
+    config = defaults.get_config()
+    config.data.update(size=32, labels=True)
+    config.model = defaults.block(name="resnet", latent=128, width=128, conditioning="layers")
+    config.train.steps = 100_000
+    images = config.train.steps * config.train.batch_size
+    for role in ("generator", "critic"):
+        config.optimizer[role] = defaults.block(
+            name="adam", learning_rate=2e-4, b1=0.0, b2=0.9, anneal="linear", anneal_images=images
+        )
+    return config

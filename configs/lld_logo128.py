@@ -1,0 +1,16 @@
+"""Logos at 128 pixels as in Sage et al. 2018: WGAN-GP, the deeper residual networks, synthetic labels.
+
+    python -m logogan_jax.main --config=configs/lld_logo128.py --config.data.dir=LLD_LOGO_SHARDS
+
+data_prep/README.md has the commands that make the shards of LLD-logo. Without data.dir it trains on the embedded logos.
+"""
+
+from configs import lld_icon32
+
+
+def get_config():
+    """The paper's resnet-128, whose widths follow from 64."""
+    config = lld_icon32.get_config()
+    config.data.size = 128
+    config.model.width = 64
+    return config

@@ -1,0 +1,16 @@
+"""The minimax game of Goodfellow et al. 2014 at 56 pixels.
+
+    python -m logogan_jax.main --config=configs/minimax56.py
+
+For comparison with gan56: the generator's gradient vanishes where the critic is sure of itself.
+"""
+
+from configs import gan56
+from logogan_jax import defaults
+
+
+def get_config():
+    """gan56 but for the generator's loss."""
+    config = gan56.get_config()
+    config.objective = defaults.block(name="minimax", critic_updates=1)
+    return config

@@ -1,0 +1,14 @@
+"""R3GAN at 112 pixels: r3gan56 with one doubling more.
+
+python -m logogan_jax.main --config=configs/r3gan112.py
+"""
+
+from configs import r3gan56
+
+
+def get_config():
+    """A larger image needs a larger penalty."""
+    config = r3gan56.get_config()
+    config.data.size = 112
+    config.objective.gamma = 5.0
+    return config

@@ -1,0 +1,20 @@
+"""R3GAN at 56 pixels: residual networks without normalisation, relativistic pairing, R1 and R2.
+
+python -m logogan_jax.main --config=configs/r3gan56.py
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """Huang et al. 2024: Adam without momentum, rates that fall by a cosine, views safe for logos."""
+    config = defaults.get_config()
+    config.augment.policy = "logo"
+    config.model = defaults.block(name="r3gan", latent=64, width=64)
+    config.objective = defaults.block(name="r3gan", critic_updates=1, gamma=1.0)
+    images = config.train.steps * config.train.batch_size
+    for role in ("generator", "critic"):
+        config.optimizer[role] = defaults.block(
+            name="adam", learning_rate=2e-4, b1=0.0, b2=0.99, anneal="cosine", anneal_images=images, final=0.25
+        )
+    return config

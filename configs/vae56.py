@@ -1,0 +1,20 @@
+"""A variational autoencoder at 56 pixels.
+
+    python -m logogan_jax.main --config=configs/vae56.py
+    python -m logogan_jax.sample --workdir=runs/vae56 --reconstruct --out=reconstructed
+
+Blurred logos, and reconstructions of logos that it never saw.
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """The DCGAN generator decodes; Adam of 1e-3 as in Kingma & Welling's successors."""
+    config = defaults.get_config()
+    config.model = defaults.block(name="dcgan", latent=100, width=64, kernel=4, dropout=0.0)
+    config.objective = defaults.block(name="vae", beta=1.0, deviation=0.2)
+    adam = defaults.block(name="adam", learning_rate=1e-3, b1=0.9, b2=0.999)
+    config.optimizer = defaults.block(generator=adam, encoder=adam)
+    config.train.steps = 20_000
+    return config

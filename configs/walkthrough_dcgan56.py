@@ -1,0 +1,23 @@
+"""The DCGAN script of 2018 with its mistakes, for comparison with dcgan56 only.
+
+    python -m logogan_jax.main --config=configs/walkthrough_dcgan56.py
+
+docs/differences.md tells what each does to the pictures.
+"""
+
+from configs import dcgan56
+from logogan_jax import defaults
+
+
+def get_config():
+    """dcgan56 with one turned batch of 256 logos for the whole run, a critic that moves in both turns, no average."""
+    config = dcgan56.get_config()
+    config.data.update(same_batch_for=10_000, corners="edge")
+    config.objective = defaults.block(
+        name="walkthrough_dcgan", uniform_latents=True, fakes_at_inference=True, critic_in_both_turns=True
+    )
+    config.optimizer.critic = defaults.block(
+        name="rmsprop_by_turns", learning_rate=2e-4, decay=6e-8, second_learning_rate=1e-4, second_decay=3e-8
+    )
+    config.train.ema_images = 1
+    return config

@@ -1,0 +1,20 @@
+"""The WGAN-GP script of 2018 with its mistakes, for comparison with wgan56 only.
+
+    python -m logogan_jax.main --config=configs/walkthrough_wgan56.py
+
+docs/differences.md tells what each does to the pictures.
+"""
+
+from configs import wgan56
+from logogan_jax import defaults
+
+
+def get_config():
+    """wgan56 with one turned batch for four steps, one norm for the whole batch, three scores an image, no average."""
+    config = wgan56.get_config()
+    config.data.update(same_batch_for=4, corners="edge")
+    config.objective = defaults.block(
+        name="walkthrough_wgan", outputs=3, whole_batch=True, low_on_real=True, positive_latents=True
+    )
+    config.train.ema_images = 1
+    return config

@@ -1,0 +1,15 @@
+"""The Wasserstein GAN with clipped weights at 56 pixels; wgan56 is the one with a gradient penalty.
+
+python -m logogan_jax.main --config=configs/wgan_clip56.py
+"""
+
+from logogan_jax import defaults
+
+
+def get_config():
+    """Arjovsky et al. 2017, algorithm 1: RMSprop of 5e-5 for both, five critic updates, weights within 0.01."""
+    config = defaults.get_config()
+    config.objective = defaults.block(name="wgan", critic_updates=5, clip=0.01)
+    for role in ("generator", "critic"):
+        config.optimizer[role] = defaults.block(name="rmsprop", learning_rate=5e-5)
+    return config

@@ -1,0 +1,18 @@
+"""The non-saturating GAN of Goodfellow et al. 2014 (arXiv 1406.2661, section 3), as DCGAN trains it.
+
+    critic:     minimise  ½ [ -log D(x)  - log(1 - D(G(z))) ]
+    generator:  minimise     -log D(G(z))
+
+D is the sigmoid of the critic's logit; at logit 0 both losses are log 2. The factor ½ makes the critic's loss the
+mean over its joint batch of real and fake images, as in Keras and most code since.
+"""
+
+from logogan_jax import losses
+from logogan_jax.objectives import adversarial
+
+
+def gan(*, latent, critic_updates=1):
+    """The objective, with `critic_updates` critic updates for each of the generator."""
+    critic = lambda real, fake: 0.5 * (losses.says_real(real) + losses.says_fake(fake))
+    generator = losses.says_real
+    return adversarial.game(critic, generator, latent=latent, critic_updates=critic_updates)

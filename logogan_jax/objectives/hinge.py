@@ -1,0 +1,17 @@
+"""The hinge loss: Lim & Ye 2017 (arXiv 1705.02894), Miyato et al. 2018 (arXiv 1802.05957, equations 16 and 17).
+
+    critic:     minimise  max(0, 1 - D(x)) + max(0, 1 + D(G(z)))
+    generator:  minimise -D(G(z))
+
+A real image above 1 and a fake below -1 teach the critic nothing more.
+"""
+
+from logogan_jax import losses
+from logogan_jax.objectives import adversarial
+
+
+def hinge(*, latent, critic_updates=1):
+    """The objective, with `critic_updates` critic updates for each of the generator."""
+    critic = lambda real, fake: losses.hinge(real) + losses.hinge(-fake)
+    generator = lambda fake: -fake
+    return adversarial.game(critic, generator, latent=latent, critic_updates=critic_updates)

@@ -1,0 +1,18 @@
+"""The minimax game of Goodfellow et al. 2014 (arXiv 1406.2661, equation 1), whose generator saturates.
+
+    critic:     minimise  -log D(x) - log(1 - D(G(z)))
+    generator:  minimise   log(1 - D(G(z)))
+
+D is the sigmoid of the critic's logit. Where the critic is sure of a fake the generator's gradient vanishes, which
+is why the same paper trains the loss of `gan` instead.
+"""
+
+from logogan_jax import losses
+from logogan_jax.objectives import adversarial
+
+
+def minimax(*, latent, critic_updates=1):
+    """The objective, with `critic_updates` critic updates for each of the generator."""
+    critic = lambda real, fake: losses.says_real(real) + losses.says_fake(fake)
+    generator = lambda fake: -losses.says_fake(fake)
+    return adversarial.game(critic, generator, latent=latent, critic_updates=critic_updates)
