@@ -158,7 +158,7 @@ CONFIGS = sorted(path.stem for path in ROOT.glob("configs/[a-z]*.py"))
 
 def test_the_shipped_configs_are_those_promised():
     promised = {"dcgan28", "dcgan56", "dcgan112", "wgan28", "wgan56", "wgan112", "quickstart", "r3gan112", "lld_icon32"}
-    more = ("gan", "minimax", "cgan", "hinge", "lsgan", "wgan_clip", "r3gan", "vae", "glo", "walkthrough_dcgan")
+    more = ("gan", "minimax", "cgan", "can", "hinge", "lsgan", "wgan_clip", "r3gan", "vae", "glo", "walkthrough_dcgan")
     assert set(CONFIGS) >= promised | {f"{name}56" for name in more} | {"walkthrough_wgan56", "lld_logo128"}
 
 

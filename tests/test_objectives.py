@@ -109,7 +109,7 @@ def test_at_logit_zero_both_losses_of_the_gan_are_log_two():
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_signs_are_those_of_undecided_scores(name):
     objective = make(name)
-    signed = name in ("gan", "minimax", "cgan", "hinge", "lsgan")
+    signed = name in ("gan", "minimax", "cgan", "hinge", "lsgan", "can")
     assert objective.signed is signed
     if signed and name != "can":
         half = 0.5 if name == "lsgan" else 0.0
@@ -238,6 +238,31 @@ class Styles(Toy):
 
     def __init__(self, g=1.0):
         super().__init__(self.WEIGHTS, g=g)
+
+
+def test_can_by_hand():
+    objective, nets, one = make("can"), Styles(), batch()
+    (critic, notes), (generator, later) = turns(objective, nets)
+    real, fake, last = (vectors(x) @ Styles.WEIGHTS.T for x in (one.image, *nets.made))
+    p = lambda scores: np.exp(scores[:, 1:]) / np.exp(scores[:, 1:]).sum(1, keepdims=True)
+    entropy = lambda scores: -(p(scores) * np.log(p(scores))).sum(1)
+    style = -np.log(p(real)[np.arange(ROWS), one.label])
+    np.testing.assert_allclose(critic, softplus(-real[:, 0]) + softplus(fake[:, 0]) + style, rtol=1e-5)
+    ambiguity = -(np.log(p(last)) / 3 + 2 / 3 * np.log(1 - p(last))).sum(1)
+    np.testing.assert_allclose(generator, softplus(-last[:, 0]) + ambiguity, rtol=1e-5)
+    np.testing.assert_allclose(notes["style_entropy"], entropy(real), rtol=1e-5)
+    np.testing.assert_allclose(later["style_entropy"], entropy(last), rtol=1e-5)
+    np.testing.assert_array_equal(notes["style_accuracy"], p(real).argmax(1) == one.label)
+    np.testing.assert_array_equal(notes["sign"], np.sign(real[:, 0]))
+    assert objective.outputs == {"critic": 4} and objective.labelled and objective.conditional == ()
+
+
+def test_can_needs_styles_to_be_ambiguous_about():
+    with pytest.raises(UserError, match=r"two styles.*data_prep.cluster_labels"):
+        OBJECTIVES["can"](latent=2, classes=1)
+
+
+# ── autoencoders ────────────────────────────────────────────────────────────────────────────
 
 
 def autoencoder(mean, log_variance):

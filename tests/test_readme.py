@@ -139,6 +139,8 @@ def test_every_objective_was_trained_and_none_collapsed():
         far = row["pairwise_distance"]
         if "critic/loss" in row["last_log_line"] and not name.startswith("walkthrough"):
             assert far["samples"] >= 0.5 * far["reals"], name
+    ends = record["rows"]["can"]["last_log_line"]
+    assert ends["generator/style_entropy"] > ends["critic/style_entropy"]
 
 
 def test_every_quirk_was_tried():

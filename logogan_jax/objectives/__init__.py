@@ -1,5 +1,6 @@
 """What is learned: OBJECTIVES[name](latent=..., **values) -> Objective."""
 
+from logogan_jax.objectives.can import can
 from logogan_jax.objectives.cgan import cgan
 from logogan_jax.objectives.gan import gan
 from logogan_jax.objectives.glo import glo
@@ -24,6 +25,7 @@ OBJECTIVES = {
     "lsgan": lsgan,
     "vae": vae,
     "glo": glo,
+    "can": can,
     "walkthrough_dcgan": walkthrough_dcgan,
     "walkthrough_wgan": walkthrough_wgan,
 }
