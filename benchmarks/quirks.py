@@ -2,8 +2,9 @@
 
     python benchmarks/quirks.py
 
-Also a config: `python -m logogan_jax.main --config=benchmarks/quirks.py:dcgan/same_batch --workdir=RUN`. Writes
-benchmarks/results/quirks-cpu.json, docs/quirks.png, and the table of docs/differences.md.
+`--missing` trains only what is not recorded yet, `--table` nothing. Writes benchmarks/results/quirks-cpu.json,
+docs/quirks.png, and the table of docs/differences.md. It is a config, too:
+`python -m logogan_jax.main --config=benchmarks/quirks.py:dcgan/same_batch --workdir=RUN`.
 """
 
 import json
@@ -48,7 +49,7 @@ def get_config(name):
     objective, off = FRAMES[frame]
     config = narrow.get_config(objective)
     config.objective = defaults.block(name=f"walkthrough_{frame}", **off)
-    config.train.steps = STEPS[frame]
+    config.train.steps, config.evaluate.guard = STEPS[frame], "warn"
     config.update_from_flattened_dict(QUIRKS[name])
     return config
 
@@ -73,7 +74,8 @@ def main():
     path, page = ROOT / "benchmarks" / "results" / "quirks-cpu.json", ROOT / "docs" / "differences.md"
     record = json.loads(path.read_text()) if path.exists() else {"rows": {}}
     with tempfile.TemporaryDirectory() as folder:
-        for name in [] if "--table" in sys.argv else QUIRKS:
+        wanted = [name for name in QUIRKS if "--missing" not in sys.argv or name not in record["rows"]]
+        for name in [] if "--table" in sys.argv else wanted:
             kept = f"quirk-{name.replace('/', '-')}"
             workdir = pathlib.Path(folder) / kept
             record["rows"][name] = objectives.trained(f"benchmarks/quirks.py:{name}", workdir, kept)

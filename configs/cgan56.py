@@ -4,6 +4,9 @@
     python -m logogan_jax.sample --workdir=runs/cgan56 --label=blue --out=drawn
 
 The embedded logos are labelled by the colour of their brand.
+
+About 1.5 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect each label in
+its colour, in many shapes; see `cgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
 from configs import gan56

@@ -3,7 +3,8 @@
     python -m logogan_jax.main --config=configs/glo56.py
     python -m logogan_jax.sample --workdir=runs/glo56 --reconstruct --out=reconstructed
 
-Reconstructions of the logos it was trained on, and softer pictures from the Gaussian of their codes.
+About 11 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect sharp
+reconstructions of the logos it was trained on, softer new ones; see docs/reconstructions.png.
 """
 
 from logogan_jax import defaults

@@ -3,6 +3,9 @@
     python -m logogan_jax.main --config=configs/lld_icon32.py --config.data.dir=LLD_ICON_SHARDS
 
 data_prep/README.md has the commands that make the shards of LLD-icon. Without data.dir it trains on the embedded logos.
+
+About 17 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect favicons of one
+kind for each label.
 """
 
 from logogan_jax import defaults

@@ -3,6 +3,9 @@
     python -m logogan_jax.main --config=configs/lld_logo128.py --config.data.dir=LLD_LOGO_SHARDS
 
 data_prep/README.md has the commands that make the shards of LLD-logo. Without data.dir it trains on the embedded logos.
+
+About 130 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect logos of one
+kind for each label.
 """
 
 from configs import lld_icon32

@@ -1,6 +1,9 @@
 """R3GAN at 112 pixels: r3gan56 with one doubling more.
 
 python -m logogan_jax.main --config=configs/r3gan112.py
+
+About 62 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what r3gan56
+draws, with finer edges.
 """
 
 from configs import r3gan56

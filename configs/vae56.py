@@ -3,7 +3,8 @@
     python -m logogan_jax.main --config=configs/vae56.py
     python -m logogan_jax.sample --workdir=runs/vae56 --reconstruct --out=reconstructed
 
-Blurred logos, and reconstructions of logos that it never saw.
+About 12 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect soft, blurred
+marks, and reconstructions of logos that it never saw; docs/reconstructions.png has both.
 """
 
 from logogan_jax import defaults

@@ -3,6 +3,9 @@
     python -m logogan_jax.main --config=configs/walkthrough_wgan56.py
 
 docs/differences.md tells what each does to the pictures.
+
+About 6.0 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what wgan56
+draws, less clear; see `walkthrough_wgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
 from configs import wgan56
@@ -17,4 +20,5 @@ def get_config():
         name="walkthrough_wgan", outputs=3, whole_batch=True, low_on_real=True, positive_latents=True
     )
     config.train.ema_images = 1
+    config.evaluate.guard = "warn"  # nothing stopped a run in 2018
     return config

@@ -1,6 +1,10 @@
 """The Wasserstein GAN with clipped weights at 56 pixels; wgan56 is the one with a gradient penalty.
 
 python -m logogan_jax.main --config=configs/wgan_clip56.py
+
+About 3.9 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect bold shapes in
+unmixed colours, slower to come clear than with a penalty; see `wgan` in docs/objectives.png for 2,000 steps of it
+at 28 pixels.
 """
 
 from logogan_jax import defaults

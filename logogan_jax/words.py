@@ -3,6 +3,7 @@
 import jax
 
 from logogan_jax import clock
+from logogan_jax.networks.sizes import base_and_doublings
 
 
 def greeting(config, workdir, made, start, unmeasured):
@@ -12,9 +13,11 @@ def greeting(config, workdir, made, start, unmeasured):
         f"{name} {sum(leaf.size for leaf in jax.tree.leaves(params)):,}" for name, params in made.state.params.items()
     )
     measured = f"{len(made.held_out):,} held out to measure against"
+    (tall, wide), times = base_and_doublings((height, width))
     told = f" with {len(made.about.labels)} labels" if config.data.labels else ""
     return (
-        f"{config.objective.name} at {height} x {width} x {channels}, {config.model.name} networks of {sizes} weights\n"
+        f"{config.objective.name} at {height} x {width} x {channels}, {tall} x {wide} doubled {times} times\n"
+        f"{config.model.name} networks of {sizes} weights\n"
         f"batch {config.train.batch_size}, {config.train.dtype}, on {len(devices)} x {devices[0].device_kind}\n"
         f"{len(made.train):,} images{told} to train on, {unmeasured or measured}\n"
         f"{f'Going on from step {start}' if start else 'Starting'} in {workdir}"
