@@ -14,7 +14,7 @@ def get_config():
     config = defaults.get_config()
     config.augment.policy = "logo"
     config.model = defaults.block(name="r3gan", latent=64, width=64, blocks=2, expansion=1)
-    config.objective = defaults.block(name="r3gan", critic_updates=1, gamma=1.0)
+    config.objective = defaults.block(name="r3gan", critic_updates=1, gamma=1.0, lazy=1)
     images = config.train.steps * config.train.batch_size
     for role in ("generator", "critic"):
         config.optimizer[role] = defaults.block(

@@ -54,6 +54,7 @@ def _learned(config):
         name="wgan_gp",  # see logogan_jax/objectives
         critic_updates=5,  # critic updates for each generator update, every one on a fresh batch
         penalty=10.0,  # weight of the gradient penalty
+        lazy=1,  # take it of every so many-th image, at so many times the weight
     )
     config.optimizer = ConfigDict()
     config.optimizer.generator = block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9)

@@ -58,11 +58,11 @@ def train(config, workdir):
     with contextlib.ExitStack() as stack:
         stack.enter_context(owned(workdir))
         stop = stack.enter_context(checkpoint.StopRequest())
-        checkpoints = checkpoint.Checkpoints(workdir / "checkpoints", config.report.keep)
-        stack.enter_context(contextlib.closing(checkpoints))
         made = build.training(config)
         stack.enter_context(contextlib.closing(made.source))
         recipe.agree(workdir, config, made.about)
+        checkpoints = checkpoint.Checkpoints(workdir / "checkpoints", config.report.keep)
+        stack.enter_context(contextlib.closing(checkpoints))
         start, last = checkpoints.latest() or 0, config.train.steps
         if start >= last:
             print(f"{workdir} is finished at step {start}; a higher --config.train.steps trains it further.")

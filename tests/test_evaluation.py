@@ -292,7 +292,7 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
     run = runs.opened(whole(), "best")
     trained, _ = runs.images(run, features.network("toy"))
 
-    def draw(run, *, first, count, seed):
+    def draw(run, *, first, count, seed, label=None):
         """Noise, but every fourth picture is a training image, moved by a pixel."""
         noise = np.random.default_rng(first).integers(0, 256, (count, 28, 28, 3), np.uint8)
         noise[::4] = np.roll(trained.pixels[np.arange(len(noise[::4])) % len(trained.pixels)], 1, axis=2)
@@ -304,7 +304,7 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
     drawn = np.concatenate([every, draw(run, first=64, count=64, seed=0)])
     np.testing.assert_array_equal(kept, np.delete(drawn, np.s_[::4], axis=0)[:60])
     assert left_out == 32
-    monkeypatch.setattr(runs, "draw", lambda run, *, first, count, seed: trained.pixels[np.arange(count) % 25])
+    monkeypatch.setattr(runs, "draw", lambda run, *, first, count, seed, label: trained.pixels[np.arange(count) % 25])
     with pytest.raises(UserError, match=r"--no_copies: of 1,280 pictures only 0 are no copies: this run has memorised"):
         sample.originals(run, num=5, seed=0, label=None)
 
@@ -312,7 +312,7 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
 def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):
     run = runs.opened(whole(), "best")
     with pytest.raises(UserError, match=r"holds other images .* than .* was trained on"):
-        runs.images(run._replace(fingerprint="0" * 64), features.network("toy"))
+        runs.images(run._replace(about=run.about._replace(fingerprint="0" * 64)), features.network("toy"))
 
 
 @pytest.mark.parametrize(("step", "message"), [
