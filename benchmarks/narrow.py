@@ -15,7 +15,7 @@ CONFIGS = {
     "gan": ("gan56", {"generator": 4e-4, "critic": 8e-4}),
     "minimax": ("minimax56", {"generator": 4e-4, "critic": 8e-4}),
     "cgan": ("cgan56", {"generator": 4e-4, "critic": 8e-4}),
-    "can": ("can56", {"generator": 4e-4, "critic": 4e-4}),
+    "can": ("can56", {"generator": 2e-4, "critic": 4e-4}),
     "hinge": ("hinge56", {"generator": 4e-4, "critic": 8e-4}),
     "lsgan": ("lsgan56", {"generator": 4e-4, "critic": 8e-4}),
     "wgan": ("wgan_clip56", {"generator": 2e-4, "critic": 2e-4}),
