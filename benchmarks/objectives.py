@@ -56,7 +56,6 @@ def trained(config, workdir, name):
     reals = tiles(np.asarray(Image.open(workdir / "reals.png")), 64)
     kids = {line["step"]: line for line in lines if "evaluation/kid_efflite0" in line}
     last = kids[max(kids)]
-    ends = {name: value for name, value in lines[-1].items() if name.endswith(("_entropy", "_accuracy", "/loss"))}
     keep(name, drawn)
     if name in ("vae", "glo"):
         _, grid = pictures(workdir, "--reconstruct", "--step=newest", count=40)
@@ -69,7 +68,7 @@ def trained(config, workdir, name):
         "events": summary["events"],
         "kid_efflite0": {part: last[f"evaluation/kid_efflite0{part and '_' + part}"] for part in ("", "low", "high")},
         "pairwise_distance": {"samples": float(spread(drawn)), "reals": float(spread(reals))},
-        "last_log_line": ends,
+        "last_log_line": ends(lines),
         "versions": summary["versions"],
     }
 
@@ -77,6 +76,12 @@ def trained(config, workdir, name):
 def keep(name, pixels):
     """Keep pictures as one strip, from which the sheet is made."""
     Image.fromarray(pixels[:SHOWN].reshape(-1, SIDE, 3)).save(KEPT / f"{name}.png")
+
+
+def ends(lines):
+    """Losses, entropies and accuracies of a run's last log line."""
+    last = [line for line in lines if any(name.endswith("/loss") for name in line)][-1]
+    return {name: value for name, value in last.items() if name.endswith(("/loss", "_entropy", "_accuracy"))}
 
 
 def tiles(sheet, count):

@@ -142,7 +142,7 @@ def test_every_objective_was_trained_and_none_collapsed():
             continue
         far = row["pairwise_distance"]
         assert not row["events"], name
-        if "critic/loss" in row["last_log_line"]:
+        if name not in ("vae", "glo"):
             assert far["samples"] >= 0.5 * far["reals"], name
     ends = record["rows"]["can"]["last_log_line"]
     assert ends["generator/style_entropy"] > ends["critic/style_entropy"]
