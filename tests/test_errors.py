@@ -151,8 +151,7 @@ def test_a_disk_that_fills_up_is_one_line(config_file, tmp_path):
     if subprocess.run([*small_disk(disk, 1), "true"], capture_output=True).returncode:
         pytest.skip("this machine does not let a process mount a file system of its own")
     # Room for the checkpoints at the start; the ballast arrives when the run is under way.
-    wait = f"until [ -e {disk}/run/metrics.jsonl ]; do sleep 0.2; done"
-    script = f'({wait}; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
+    script = f'(sleep 14; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
     training = command("logogan_jax.main", f"--config={config_file(10**6)}", f"--workdir={disk / 'run'}")
     process = subprocess.run(
         [*small_disk(disk, 8), "sh", "-c", script, "sh", *training, "--config.report.keep=1"],

@@ -254,8 +254,8 @@ def test_what_made_a_number_infinite_is_kept_and_replayed(shards, tmp_path):
     assert [event["action"] for event in summary(tmp_path / "run")["events"]] == ["roll back", "stop"]
     for again in ("", "-again"):
         (folder,) = (path for path in (tmp_path / "run" / "nonfinite").iterdir() if path.name[6:] == again)
-        config, _ = recipe.read(tmp_path / "run")
-        recorded, broken, metrics = replay.replay(folder, config)
+        config, about = recipe.read(tmp_path / "run")
+        recorded, broken, metrics = replay.replay(folder, config, about)
         assert (broken.step, broken.name) == (recorded.step, recorded.name) == (int(folder.name[:6]), broken.name)
         assert not np.isfinite(metrics[broken.name]).all()
 
