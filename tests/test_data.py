@@ -13,7 +13,7 @@ from data_prep import write_tfrecords
 from data_prep.pictures.convert import Frame, Item
 from logogan_jax import build
 from logogan_jax.data import order, records, sources
-from logogan_jax.data.shards import Shards, labels_of, readers
+from logogan_jax.data.shards import Shards, readers
 from logogan_jax.errors import UserError
 from logogan_jax.parallel import Parallel
 
@@ -115,7 +115,7 @@ def test_a_truncated_file_is_named(tmp_path, cut):
 
 def test_shards_hold_what_was_written(shards):
     opened = Shards(shards, size=(28, 28), channels=3)
-    assert len(opened) == 50 and opened.labels == labels_of(shards) == {"box": 25, "disc": 25}
+    assert len(opened) == 50 and opened.labels == {"box": 25, "disc": 25}
     assert list(opened.labels) == ["box", "disc"]
     with readers() as threads:
         pixels, labels = opened.images(np.arange(50), threads)
@@ -194,7 +194,7 @@ def test_missing_foreign_and_damaged_folders_are_named(damaged, tmp_path):
     del metadata["width"]
     for other in ({**metadata, "labels": ["box", "disc"]}, [], {}):
         (damaged / "metadata.json").write_text(json.dumps(other))
-        for read in (opened, Shards.opened, labels_of):
+        for read in (opened, Shards.opened):
             with pytest.raises(UserError, match=r"not of this version's shards: make them again: .*write_tfrecords"):
                 read(damaged)
 

@@ -307,12 +307,15 @@ def test_a_view_trains_the_same_on_any_number_of_devices(tiny, objective):
 
 def test_adaptive_strength_follows_the_sign_of_the_scores(tiny):
     config = tiny("gan", augment__policy="logo", augment__adaptive=True, augment__adapt_images=80)
-    made, expected = build.training(config, devices=DEVICES[:2]), 0.0
+    config.optimizer.critic.learning_rate = 1e-2  # soon it tells real from drawn
+    made, expected, strengths = build.training(config, devices=DEVICES[:2]), 0.0, []
     current = made.state
-    for number in range(6):
+    for number in range(12):
         current, (metrics,) = run(made, 1, current, number)
         expected = min(max(expected + np.sign(metrics["critic/sign"] - 0.6) * 8 / 80, 0.0), 1.0)
-        assert float(current.stats["critic"]["strength"]) == pytest.approx(expected, abs=1e-6), number
+        strengths.append(float(current.stats["critic"]["strength"]))
+        assert strengths[-1] == pytest.approx(expected, abs=1e-6), number
+    assert max(strengths) > 0.2
 
 
 def test_views_that_cannot_be_are_refused(tiny):

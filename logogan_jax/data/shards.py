@@ -136,11 +136,6 @@ def metadata_of(directory):
     return _metadata(pathlib.Path(directory).expanduser(), _MAKE.format(size="PIXELS", width="", channels=3))
 
 
-def labels_of(directory):
-    """{name: images that have it} of a folder of shards, in the order of the labels; {} without."""
-    return metadata_of(directory)["labels"]
-
-
 def _metadata(directory, make):
     if not directory.is_dir():
         raise UserError(f"config.data.dir is {directory}, which is not a folder: make it: {make}")
