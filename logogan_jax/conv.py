@@ -50,14 +50,20 @@ def valid(size, kernel, stride):
     return Geometry(tuple(size), kernel, stride, (0, 0), out)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _linear(function):
+    """A map with derivatives of its own, called by its name in a program's jaxpr, whatever form it is computed in."""
+    named = jax.jit(function, static_argnums=2)
+    return functools.wraps(function)(jax.custom_vjp(lambda a, b, geometry: named(a, b, geometry), nondiff_argnums=(2,)))
+
+
+@_linear
 def conv(x, w, geometry):
     """Convolve: x [n, H, W, in], w [k, k, in, out] -> [n, h, w, out] of the promoted dtype."""
     g = geometry
     return _convolve(x, w, g.stride, [(g.before[axis], g.after(axis)) for axis in (0, 1)])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+@_linear
 def conv_transpose(y, w, geometry):
     """Transpose of `conv` in x: y [n, h, w, out], w [k, k, in, out] -> [n, H, W, in]."""
     if geometry.stride > 1 and jax.default_backend() == "cpu":
@@ -65,7 +71,7 @@ def conv_transpose(y, w, geometry):
     return _dilated(y, w, geometry)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+@_linear
 def filter_grad(x, y, geometry):
     """Transpose of `conv` in w: x [n, H, W, in], y [n, h, w, out] -> [k, k, in, out]."""
     g = geometry
