@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from logogan_jax import images, keys, loop, parallel
+from logogan_jax import images, keys, loop, parallel, sums
 from logogan_jax.data.batch import Batch
 from logogan_jax.state import paths
 
@@ -70,7 +70,7 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
             stats[name] = player.adapt.get(name, lambda s, _: s)(stats[name], notes)
         for name in player.trains:
             leaves = paths(gradients[name])
-            notes |= {f"gradient/{name}/{leaf}": jnp.sqrt(jnp.sum(jnp.square(g))) for leaf, g in leaves.items()}
+            notes |= {f"gradient/{name}/{leaf}": jnp.sqrt(sums.square_sum(g)) for leaf, g in leaves.items()}
         state = state._replace(
             params={**state.params, **moved}, stats={**state.stats, **stats}, opt={**state.opt, **opt}
         )

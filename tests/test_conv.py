@@ -123,7 +123,7 @@ def fake_shards(pixels):
         def parts(self, held_out, least):
             return self, self
 
-        def images(self, positions, _):
+        def images(self, positions):
             return np.zeros((len(positions), *self.shape), np.uint8), np.zeros(len(positions), np.int32)
 
     return Fake()

@@ -33,8 +33,8 @@ class Generator(nnx.Module):
         self.ups, self.norms = nnx.List(), nnx.List()
         sides, inputs = base, self.width
         for outputs in [2 * width] + [width] * (doublings - 1):
+            self.ups.append(blocks.UpConvTranspose(sides, kernel, inputs, outputs, dtype=dtype, rngs=rngs))
             sides = blocks.doubled(sides)
-            self.ups.append(blocks.ConvTranspose(sides, kernel, 1, inputs, outputs, dtype=dtype, rngs=rngs))
             self.norms.append(norm(outputs))
             inputs = outputs
         self.refine = blocks.ConvTranspose(sides, kernel, 1, inputs, width // 2, dtype=dtype, rngs=rngs)
@@ -48,7 +48,7 @@ class Generator(nnx.Module):
         x = x.reshape(-1, *self.base, self.width)
         x = dropout(keys, x, self.dropout) if train else x
         for up, norm in zip(self.ups, self.norms, strict=True):
-            x = normal(norm, up(blocks.upsample(x)))
+            x = normal(norm, up(x))
         x = normal(self.refine_norm, self.refine(x))
         # The walkthrough ends in a sigmoid on [0, 1]; tanh is the same curve on [-1, 1].
         return jnp.tanh(self.out(x).astype(jnp.float32))
