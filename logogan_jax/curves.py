@@ -1,7 +1,5 @@
 """Curves of a run's log lines, as PNG files."""
 
-from matplotlib.figure import Figure
-
 from logogan_jax import files
 
 _PALE = {"linewidth": 0.8, "alpha": 0.3, "color": "grey"}  # what was rolled back
@@ -64,6 +62,8 @@ def _points(lines, name):
 
 
 def _panels(count):
+    from matplotlib.figure import Figure  # half a second that the first step need not wait for
+
     figure = Figure(figsize=(9, 3 * count), layout="tight")
     return figure, figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
 

@@ -103,51 +103,87 @@ def _go(run, start, last):
 
 def _loop(run, current, number):
     """Steps from `number` until the last or a request to stop -> (state, number of steps done)."""
-    made, watch, last = run.made, run.watch, run.config.train.steps
-    images_per_step = run.config.train.batch_size * made.model.objective.real_batches
+    made, watch, last, stopped = run.made, run.watch, run.config.train.steps, bool(run.stop)
     draw, reals = _pictures(made, run.config.train.seed)
-    meter, speed, began = Meter(), clock.Throughput(number), time.perf_counter()
     if number == 0:
         run.reporter.sheet(0, "reals", reals)
     with jax.transfer_guard("disallow"):
-        good = number, _copy(current)
         if watch.owes(number, last):
             watch.begin(number, current, jax.device_get(draw(current)[0]))
-        while number < last and not run.stop:
-            # Batch and step. Counting from multiples makes a resumed run dispatch the same programs.
-            count = min(made.per_dispatch - number % made.per_dispatch, last - number)
-            current, metrics = run.dispatch(count, current, made.source.at(number, count))
-            meter.add(number, metrics)
-            number += count
-            run.bar.update(number)
-            due = _due(run, number)
-            if not any(due):
-                continue
-            # What is not finite is dealt with before it can reach a checkpoint, what is dying once it is logged.
-            broken, reached = meter.settle(), number
-            watch.collect()
-            pixels, diversity = draw(current)
-            if broken:
-                current, number = rescue.mourn(run, broken, good, number, current)
-            elif due.logs:
-                values = summed(meter.read()) | {"samples/diversity": float(jax.device_get(diversity))}
-                _log(run, number, values, speed.read(number, images_per_step, last), time.perf_counter() - began)
-                current, number = rescue.heed(run, number, current)
-            good = number, _copy(current)
-            if number < reached:
-                meter, speed = Meter(), clock.Throughput(number)
-                continue
-            # Once in a while: measure, show, save.
-            if due.measures:
-                speed.pause(watch.begin(number, current, jax.device_get(pixels)))
-            if due.shows:
-                run.reporter.sheet(number, f"samples/{number:06d}", jax.device_get(pixels))
-                run.reporter.curves()
-            if due.saves:
-                run.checkpoints.save(number, current, best=watch.best_steps())
+        looks, look = _Looks(run, draw, number, current), None
+        while look or (number < last and not stopped):
+            # The devices take up the next steps before the host looks at the last ones; an evaluation has them alone.
+            going = number < last and not stopped and not (look and look.due.measures)
+            if going:
+                # Batch and step. Counting from multiples makes a resumed run dispatch the same programs.
+                count = min(made.per_dispatch - number % made.per_dispatch, last - number)
+                following, metrics = run.dispatch(count, current, made.source.at(number, count))
+            back, look = look and looks.settle(look), None
+            if back:
+                current, number = back
+            elif going:
+                current = following
+                looks.meter.add(number, metrics)
+                number += count
+                run.bar.update(number)
+                stopped = bool(run.stop)
+                due = _due(run, number, stopped)
+                look = looks.take(number, due, current) if any(due) else None
     watch.collect()
     run.reporter.curves()
     return current, number
+
+
+class _Look(NamedTuple):
+    """The state of a step, whose own buffers the next step takes, and what is due of it, still on the devices."""
+
+    number: int
+    due: "_Due"
+    state: states.State
+    pixels: jax.Array
+    diversity: jax.Array
+
+
+class _Looks:
+    """Once in a while: check, log, show, measure and save a step, while the devices go on with the next."""
+
+    def __init__(self, run, draw, number, state):
+        self._run, self._draw, self._began = run, draw, time.perf_counter()
+        self._begin(number, _copy(state))
+
+    def take(self, number, due, state):
+        """The Look at a step, which the devices have not reached yet."""
+        return _Look(number, due, _copy(state), *self._draw(state))
+
+    def settle(self, look):
+        """Do what is due of a Look -> None, or (state, step) to go back to and on from."""
+        run, (number, due, state, pixels, diversity) = self._run, look
+        # What is not finite is dealt with before it can reach a checkpoint, what is dying once it is logged.
+        broken, back = self.meter.settle(), (state, number)
+        run.watch.collect()
+        if broken:
+            back = rescue.mourn(run, broken, self._good, number, state)
+        elif due.logs:
+            values = summed(self.meter.read()) | {"samples/diversity": float(jax.device_get(diversity))}
+            images_per_step = run.config.train.batch_size * run.made.model.objective.real_batches
+            pace_and_left = self._speed.read(number, images_per_step, run.config.train.steps)
+            _log(run, number, values, pace_and_left, time.perf_counter() - self._began)
+            back = rescue.heed(run, number, state)
+        if back[1] < number:
+            self._begin(back[1], _copy(back[0]))
+            return back
+        self._good = number, state
+        if due.measures:
+            self._speed.pause(run.watch.begin(number, state, jax.device_get(pixels)))
+        if due.shows:
+            run.reporter.sheet(number, f"samples/{number:06d}", jax.device_get(pixels))
+            run.reporter.curves()
+        if due.saves:
+            run.checkpoints.save(number, state, best=run.watch.best_steps())
+        return None
+
+    def _begin(self, number, state):
+        self.meter, self._speed, self._good = Meter(), clock.Throughput(number), (number, state)
 
 
 class _Due(NamedTuple):
@@ -159,13 +195,13 @@ class _Due(NamedTuple):
     saves: bool
 
 
-def _due(run, number):
+def _due(run, number, stopped):
     every, last, measures = run.config.report, run.config.train.steps, run.watch.due(number, run.config.train.steps)
     return _Due(
         logs=clock.every(every.log_every, number, last),
         shows=clock.every(every.samples_every, number, last),
         measures=measures,
-        saves=measures or bool(run.stop) or clock.every(every.checkpoint_every, number, last),
+        saves=measures or stopped or clock.every(every.checkpoint_every, number, last),
     )
 
 
