@@ -23,7 +23,7 @@ from spoilers import CHANGES, PLANTS
 from data_prep import make_logos
 from data_prep.pictures.convert import Frame
 from logogan_jax import errors, files
-from logogan_jax.data.shards import Shards, readers
+from logogan_jax.data.shards import Shards
 from logogan_jax.metrics import copies, features, quality
 from logogan_jax.metrics.features import Features
 
@@ -42,8 +42,7 @@ def logos(source):
         else:
             path = make_logos.embedded(size=SIZE, channels=3)
         found = Shards(path, size=(SIZE, SIZE), channels=3)
-        with readers() as threads:
-            return found.images(np.arange(len(found)), threads)[0]
+        return found.images(np.arange(len(found)))[0]
 
 
 def taken(seen, positions):

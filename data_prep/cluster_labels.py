@@ -19,8 +19,8 @@ from data_prep import arguments
 from data_prep.pictures.convert import Frame
 from data_prep.shards import making, metadata
 from logogan_jax import cache, errors, images, progress
-from logogan_jax.data import records
-from logogan_jax.data.shards import Shards, readers
+from logogan_jax.data import processes, records
+from logogan_jax.data.shards import Shards
 from logogan_jax.errors import UserError
 
 _BLOCK = 10_000  # images whose pixels are in memory at once
@@ -36,10 +36,10 @@ def embedded(shards):
 
     cache.compiled_programs()
     network, found = features.network("efflite0", "data_prep.cluster_labels"), []
-    with progress.Bar("looking", len(shards)) as bar, readers() as threads:
+    with progress.Bar("looking", len(shards)) as bar:
         for start in range(0, len(shards), _BLOCK):
             block = np.arange(start, min(start + _BLOCK, len(shards)))
-            pixels = lambda block=block: shards.images(block, threads)[0]
+            pixels = lambda block=block: processes.images(shards, block)[0]
             head = kept.embedded(network, f"{shards.fingerprint[:24]}-{start}+{len(block)}", pixels).head
             found.append(head / np.maximum(np.linalg.norm(head, axis=1, keepdims=True), 1e-6))
             bar.update(start + len(block))

@@ -62,7 +62,7 @@ def training(config, devices=None):
     if name == "auto":
         name = sources.choose(len(train) * math.prod(shards.shape), lanes.devices[0])
     source = named.choose(sources.SOURCES, name, "config.data.source")(
-        train, lanes, seed=config.train.seed, draws=made.objective.draws, batch_size=batch_size,
+        train, lanes, seed=config.train.seed, looks=made.objective.looks, batch_size=batch_size,
         same_batch_for=config.data.same_batch_for,
     )  # fmt: skip
     program = programs(config, made, lanes, source)

@@ -14,8 +14,9 @@ def folder(*parts):
 
 
 def compiled_programs():
-    """Let JAX keep compiled programs below the cache folder, unless the user has said where."""
+    """Let JAX keep compiled programs, small ones too, below the cache folder, unless the user has said where."""
     import jax
 
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(folder("compiled")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

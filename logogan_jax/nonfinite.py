@@ -9,7 +9,6 @@ import orbax.checkpoint as ocp
 from logogan_jax import files
 from logogan_jax.data import stream
 from logogan_jax.data.batch import Batch
-from logogan_jax.data.shards import readers
 from logogan_jax.errors import UserError
 from logogan_jax.meter import Broken
 
@@ -34,12 +33,10 @@ def keep(run, good, broken, name):
     folder.mkdir(parents=True, exist_ok=True)
     with ocp.StandardCheckpointer() as writer:
         writer.save(folder.absolute() / "state", state, force=True)
-    with readers() as threads:
-        shape = (made.model.objective.draws, config.train.batch_size)
-        batch = stream.read(
-            made.train, threads, seed=config.train.seed, step=number, count=count, shape=shape,
-            same_batch_for=config.data.same_batch_for,
-        )  # fmt: skip
+    batch = stream.read(
+        made.train, seed=config.train.seed, step=number, count=count,
+        shape=(made.model.objective.draws, config.train.batch_size), same_batch_for=config.data.same_batch_for,
+    )  # fmt: skip
     with files.whole(folder / "batch.npz") as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **batch._asdict())
     about = {"broken": {**broken._asdict(), "value": str(broken.value)}, "first_step": number, "steps": count}

@@ -9,7 +9,7 @@ import numpy as np
 
 from logogan_jax import build, checkpoint, evaluation, guard, keys, model, recipe, report, state, step
 from logogan_jax.data.batch import Batch
-from logogan_jax.data.shards import About, readers
+from logogan_jax.data.shards import About
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import kept, quality
 from logogan_jax.metrics.copies import Detector
@@ -79,8 +79,7 @@ def reconstructed(run, count):
     train, held_out = _parts(run)
     part = train if objective.remembers or not len(held_out) else held_out
     index = np.arange(min(count, len(part)))
-    with readers() as threads:
-        pixels, label = part.images(index, threads)
+    pixels, label = part.images(index)
     program = jax.jit(step.make_reconstruct(objective, run.model.graphs))
     batch = Batch(pixels, label, index.astype(np.int32))
     return pixels, np.asarray(program(run.state, batch, keys.at(jax.random.key(0), keys.SAMPLE)))

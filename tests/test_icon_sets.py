@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from data_prep import icon_sets, make_logos
 from data_prep.pictures import convert, modes, square
 from data_prep.pictures.convert import Frame, Item, png
-from logogan_jax.data.shards import Shards, readers
+from logogan_jax.data.shards import Shards
 from logogan_jax.errors import UserError
 
 SET = {
@@ -115,8 +115,7 @@ def test_font_awesome_is_black_on_white_with_its_styles_as_labels(tmp_path):
     good, bad, _ = make_logos.make("fontawesome", tmp_path / "fa", Frame(28, 1, "pad"))
     opened = Shards(tmp_path / "fa", size=(28, 28), channels=1)
     assert good == len(opened) > 1900 and bad == 0 and list(opened.labels) == ["brands", "regular", "solid"]
-    with readers() as threads:
-        found, labels = opened.images(np.arange(len(opened)), threads)
+    found, labels = opened.images(np.arange(len(opened)))
     assert np.bincount(labels).tolist() == list(opened.labels.values())
     # Each has black ink and white ground, and hardly anything between.
     assert (found.reshape(len(found), -1).min(1) < 100).mean() > 0.97

@@ -13,7 +13,7 @@ from PIL import Image
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import Frame, Item, png
 from logogan_jax.data import records
-from logogan_jax.data.shards import Shards, readers
+from logogan_jax.data.shards import Shards
 
 READ = """
 import sys, numpy as np, tensorflow as tf, tensorflow_datasets as tfds
@@ -74,8 +74,7 @@ def test_tensorflow_reads_the_same_pixels(folder, tensorflow, tmp_path):
     subprocess.run([tensorflow, "-c", READ, str(shards), str(out)], check=True, capture_output=True, text=True)
     theirs = np.load(out)
     ours = Shards(shards, size=(28, 28), channels=3)
-    with readers() as threads:
-        pixels, labels = ours.images(np.arange(len(ours)), threads)
+    pixels, labels = ours.images(np.arange(len(ours)))
     # TFDS interleaves shards as it likes; names say which is which.
     order = np.argsort(theirs["raw_name"])
     theirs_order = np.argsort(theirs["name"])

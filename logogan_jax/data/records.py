@@ -4,18 +4,22 @@ A record is its length (uint64, little endian), the masked CRC32C of those 8 byt
 the masked CRC32C of the payload. Every checksum is checked on reading.
 """
 
+import functools
 import hashlib
 import os
 import struct
+import weakref
 from typing import NamedTuple
 
 import google_crc32c
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 from logogan_jax.errors import UserError
 
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
+_OPEN = 256  # files that are open at once
 REMAKE = "make the shards again with python -m data_prep.write_tfrecords"
 
 
@@ -81,18 +85,39 @@ def index(path):
     return Index(path, np.array(offsets, np.int64), np.array(lengths, np.int64), digest.hexdigest())
 
 
+class Files:
+    """Indexed files, kept open to be read from by any thread; another process that is given them opens its own."""
+
+    def __init__(self):
+        self._open = functools.lru_cache(_OPEN)(_File)
+
+    def __reduce__(self):
+        return Files, ()
+
+    def read(self, where, number):
+        """Payload of record `number` of an indexed file, its checksum checked."""
+        offset, length = int(where.offset[number]), int(where.length[number])
+        file = self._open(where.path)  # a name of its own, so that it is not closed while it is read
+        data = os.pread(file.number, length + _FOOTER.size, offset)
+        if len(data) < length + _FOOTER.size:
+            raise UserError(f"{where.path} is truncated in record {number}, offset {offset}: {REMAKE}")
+        payload = data[:length]
+        if masked_crc(payload) != _FOOTER.unpack_from(data, length)[0]:
+            raise UserError(f"{where.path} is corrupt: bad checksum in record {number}, offset {offset}: {REMAKE}")
+        return payload
+
+
+class _File:
+    """The number of an open file, which is closed once nobody holds this."""
+
+    def __init__(self, path):
+        self.number = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.number)
+
+
 def read(where, number):
-    """Payload of record `number` of an indexed file, its checksum checked."""
-    offset, length = int(where.offset[number]), int(where.length[number])
-    with open(where.path, "rb", buffering=0) as file:
-        file.seek(offset)
-        data = file.read(length + _FOOTER.size)
-    if len(data) < length + _FOOTER.size:
-        raise UserError(f"{where.path} is truncated in record {number}, offset {offset}: {REMAKE}")
-    payload = data[:length]
-    if masked_crc(payload) != _FOOTER.unpack(data[length:])[0]:
-        raise UserError(f"{where.path} is corrupt: bad checksum in record {number}, offset {offset}: {REMAKE}")
-    return payload
+    """Payload of record `number` of an indexed file, as Files.read, which is faster for many."""
+    return Files().read(where, number)
 
 
 def _example_class():
@@ -150,3 +175,15 @@ def decode(payload):
         if values:
             found[name] = values[0]
     return found
+
+
+def image_of(payload):
+    """Example bytes -> (the bytes of its image, its label or 0), in half the time of `decode`; ValueError without."""
+    try:
+        feature = _Example.FromString(payload).features.feature
+    except DecodeError as error:
+        raise ValueError(error) from error
+    image, label = feature["image"].bytes_list.value, feature["label"].int64_list.value
+    if not image:
+        raise ValueError("it has no image")
+    return image[0], label[0] if label else 0

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from logogan_jax.data import order
+from logogan_jax.data import order, processes
 from logogan_jax.data.batch import Batch
-from logogan_jax.data.shards import readers
 from logogan_jax.parallel import ROWS, WHOLE
 
 
@@ -25,13 +24,11 @@ class Resident:
 
     specs = Feed(image=WHOLE, label=WHOLE, index=ROWS)
 
-    def __init__(self, shards, parallel, *, seed, draws, batch_size, same_batch_for=0):
-        with readers() as threads:
-            image, label = shards.images(np.arange(len(shards)), threads)
-        self._image, self._label = parallel.place((image, label), WHOLE)
+    def __init__(self, part, parallel, *, seed, looks, batch_size, same_batch_for=0):
+        self._image, self._label = parallel.place(processes.images(part, np.arange(len(part))), WHOLE)
         self._parallel = parallel
         self._drawn = functools.partial(
-            order.dispatch, seed=seed, shape=(draws, batch_size), size=len(shards), same_batch_for=same_batch_for
+            order.dispatch, seed=seed, shape=(len(looks), batch_size), size=len(part), same_batch_for=same_batch_for
         )
 
     def at(self, step, count):

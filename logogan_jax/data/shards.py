@@ -1,20 +1,17 @@
 """A folder of TFRecord shards in the TFDS layout, checked against the config and open for random access."""
 
-import concurrent.futures
 import hashlib
-import io
 import json
-import os
+import math
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from logogan_jax.data import records
+from logogan_jax.data import png, processes, records
 from logogan_jax.errors import UserError
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
+MODES = png.MODES
 _MAKE = "python -m data_prep.write_tfrecords --path=IMAGES --size={size}{width} --channels={channels} --target_path=DIR"
 
 
@@ -50,6 +47,7 @@ class Shards:
                 f"restore the missing files, or make them again: {make}"
             )
         self.indexes = [records.index(str(file)) for file in files]
+        self._files = records.Files()
         self._starts = np.cumsum([0] + [len(index.offset) for index in self.indexes])
         if len(self) != metadata["count"]:
             raise UserError(
@@ -79,23 +77,33 @@ class Shards:
 
     def image(self, position):
         """(uint8[H, W, C], label) of the image at a position in the data set."""
-        shard = int(np.searchsorted(self._starts, position, side="right")) - 1
-        number = int(position - self._starts[shard])
-        index = self.indexes[shard]
-        found = records.decode(records.read(index, number))
-        try:
-            return _pixels(found["image"], self.shape), int(found.get("label", 0))
-        except (KeyError, OSError, ValueError) as error:
-            raise UserError(f"{index.path}, record {number}: {error}: {records.REMAKE}") from error
+        pixels, labels = self.images([position])
+        return pixels[0], int(labels[0])
 
-    def images(self, positions, readers):
-        """(uint8[n, H, W, C], int32[n]) at positions int[n], decoded by an executor's threads."""
-        chunks = np.array_split(positions, min(len(positions), 64))
-        read = [found for part in readers.map(self._chunk, chunks) for found in part]
-        return np.stack([pixels for pixels, _ in read]), np.array([label for _, label in read], np.int32)
+    def images(self, positions, look=None):
+        """(uint8[n, H, W, C], int32[n]) at positions int[n]; black where bool[n] `look` says that nobody looks.
 
-    def _chunk(self, positions):
-        return [self.image(position) for position in positions]
+        This process decodes them one by one; processes.images shares out many.
+        """
+        positions = np.asarray(positions, np.int64)
+        shards = np.searchsorted(self._starts, positions, side="right") - 1
+        places = zip(shards.tolist(), (positions - self._starts[shards]).tolist(), strict=True)
+        pixels = np.zeros((len(positions), math.prod(self.shape)), np.uint8)
+        labels = np.zeros(len(positions), np.int32)
+        for i, (shard, number) in enumerate(places):
+            seen = look is None or look[i]
+            if not seen and not self.labels:
+                continue
+            payload = self._files.read(self.indexes[shard], number)
+            try:
+                image, label = records.image_of(payload)
+                labels[i] = label if self.labels else 0
+                if seen:
+                    pixels[i] = png.pixels(image, self.shape)
+            except (OSError, ValueError) as error:
+                path = self.indexes[shard].path
+                raise UserError(f"{path}, record {number}: {error}: {records.REMAKE}") from error
+        return pixels.reshape(-1, *self.shape), labels
 
 
 class Part:
@@ -108,27 +116,13 @@ class Part:
     def __len__(self):
         return self._count
 
-    def images(self, positions, readers):
+    def images(self, positions, look=None):
         """As Shards.images, at positions int[n] within the part."""
-        return self.shards.images(np.asarray(positions) + self.start, readers)
+        return self.shards.images(np.asarray(positions) + self.start, look)
 
     def pixels(self, most=None):
         """uint8[n, H, W, C] of all images, or of the first `most`."""
-        with readers() as threads:
-            return self.images(np.arange(min(len(self), most or len(self))), threads)[0]
-
-
-def readers():
-    """Threads that decode PNGs, one per core (Pillow releases the interpreter's lock while it decodes)."""
-    return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
-
-
-def _pixels(png, shape):
-    with Image.open(io.BytesIO(png)) as image:
-        mode, size = MODES[shape[2]], shape[1::-1]
-        if (image.mode, image.size) != (mode, size):
-            raise ValueError(f"the image is {image.mode} {image.width}x{image.height}, not {mode} {size[0]}x{size[1]}")
-        return np.asarray(image).reshape(shape)
+        return processes.images(self, np.arange(min(len(self), most or len(self))))[0]
 
 
 def metadata_of(directory):

@@ -1,6 +1,6 @@
 """Where images come from: SOURCES by name, each with `at(step, count)` and `batch(feed, i)`.
 
-Both sources give the same batch for the same step, bit for bit.
+Both sources give the same batch for the same step, bit for bit, but for pixels that nobody looks at.
 """
 
 from logogan_jax.data.resident import Resident

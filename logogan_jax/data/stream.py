@@ -1,25 +1,24 @@
-"""Pixels on disk; a thread reads the next steps while the devices work on this one."""
+"""Pixels on disk; other processes decode the next steps while the devices work on this one."""
 
 import concurrent.futures
 import functools
 
 import jax
+import numpy as np
 
-from logogan_jax.data import order
+from logogan_jax.data import order, processes
 from logogan_jax.data.batch import Batch
-from logogan_jax.data.shards import readers
 from logogan_jax.parallel import ROWS
 
-AHEAD = 2  # feeds read before they are asked for
+AHEAD = 2  # feeds placed on the devices before they are asked for
 
 
-def read(shards, threads, *, seed, step, count, shape, same_batch_for=0):
-    """The Batch [count, draws, B, ...] of steps step, ..., step + count - 1, on the host; shape is (draws, B)."""
+def read(part, *, seed, step, count, shape, same_batch_for=0):
+    """The whole Batch [count, draws, B, ...] of steps step, ..., step + count - 1, on the host; shape is (draws, B)."""
     drawn = order.dispatch(
-        seed=seed, step=step, count=count, shape=shape, size=len(shards), same_batch_for=same_batch_for
+        seed=seed, step=step, count=count, shape=shape, size=len(part), same_batch_for=same_batch_for
     )
-    image, label = shards.images(drawn.reshape(-1), threads)
-    return Batch(image.reshape(*drawn.shape, *shards.shape), label.reshape(drawn.shape), drawn)
+    return _batch(drawn, *processes.images(part, drawn.ravel()))
 
 
 class Stream:
@@ -27,25 +26,34 @@ class Stream:
 
     specs = ROWS
 
-    def __init__(self, shards, parallel, *, seed, draws, batch_size, same_batch_for=0):
-        self._parallel, self._readers = parallel, readers()
-        self._batches = functools.partial(
-            read, shards, self._readers, seed=seed, shape=(draws, batch_size), same_batch_for=same_batch_for
+    def __init__(self, part, parallel, *, seed, looks, batch_size, same_batch_for=0):
+        self._parallel, self._looks, self._decoder = parallel, np.array(looks), processes.decoder(part)
+        self._drawn = functools.partial(
+            order.dispatch, seed=seed, shape=(len(looks), batch_size), size=len(part), same_batch_for=same_batch_for
         )
-        self._reader = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        # One thread asks for feeds and another takes them, so that the processes always have the next ones.
+        self._asking = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        self._taking = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="place-ahead")
         self._pending = {}
 
     def at(self, step, count):
         """The feed of steps step, ..., step + count - 1, image uint8[count, draws, B, H, W, C]."""
-        feed = self._pending.pop((step, count), None) or self._reader.submit(self._read, step, count)
+        feed = self._pending.pop((step, count), None) or self._ahead(step, count)
         wanted = [(step + n * count, count) for n in range(1, AHEAD + 1)]
-        self._pending = {
-            address: self._pending.get(address) or self._reader.submit(self._read, *address) for address in wanted
-        }
+        self._pending = {address: self._pending.get(address) or self._ahead(*address) for address in wanted}
         return feed.result()
 
-    def _read(self, step, count):
-        return self._parallel.place(self._batches(step=step, count=count), ROWS)
+    def _ahead(self, step, count):
+        return self._taking.submit(self._take, self._asking.submit(self._ask, step, count))
+
+    def _ask(self, step, count):
+        drawn = self._drawn(step=step, count=count)
+        look = np.broadcast_to(self._looks[:, None], drawn.shape)
+        return drawn, self._decoder.begin(drawn.ravel(), look.ravel())
+
+    def _take(self, asked):
+        drawn, ticket = asked.result()
+        return self._parallel.place(_batch(drawn, *self._decoder.end(ticket)), ROWS)
 
     @staticmethod
     def batch(feed, i):
@@ -54,5 +62,10 @@ class Stream:
 
     def close(self):
         """Stop reading ahead."""
-        self._reader.shutdown(wait=True, cancel_futures=True)
-        self._readers.shutdown(wait=True, cancel_futures=True)
+        for thread in (self._asking, self._taking):
+            thread.shutdown(wait=True, cancel_futures=True)
+        self._decoder.close()
+
+
+def _batch(drawn, image, label):
+    return Batch(image.reshape(*drawn.shape, *image.shape[1:]), label.reshape(drawn.shape), drawn)

@@ -53,11 +53,16 @@ class Objective(NamedTuple):
     remembers: bool = False
 
     @property
+    def looks(self):
+        """Whether somebody looks at the images of each batch that a step consumes, one per update, in order of play."""
+        return tuple(player.reals for player in self.players for _ in range(player.updates))
+
+    @property
     def draws(self):
         """Batches that a step consumes: one per update, in order of play."""
-        return sum(player.updates for player in self.players)
+        return len(self.looks)
 
     @property
     def real_batches(self):
         """Batches of a step whose images somebody looks at."""
-        return sum(player.updates for player in self.players if player.reals)
+        return sum(self.looks)
