@@ -92,7 +92,8 @@ def filter_grad(x, y, geometry):
     if any(map(any, padding)) or not _on_cpu():
         return _filters(x, y, g.stride, padding)
     if len(x) <= PIECES:
-        return sum(_filters(x[i : i + 1], y[i : i + 1], g.stride, padding) for i in range(len(x)))
+        each = (_filters(x[i : i + 1], y[i : i + 1], g.stride, padding) for i in range(len(x)))
+        return sum(part.astype(jnp.float32) for part in each).astype(x.dtype)
     return _filters(x, y, g.stride, _SPARE)[: g.kernel]
 
 
@@ -172,15 +173,15 @@ def _overlap_add(y, w, g):
     the other forms.
     """
     k, s, channels = g.kernel, g.stride, w.shape[2]
-    taps, total = y @ w.reshape(-1, w.shape[3]).T, 0
+    taps, total = jnp.matmul(y, w.reshape(-1, w.shape[3]).T, preferred_element_type=jnp.float32), 0
     for tap in range(k * k):
         edges = []
         for axis, at in enumerate(divmod(tap, k)):
             low = at - g.before[axis]
             edges.append((low, g.size[axis] - low - (g.out[axis] - 1) * s - 1, s - 1))
         part = taps[..., tap * channels : (tap + 1) * channels]
-        total += lax.pad(part, jnp.zeros((), part.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
-    return total
+        total += lax.pad(part, jnp.float32(0), ((0, 0, 0), *edges, (0, 0, 0)))
+    return total.astype(y.dtype)
 
 
 def _correlated(y, x, padding):

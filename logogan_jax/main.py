@@ -5,7 +5,7 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax import cache, command
+from logogan_jax import cache, command, embedded
 
 
 def define():
@@ -17,11 +17,7 @@ def define():
 def main():
     """The command; heavy imports wait until flags and keys are known to be right."""
     config, name = flags.FLAGS.config, pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-    if not config.data.dir:
-        from data_prep import make_logos
-
-        data = config.data
-        data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
+    embedded.given(config)
     from logogan_jax import train
 
     cache.compiled_programs()

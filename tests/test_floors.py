@@ -12,19 +12,20 @@ from logogan_jax import check, defaults
 
 FLOORS = [
     {"errors", "keys", "conv", "losses", "files", "images", "augment", "loop", "clock", "cache", "command", "defaults",
-     "estimate", "named", "optimizers", "parallel", "progress", "views", "workdir"},
+     "estimate", "figures", "flops", "named", "optimizers", "parallel", "progress", "stopwatch", "sums", "views",
+     "workdir"},
     {"networks", "data", "metrics", "curves", "dispatch", "guard"},
-    {"state", "objectives", "meter", "evaluation"},
+    {"state", "objectives", "meter", "evaluation", "measurement"},
     {"step", "checkpoint", "report", "recipe", "nonfinite", "check"},
     {"model"},
     {"build", "watch", "words", "summary", "tuning"},
-    {"runs", "rescue"},
-    {"train", "sample", "evaluate", "replay", "tune"},
+    {"runs", "rescue", "embedded", "peers"},
+    {"train", "sample", "evaluate", "replay", "tune", "benchmark"},
     {"main"},
 ]  # fmt: skip
 # What a room of the ground floor may lean on: borders that everything may use.
 COMMON = {"errors", "files", "keys", "clock", "conv", "images", "parallel"}
-DOORS = {"train", "sample", "evaluate", "replay", "tune"}
+DOORS = {"train", "sample", "evaluate", "replay", "tune", "benchmark"}
 
 
 def modules():
@@ -97,7 +98,7 @@ def test_there_are_no_cycles():
 def test_nobody_but_the_command_knows_the_tools_and_nobody_the_configs():
     for module, path in modules().items():
         assert not imports(path, "configs") and not imports(path, "tests"), module
-        assert not imports(path, "data_prep") or module in ("logogan_jax.main", "logogan_jax.evaluate"), module
+        assert not imports(path, "data_prep") or module in ("logogan_jax.embedded", "logogan_jax.evaluate"), module
 
 
 def test_the_tools_lean_on_borders_alone():

@@ -72,7 +72,7 @@ class Head(blocks.Weights):
     def __call__(self, x, label, *, train=False):
         """Multiply in `dtype`, give float32; training matters to spectral normalisation alone."""
         x, kernel, bias = self.cast(x, train)
-        scores = (x @ kernel + bias).astype(jnp.float32)
+        scores = (x @ kernel).astype(jnp.float32) + bias
         if self.table is not None:
             _demand(label)
             own = spectra.normed(self.table[...], self.table_found, train=train)[label]

@@ -106,7 +106,7 @@ class Generator(nnx.Module):
 
     def __call__(self, z, label=None, *, keys=None, train):
         """Training changes nothing here; z says how much of each map of the learned basis is there."""
-        x = self.stem(self.told(z, label))[:, None, None] * self.basis[...].astype(self.dtype)
+        x = (self.stem(self.told(z, label))[:, None, None] * self.basis[...]).astype(self.dtype)
         for number, stage in enumerate(self.stages):
             x = stage(x, up) if number else stage(x)
         return self.out(x).astype(jnp.float32)
@@ -136,4 +136,4 @@ class Critic(nnx.Module):
         for number, stage in enumerate(self.stages):
             x = stage(layers.pool(x)) if number else stage(x)
         x = x.reshape(x.shape[0], -1, x.shape[-1])
-        return self.out(jnp.sum(x * self.basis[...].astype(self.dtype), axis=1), label)
+        return self.out(jnp.sum(x * self.basis[...], axis=1), label)
