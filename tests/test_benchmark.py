@@ -61,6 +61,7 @@ def rows(shards):
     return [benchmark.against_first(row, first) for row in (first, second)]
 
 
+@pytest.mark.slow
 def test_a_row_says_what_a_step_costs(rows):
     for count, row in enumerate(rows, 1):
         pace = row["steps_per_second"]
@@ -78,6 +79,7 @@ def test_a_row_says_what_a_step_costs(rows):
     json.dumps(rows)
 
 
+@pytest.mark.slow
 def test_every_line_of_the_table_has_a_figure(rows):
     row = benchmark.priced({**rows[0], "config": "tiny"}, 3.6)
     assert row["dollars_per_million"] == pytest.approx(1000 / row["real_images_per_second"])
@@ -112,6 +114,7 @@ def test_the_steps_that_are_timed_are_those_that_train(tiny):
     assert steps._state.step == 4
 
 
+@pytest.mark.slow
 def test_compiling_leaves_the_cache_as_it_was(tiny, cache):
     config = tiny("gan")
     made = build.training(config)
@@ -201,6 +204,7 @@ def test_a_peer_that_ends_tells_why(fake):
         peer(1)
 
 
+@pytest.mark.slow
 def test_a_peer_stands_beside_the_row(fake, tiny, capsys):
     config = tiny("gan")
     with peers.started("torch", ["--mode=eager"], []) as one, peers.started("torch", ["--mode=other"], []) as two:

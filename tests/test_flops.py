@@ -73,7 +73,9 @@ def test_a_scan_counts_its_length_and_what_its_last_turn_needs():
 
     once = 2 * 4 * 4 * 4
     for last, products in (("a", 1), ("b", 1), ("c", 2)):
-        assert flops.of(functools.partial(turns, length=6, last=last), shape(4, 4), shape(4, 4)) == 6 * products * once, last
+        assert (
+            flops.of(functools.partial(turns, length=6, last=last), shape(4, 4), shape(4, 4)) == 6 * products * once
+        ), last
 
 
 def test_of_a_condition_the_largest_branch_counts():
