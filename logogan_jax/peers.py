@@ -35,6 +35,7 @@ def _keras_ways(_, precisions):
     return [(f"--backend={backend}", f"--precision={precision}") for backend in backends for precision in precisions]
 
 
+PACKAGES = {"torch": "torch", "keras": "keras optree"}
 WAYS = {"torch": _torch_ways, "keras": _keras_ways}
 
 
@@ -48,7 +49,7 @@ def ways(name, platform, dtype):
     if not script(name).is_file():
         raise UserError(f"--peer={name} is benchmarks/peer_{name}.py, which an installed package lacks: use a checkout")
     if importlib.util.find_spec(name) is None:
-        raise UserError(f"--peer={name} needs {name}: pip install {name}")
+        raise UserError(f"--peer={name} needs {name}: pip install {PACKAGES[name]}")
     accelerator = platform != "cpu"
     single = "tf32" if accelerator else "float32"
     return WAYS[name](accelerator, [single, *(["bfloat16"] if dtype == "bfloat16" else [])])

@@ -1,13 +1,14 @@
 """Inception-v3 is the network by which FID is measured: torch-fidelity's, number by number."""
 
-import json
+import os
 import subprocess
 import sys
 import zlib
 
 import numpy as np
 import pytest
-from conftest import ROOT, environment
+import wheels
+from conftest import environment
 from test_features import picture
 
 from logogan_jax.metrics import distances, features, inception, layers
@@ -77,7 +78,6 @@ def test_a_network_with_a_broken_weight_is_refused(monkeypatch):
 
 # ── beside torch-fidelity itself ────────────────────────────────────────────────────────────
 
-TORCH = "torch==2.13.0"
 THEIRS = """
 import sys, unittest.mock
 import numpy as np, torch
@@ -120,31 +120,12 @@ np.savez(folder + "/found.npz", **found)
 """
 
 
-def pip(*arguments, seconds=900):
-    return subprocess.run(
-        [sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check"],
-        cwd=ROOT, text=True, capture_output=True, timeout=seconds,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def torch_fidelity(tmp_path_factory):
-    """A folder with torch-fidelity and a PyTorch without CUDA, whose packages take gigabytes."""
-    folder = tmp_path_factory.mktemp("torch")
-    wheels = ("--quiet", "--only-binary=:all:", "--target", folder)
-    try:
-        report = pip("install", "--dry-run", "--ignore-installed", "--report=-", *wheels, TORCH, seconds=120)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"pip has not found out within two minutes what {TORCH} needs here")
-    if report.returncode:
-        pytest.skip(f"pip finds no {TORCH} here: {report.stderr.strip().splitlines()[-1:]}")
-    names = [item["metadata"]["name"].lower() for item in json.loads(report.stdout)["install"]]
-    if any(name.startswith(("nvidia", "cuda", "triton")) for name in names):
-        pytest.skip(f"pip would install {TORCH} with CUDA here, which takes gigabytes")
-    for arguments in ((*wheels, TORCH), (*wheels, "--no-deps", "torch-fidelity==0.4.0")):
-        done = pip("install", *arguments)
-        assert not done.returncode, done.stderr
-    return folder
+    """What PYTHONPATH needs for torch-fidelity and PyTorch."""
+    torch = wheels.torch(tmp_path_factory)
+    theirs = wheels.folder(tmp_path_factory, "torch-fidelity", "--no-deps", "torch-fidelity==0.4.0")
+    return os.pathsep.join(filter(None, [str(theirs), torch]))
 
 
 @pytest.mark.slow
@@ -156,7 +137,7 @@ def test_features_and_fid_are_torch_fidelitys_with_random_weights(torch_fidelity
     pixels["fake"] //= 2
     np.savez(tmp_path / "pixels.npz", **pixels)
     code = [sys.executable, "-c", THEIRS, tmp_path]
-    subprocess.run(code, env=environment(PYTHONPATH=str(torch_fidelity)), cwd=tmp_path, check=True, timeout=900)
+    subprocess.run(code, env=environment(PYTHONPATH=torch_fidelity), cwd=tmp_path, check=True, timeout=900)
     theirs = np.load(tmp_path / "found.npz")
     network = features.network(f"inception:{tmp_path}/weights.pth")
     old = features.network(f"inception:{tmp_path}/old.pth")
