@@ -34,7 +34,9 @@ def training(folder, number):
     first, last = logged[0], logged[-1]
     seconds = last["seconds"] - first["seconds"]
     # The last state is measured after the last log line.
-    measured = sum(line["evaluation/seconds"] for line in lines if line["step"] < STEPS and "evaluation/seconds" in line)
+    measured = sum(
+        line["evaluation/seconds"] for line in lines if line["step"] < STEPS and "evaluation/seconds" in line
+    )
     return (last["step"] - first["step"]) / seconds, measured / seconds
 
 

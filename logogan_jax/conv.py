@@ -15,6 +15,7 @@ fastest on the backend; on a GPU that is left to XLA, which knows all three as f
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -24,7 +25,9 @@ from jax import lax
 NHWC = ("NHWC", "HWIO", "NHWC")
 # What XLA's CPU backend is helped with, each form measured there with JAX 0.10.2.
 _SPARE = ((0, 1), (0, 0))  # a row, to be cut off again: it runs convolutions that pad nothing at a quarter of its speed
-PIECES = 32  # images up to which it is faster still to add up the filter gradients of each
+# Filter gradients are added up from pieces of the batch, which run side by side and stay in the cache: of so many
+# images, of one where nothing is padded, at most so many pieces, and but two where the filters' numbers are more.
+PIECE, PIECES, LARGE = 4, 32, 2**19
 FEW = 4  # channels of an image, at most: too few for a CPU's convolution to keep its vectors full
 
 
@@ -89,12 +92,13 @@ def filter_grad(x, y, geometry):
     if g.stride == 1 and y.shape[3] <= FEW and _on_cpu():
         return _correlated(y, x, [(g.kernel - 1 - g.before[axis], g.kernel - 1 - g.after(axis)) for axis in (0, 1)])
     padding = [(g.before[axis], g.after(axis)) for axis in (0, 1)]
-    if any(map(any, padding)) or not _on_cpu():
+    if not _on_cpu():
         return _filters(x, y, g.stride, padding)
-    if len(x) <= PIECES:
-        each = (_filters(x[i : i + 1], y[i : i + 1], g.stride, padding) for i in range(len(x)))
-        return sum(part.astype(jnp.float32) for part in each).astype(x.dtype)
-    return _filters(x, y, g.stride, _SPARE)[: g.kernel]
+    large = g.kernel**2 * x.shape[3] * y.shape[3] > LARGE
+    size = len(x) / 2 if large else PIECE if any(map(any, padding)) else 1
+    size = math.ceil(max(size, len(x) / PIECES))
+    each = (_filters(x[i : i + size], y[i : i + size], g.stride, padding) for i in range(0, len(x), size))
+    return sum(part.astype(jnp.float32) for part in each).astype(x.dtype)
 
 
 def _on_cpu():
