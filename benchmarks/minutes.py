@@ -4,8 +4,8 @@
 
 Names of configs after it count these again and keep the others' rows.
 
-Counts the floating-point operations of a step of every config as XLA does before it compiles, and holds them to those
-of the run in benchmarks/results/wgan56-batch16-cpu.json, whose steps were timed. Writes
+Counts the floating-point operations of a step of every config as `python -m logogan_jax.benchmark` does, and holds them
+to those of the run in benchmarks/results/wgan56-batch16-cpu.json, whose steps were timed. Writes
 benchmarks/results/minutes-cpu.json; the configs' docstrings say the times, a test that they say these.
 """
 
@@ -18,6 +18,7 @@ from record import ROOT, stamp
 
 from data_prep import make_logos
 from logogan_jax import build, files
+from logogan_jax import flops as arithmetic
 
 TIMED = ROOT / "benchmarks" / "results" / "wgan56-batch16-cpu.json"
 RESULTS = ROOT / "benchmarks" / "results" / "minutes-cpu.json"
@@ -31,9 +32,9 @@ def flops(name, **changes):
     data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
     config.train.dtype = "float32"
     made = build.training(build.resolved(config), devices=jax.devices()[:1])
-    lowered = made.program(1).lower(made.state, made.source.at(0, 1))
+    work = arithmetic.of(made.program(1), made.state, made.source.at(0, 1))
     images = config.train.batch_size * made.model.objective.real_batches
-    return lowered.cost_analysis()["flops"], config.train.steps, images
+    return work, config.train.steps, images
 
 
 def spoken(minutes):

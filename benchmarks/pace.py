@@ -3,8 +3,8 @@
     python benchmarks/pace.py
 
 In turn, ROUNDS times: the quickstart as a user starts it, whose log tells the seconds from its first log line to its
-last, and `python -m logogan_jax.benchmark` of the same config, which does nothing but steps. Of a run's seconds those in
-which its devices measured pictures are told apart: the quickstart is so small that they weigh. Writes
+last, and `python -m logogan_jax.benchmark` of the same config, which does nothing but steps. Of a run's seconds those
+in which its devices measured pictures are told apart: the quickstart is so small that they weigh. Writes
 benchmarks/results/pace-cpu.json.
 """
 

@@ -98,7 +98,12 @@ def filter_grad(x, y, geometry):
     size = len(x) / 2 if large else PIECE if any(map(any, padding)) else 1
     size = math.ceil(max(size, len(x) / PIECES))
     each = (_filters(x[i : i + size], y[i : i + size], g.stride, padding) for i in range(0, len(x), size))
-    return sum(part.astype(jnp.float32) for part in each).astype(x.dtype)
+    return sum(part.astype(_wide(part)) for part in each).astype(x.dtype)
+
+
+def _wide(x):
+    """The dtype in which many of an array's numbers are added up."""
+    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _on_cpu():
@@ -177,14 +182,14 @@ def _overlap_add(y, w, g):
     the other forms.
     """
     k, s, channels = g.kernel, g.stride, w.shape[2]
-    taps, total = jnp.matmul(y, w.reshape(-1, w.shape[3]).T, preferred_element_type=jnp.float32), 0
+    taps, total = jnp.matmul(y, w.reshape(-1, w.shape[3]).T, preferred_element_type=_wide(y)), 0
     for tap in range(k * k):
         edges = []
         for axis, at in enumerate(divmod(tap, k)):
             low = at - g.before[axis]
             edges.append((low, g.size[axis] - low - (g.out[axis] - 1) * s - 1, s - 1))
         part = taps[..., tap * channels : (tap + 1) * channels]
-        total += lax.pad(part, jnp.float32(0), ((0, 0, 0), *edges, (0, 0, 0)))
+        total += lax.pad(part, jnp.zeros((), part.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
     return total.astype(y.dtype)
 
 

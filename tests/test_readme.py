@@ -71,6 +71,14 @@ def test_own_logos_and_sampling_as_written(tmp_path):
     assert (tmp_path / "runs" / "mine" / "copies.html").exists()
 
 
+@pytest.mark.slow
+def test_the_benchmark_as_written_but_for_its_length(tmp_path):
+    os.symlink(ROOT / "configs", tmp_path / "configs")
+    short = ("--config.train.batch_size=2", "--repeats=3", "--seconds=0")
+    said = type_in(block("benchmark").strip(), tmp_path, *short)
+    assert all(word in said for word in ("real images", "square product", "input-bound", "compiling, warm"))
+
+
 def test_the_objective_trains_as_written(tiny, monkeypatch):
     namespace = {}
     exec(block("objective"), namespace)
