@@ -9,13 +9,12 @@ table of the committed numbers alone, `--only=NAME` trains one objective and kee
 import argparse
 import json
 import pathlib
-import re
 import shlex
 import sys
 import tempfile
 
 import small
-from record import ROOT, machine, stamp
+from record import ROOT, machine, rewrite_table, stamp
 
 from logogan_jax import __version__, files
 
@@ -72,12 +71,7 @@ def table(record):
 
 def write_table(record):
     """Put the table between its markers in README.md."""
-    path = ROOT / "README.md"
-    between = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.S)
-    text, count = between.subn(lambda found: f"{found[1]}{table(record)}{found[2]}", path.read_text())
-    assert count == 1
-    with files.whole(path) as partial:
-        partial.write_text(text)
+    rewrite_table("results", table(record))
 
 
 def main():

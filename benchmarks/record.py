@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+from logogan_jax import files
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -49,6 +51,16 @@ def measured(workdir):
 def portable(word, workdir):
     """A word of the command line without this machine's paths."""
     return word.replace(str(workdir), "RUN").replace(sys.executable, "python")
+
+
+def rewrite_table(marker, text):
+    """Put a text between <!-- marker --> and <!-- /marker --> of README.md."""
+    path = ROOT / "README.md"
+    between = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.S)
+    whole, count = between.subn(lambda found: f"{found[1]}{text}{found[2]}", path.read_text())
+    assert count == 1
+    with files.whole(path) as partial:
+        partial.write_text(whole)
 
 
 def main():

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-from record import ROOT, portable, stamp
+from record import ROOT, portable, rewrite_table, stamp
 
 from logogan_jax import files
 
@@ -85,12 +85,7 @@ def recorded():
 
 def write_table():
     """Put the table between its markers in README.md."""
-    path = ROOT / "README.md"
-    between = re.compile(r"(<!-- speed -->\n).*?(<!-- /speed -->)", re.S)
-    text, count = between.subn(lambda found: f"{found[1]}{table(recorded())}{found[2]}", path.read_text())
-    assert count == 1
-    with files.whole(path) as partial:
-        partial.write_text(text)
+    rewrite_table("speed", table(recorded()))
 
 
 def main():

@@ -24,7 +24,7 @@ from jax import lax
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 # What XLA's CPU backend is helped with, each form measured there with JAX 0.10.2.
-_SPARE = ((0, 1), (0, 0))  # a row, to be cut off again: it runs convolutions that pad nothing at a quarter of its speed
+_SPARE = ((0, 1), (0, 0))  # a row, to be cut off again: it runs large ones that pad nothing several times slower
 # Filter gradients are added up from pieces of the batch, which run side by side and stay in the cache: of so many
 # images, of one where nothing is padded, at most so many pieces, and but two where the filters' numbers are more.
 PIECE, PIECES, LARGE = 4, 32, 2**19
