@@ -97,8 +97,8 @@ def tiny(shards):
         else:
             config.model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.4)
             # Of the VAE's sum over pixels, thousands of nats, differences would be lost in rounding.
-            wide = {"deviation": 4.0} if objective == "vae" else {}
-            config.objective = defaults.block(name=objective, **wide)
+            small = {"vae": {"deviation": 4.0}, "walkthrough_wgan": {"critic_updates": 2}}.get(objective, {})
+            config.objective = defaults.block(name=objective, **small)
         needs = OBJECTIVES[objective](latent=8, **({"classes": 2} if objective == "can" else {}))
         adam = {"name": "adam", "learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}
         config.optimizer = defaults.block(**{role: dict(adam) for role in needs.networks})

@@ -34,6 +34,18 @@ def gap(a, b):
     return max(np.abs(a[name] - b[name]).max() / max(np.abs(a[name]).max(), 1e-3) for name in a if a[name].size)
 
 
+@pytest.fixture
+def smooth(monkeypatch):
+    """Activations without a kink.
+
+    Two orders of one sum differ in the last bit; a number that close to the kink falls on either side of it, and the
+    gradient jumps. With these, what is left between two ways of counting is rounding alone.
+    """
+    relu = lambda x: jax.nn.softplus(16 * x) / 16
+    monkeypatch.setattr("flax.nnx.relu", relu)
+    monkeypatch.setattr("flax.nnx.leaky_relu", lambda x, slope=0.01: slope * x + (1 - slope) * relu(x))
+
+
 def numbers(found):
     """The parts of a state that are not random keys or counters."""
     return found.params, found.stats, found.ema
@@ -191,43 +203,28 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
 
 
 @EACH
-def test_device_counts_agree(tiny, objective):
-    config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True))
-    one, _ = run(build.training(config, devices=DEVICES[:1]), 5)
-    many, _ = run(build.training(config, devices=DEVICES[:4]), 5)
-    assert gap(numbers(one), numbers(many)) < 1e-5
-
-
-@EACH
-def test_shard_map_and_pmap_agree(tiny, objective):
-    results = [
-        run(build.training(sgd(tiny(objective, train__parallel=how)), devices=DEVICES[:2]), 3)
-        for how in ("shard_map", "pmap")
-    ]
-    assert gap(numbers(results[0][0]), numbers(results[1][0])) < 1e-6
-    for name, value in results[0][1][-1].items():
-        assert results[1][1][-1][name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
-
-
-@pytest.mark.slow
-@EVERY
-def test_steps_per_dispatch_change_nothing_but_rounding(tiny, objective):
-    config = sgd(tiny(objective, train__steps_per_dispatch=2))
+def test_devices_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objective):
+    """One step at a time on one device, four, two under pmap; two steps at a time on one."""
+    config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True, train__steps_per_dispatch=2))
     made = build.training(config, devices=DEVICES[:1])
     assert made.per_dispatch == 2
-    single, metrics = run(made, 4)
-    double, found = build.training(config, devices=DEVICES[:1]).state, []
+    doubled, found = build.training(config, devices=DEVICES[:1]).state, []
     for number in (0, 2):
-        double, both = made.program(2)(double, made.source.at(number, 2))
+        doubled, both = made.program(2)(doubled, made.source.at(number, 2))
         found += [{name: float(value[i]) for name, value in both.items()} for i in (0, 1)]
-    assert gap(numbers(single), numbers(double)) < 1e-5
-    assert int(double.step) == 4
-    for a, b in zip(metrics, found, strict=True):
-        for name in a:
-            assert a[name] == pytest.approx(b[name], rel=1e-3, abs=1e-5) or "/gradient/" in name, name
+    one, metrics = run(made, 4)
+    four, on_four = run(build.training(config, devices=DEVICES[:4]), 4)
+    config.train.parallel = "pmap"
+    mapped, by_pmap = run(build.training(config, devices=DEVICES[:2]), 4)
+    for other, seen in ((doubled, found), (four, on_four), (mapped, by_pmap)):
+        assert gap(numbers(one), numbers(other)) < 1e-5
+        assert int(other.step) == 4
+        for a, b in zip(metrics, seen, strict=True):
+            for name in a:
+                assert a[name] == pytest.approx(b[name], rel=1e-3, abs=1e-5) or "/gradient/" in name, name
 
 
-def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, monkeypatch):
+def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smooth, monkeypatch):
     config = sgd(tiny("wgan_gp"))
     unrolled, _ = run(build.training(config, devices=DEVICES[:2]), 2)
     monkeypatch.setattr("logogan_jax.loop.jax.default_backend", lambda: "gpu")
