@@ -17,12 +17,13 @@ import pathlib
 import re
 import tempfile
 
-from data_prep import arguments, pool, store, write_tfrecords
+from data_prep import arguments, pool, write_tfrecords
 from data_prep.pictures import convert
 from data_prep.pictures.convert import Item
 from data_prep.shards import plan, shard_files
 from logogan_jax import errors
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 logging.disable(logging.WARNING)  # Beam tells what it can do without
 import apache_beam as beam  # noqa: E402

@@ -19,11 +19,11 @@ import warnings
 
 from PIL import Image
 
-from data_prep import store
 from data_prep.journal import Journal
 from data_prep.web import addresses, fetch, items, recognise
 from logogan_jax import errors, progress
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 MAX_BYTES, MAX_PIXELS, WORKERS = 64 << 20, 100_000_000, 16
 

@@ -7,10 +7,11 @@ import functools
 import json
 import pathlib
 
-from data_prep import pool, store
+from data_prep import pool
 from data_prep.pictures import convert
 from logogan_jax import files, progress
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 
 def visible(path):

@@ -12,11 +12,12 @@ import json
 import pathlib
 import random
 
-from data_prep import arguments, store
+from data_prep import arguments
 from data_prep.doctor import findings, report_page, survey
 from data_prep.shards import making
 from logogan_jax import errors, files, progress
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 _SAMPLE, _GROUPS, _MEMBERS, _ROW = 60, 24, 8, 24  # pictures on the page: at random, of copies, of all else
 _SIZE = 56  # of the squares, if neither the flag nor shards say it

@@ -3,9 +3,9 @@
 import json
 import time
 
-from data_prep import store
 from logogan_jax import files
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 # The objects of a bucket cannot grow: a journal is copied there anew, at most every second and for at most a part
 # of the time. A kill -9 loses the lines since the last copy.

@@ -9,9 +9,9 @@ import concurrent.futures
 import contextlib
 import itertools
 
-from data_prep import store
 from logogan_jax import errors, progress
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 WORKERS = 8
 

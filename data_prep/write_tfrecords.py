@@ -15,11 +15,12 @@ import pathlib
 import re
 import shutil
 
-from data_prep import arguments, store
+from data_prep import arguments
 from data_prep.pictures.convert import Item
 from data_prep.shards import making, metadata, plan, shard_files
 from logogan_jax import errors
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 AUGMENT = " --config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
 

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import jax
 
-from logogan_jax import augment, check, evaluation, model, named, parallel, state, step
+from logogan_jax import augment, check, evaluation, hosts, model, named, parallel, state, step
 from logogan_jax.data import sources
 from logogan_jax.data.shards import About, Part, Shards
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import features
+from logogan_jax.storage import fetched
 
 
 class Training(NamedTuple):
@@ -42,8 +43,8 @@ def resolved(config):
 
 
 def shards_of(config):
-    """The shards that a config trains on."""
-    return Shards(config.data.dir, size=model.size_of(config), channels=config.data.channels)
+    """The shards that a config trains on, brought to this machine if they are in a bucket."""
+    return Shards(fetched.local(config.data.dir), size=model.size_of(config), channels=config.data.channels)
 
 
 def training(config, devices=None):
@@ -60,7 +61,8 @@ def training(config, devices=None):
         )
     name = config.data.source
     if name == "auto":
-        name = sources.choose(len(train) * math.prod(shards.shape), lanes.devices[0])
+        # The first process decides: the memory of another may differ.
+        name = hosts.told(lambda: sources.choose(len(train) * math.prod(shards.shape), jax.local_devices()[0]))
     source = named.choose(sources.SOURCES, name, "config.data.source")(
         train, lanes, seed=config.train.seed, looks=made.objective.looks, batch_size=batch_size,
         same_batch_for=config.data.same_batch_for,

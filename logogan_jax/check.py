@@ -37,6 +37,9 @@ def values(config):
         raise UserError("config.augment.adaptive is True: it needs --config.augment.policy=logo, or another policy")
     if evaluate.samples < quality.LEAST:
         raise UserError(f"config.evaluate.samples is {evaluate.samples}: it should be at least {quality.LEAST}")
+    if config.report.checkpoint_minutes < 0:
+        minutes = config.report.checkpoint_minutes
+        raise UserError(f"config.report.checkpoint_minutes is {minutes}: it should be a number of minutes, or 0")
     if evaluate.guard not in ("on", "warn", "off"):
         raise UserError(f"config.evaluate.guard is {evaluate.guard!r}: it should be 'on', 'warn' or 'off'")
     steps_per_dispatch(config)

@@ -1,42 +1,105 @@
-"""Orbax checkpoints of the whole state, and the request to stop."""
+"""Orbax checkpoints of the whole state."""
 
 import contextlib
 import errno
 import shutil
-import signal
 
 import jax
 import orbax.checkpoint as ocp
 
+from logogan_jax import hosts
 from logogan_jax.errors import UserError
 
 
 class Checkpoints:
     """The newest `keep` states of a run and its best, written whole or not at all while training goes on.
 
-    The run itself clears away what a killed writer left half-written; others read and change nothing.
+    Those are kept of steps that are multiples of `every`; any other only until there is a newer one. The run itself
+    clears away what a killed writer left half-written; others read and change nothing. Of several processes the first
+    reads and writes, and tells the others; all call the same methods.
     """
 
-    def __init__(self, folder, keep, *, read_only=False):
-        self.folder, self.keep = folder.absolute(), keep
-        options = (
-            ocp.CheckpointManagerOptions(read_only=True)
-            if read_only
-            else ocp.CheckpointManagerOptions(create=True, cleanup_tmp_directories=True)
+    def __init__(self, folder, keep, *, every=1, read_only=False):
+        self.folder, self.keep, self._every, self._manager = folder.absolute(), keep, every, None
+        if not hosts.leads():
+            return
+        if not read_only:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        options = ocp.CheckpointManagerOptions(
+            create=False,
+            read_only=read_only,
+            cleanup_tmp_directories=not read_only,
+            multiprocessing_options=hosts.alone(),
         )
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def latest(self):
         """Step of the newest whole checkpoint, or None."""
-        return self._manager.latest_step()
+        return max(self.steps(), default=None)
 
     def steps(self):
         """Steps of all whole checkpoints, oldest first."""
-        return sorted(self._manager.all_steps())
+        return hosts.told(self._steps)
 
     def restore(self, step, like):
-        """The state saved at a step, placed as the arrays (or shapes with shardings) of `like` are."""
-        shape = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+        """The state saved at a step, as `like`: placed so, or host arrays where several processes share it."""
+        return hosts.given(self._restore(step, like) if self._manager else None, like)
+
+    def save(self, step, state, best=()):
+        """Start writing a state, after the one before it; what is not to be kept, nor among the `best` steps, goes."""
+        if not self._manager:
+            return
+        with _full_disk_named(self.folder):
+            if jax.process_count() > 1:  # of arrays on several processes Orbax wants each to write
+                state = jax.device_get(state)
+            self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
+            steps = self._steps()
+            kept = {*best, *[old for old in steps if old % self._every == 0][-self.keep :], steps[-1]}
+            for old in steps:
+                if old not in kept:
+                    self._manager.delete(old)
+
+    def back_to(self, step, like):
+        """The state saved at a step, restored as by `restore`; the checkpoints after it are deleted first."""
+        self.wait()
+        if self._manager:
+            for later in self._steps():
+                if later > step:
+                    self._manager.delete(later)
+        return self.restore(step, like)
+
+    def wait(self):
+        """Return when everything is on disk."""
+        if not self._manager:
+            return
+        with _full_disk_named(self.folder):
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
+
+    def close(self):
+        """Wait, then let go of the folder."""
+        if self._manager:
+            self.wait()
+            self._manager.close()
+
+    def need_room(self, state, best):
+        """Raise a UserError unless the disk has room for the checkpoints that will be kept, `best` of the best too."""
+        each = sum(x.nbytes for x in jax.tree.leaves(state))
+        have, most = len(self._steps()), self.keep + best + 1
+        need, free = each * (most + 1 - min(have, most)), shutil.disk_usage(self.folder).free
+        if need > free:
+            raise UserError(
+                f"{self.folder} has {free / 1e6:,.0f} MB free, but {most} checkpoints and one in writing take "
+                f"{need / 1e6:,.0f} MB: free some space, or lower --config.report.keep"
+            )
+
+    def _steps(self):
+        return sorted(self._manager.all_steps())
+
+    def _restore(self, step, like):
+        several = jax.process_count() > 1
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0]) if several else None
+        shape = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here or x.sharding), like)
         try:
             return self._manager.restore(step, args=ocp.args.StandardRestore(shape))
         except (ValueError, KeyError, OSError) as error:
@@ -44,45 +107,6 @@ class Checkpoints:
                 f"{self.folder / str(step)} cannot be restored ({_first_line(error)}): delete that folder to go "
                 f"back to the checkpoint before it"
             ) from error
-
-    def save(self, step, state, best=()):
-        """Start writing a state, after the one before it; what is neither new nor among the `best` steps goes."""
-        with _full_disk_named(self.folder):
-            self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
-            for old in self.steps()[: -self.keep]:
-                if old not in best:
-                    self._manager.delete(old)
-
-    def back_to(self, step, like):
-        """The state saved at a step, restored as by `restore`; the checkpoints after it are deleted first."""
-        self.wait()
-        for later in self.steps():
-            if later > step:
-                self._manager.delete(later)
-        return self.restore(step, like)
-
-    def wait(self):
-        """Return when everything is on disk."""
-        with _full_disk_named(self.folder):
-            self._manager.wait_until_finished()
-            self._manager.check_for_errors()
-
-    def close(self):
-        """Wait, then let go of the folder."""
-        self.wait()
-        self._manager.close()
-
-    def need_room(self, state, best):
-        """Raise a UserError unless the disk has room for the checkpoints that will be kept, `best` of the best too."""
-        each = sum(x.nbytes for x in jax.tree.leaves(state))
-        have = len(self._manager.all_steps())
-        most = self.keep + best
-        need, free = each * (most + 1 - min(have, most)), shutil.disk_usage(self.folder).free
-        if need > free:
-            raise UserError(
-                f"{self.folder} has {free / 1e6:,.0f} MB free, but {most} checkpoints and one in writing take "
-                f"{need / 1e6:,.0f} MB: free some space, or lower --config.report.keep"
-            )
 
 
 @contextlib.contextmanager
@@ -98,28 +122,3 @@ def _full_disk_named(folder):
 
 def _first_line(error):
     return (str(error).splitlines() or [repr(error)])[0][:200]
-
-
-class StopRequest:
-    """True once SIGTERM or Ctrl-C has come; a second Ctrl-C interrupts at once. Use as a context manager."""
-
-    def __init__(self):
-        self.by = None
-        self._before = {}
-
-    def __bool__(self):
-        return self.by is not None
-
-    def __enter__(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number, _frame):
-        if self.by and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.by = signal.Signals(number).name

@@ -30,6 +30,22 @@ class Throughput:
         return pace * images_per_step, (last - step) / pace if pace else float("inf")
 
 
+class Alarm:
+    """Rings once so many minutes have passed since it was made or wound; 0: never."""
+
+    def __init__(self, minutes):
+        self._seconds = minutes * 60
+        self.wind()
+
+    def wind(self):
+        """Start again."""
+        self._time = time.perf_counter()
+
+    def rings(self):
+        """Whether the minutes have passed."""
+        return self._seconds > 0 and time.perf_counter() - self._time >= self._seconds
+
+
 def spoken(seconds):
     """A duration as a person says it: 95 -> '1 min 35 s', 200000 -> '2.3 days'."""
     if seconds < 60:

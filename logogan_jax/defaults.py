@@ -75,7 +75,8 @@ def _run(config):
         log_every=50,  # steps between log lines
         samples_every=500,  # steps between pictures
         checkpoint_every=1_000,  # steps between checkpoints
-        keep=3,  # newest checkpoints kept
+        checkpoint_minutes=10.0,  # minutes between them, at most, to the next log line; 0: by steps alone
+        keep=3,  # newest checkpoints kept of those by steps
         keep_best=1,  # and those of the best kernel distance
     )
     config.evaluate = block(

@@ -19,6 +19,12 @@ class Diverged(UserError):
     status = 3
 
 
+class Unfinished(UserError):
+    """Nobody's mistake: the same command goes on from the newest checkpoint."""
+
+    status = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
 @contextlib.contextmanager
 def reported():
     """Leave with one line on stderr.

@@ -33,16 +33,13 @@ class Evaluation:
         for first in range(0, self.samples, count):
             numbers = self._lanes.place(np.arange(first, first + count), parallel.SPLIT)
             drawn.append(self._generate(state, self._key, numbers))
-        pixels = np.concatenate(jax.device_get(drawn))[: self.samples]
-        found = features.embed(self._network, pixels, place=self._split, devices=len(self._lanes.devices))
+        pixels = np.concatenate(self._lanes.fetch(drawn))[: self.samples]
+        found = features.embed(self._network, pixels, lanes=self._lanes)
         return found, time.perf_counter() - began
 
     def measure(self, found):
         """Features of pictures -> {metric: Estimate}; on the host alone, so that it may go on beside the devices."""
         return quality.quality(self._reals, found, name=self._network.name)
-
-    def _split(self, pixels):
-        return self._lanes.place(pixels, parallel.SPLIT)
 
 
 def held_out(network, part, fingerprint):

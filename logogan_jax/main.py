@@ -1,27 +1,69 @@
-"""Train: python -m logogan_jax.main --config=configs/wgan56.py [--workdir=DIR] [--config.train.batch_size=32]."""
+"""Train: python -m logogan_jax.main --config=configs/wgan56.py [--workdir=DIR] [--config.train.batch_size=32].
 
+Status 0: finished, or --max_cost is spent. 2: a mistake to mend. 3: training has diverged. Any other: something came
+between, and the same command goes on; 75 says so in good order.
+"""
+
+import functools
 import pathlib
+import sys
 
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax import cache, command, embedded
+from logogan_jax import apart, cache, command, cost, embedded
+from logogan_jax.errors import Unfinished, UserError
 
 
 def define():
     """The flags of the command."""
     config_flags.DEFINE_config_file("config", None, "what to train: a file of configs/", lock_config=True)
     flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<config name>")
+    flags.DEFINE_string("price", "", "what this machine costs: dollars per hour, or a machine of cloud/prices.csv")
+    flags.DEFINE_float("max_cost", None, "stop, with a checkpoint, once the run has cost so many dollars")
+    flags.DEFINE_string("coordinator", "", "of several processes, one on each host: HOST:PORT of process 0, or auto")
+    flags.DEFINE_integer("num_processes", None, "how many there are; not with auto")
+    flags.DEFINE_integer("process_id", None, "which of them this is, from 0; not with auto")
 
 
 def main():
     """The command; heavy imports wait until flags and keys are known to be right."""
-    config, name = flags.FLAGS.config, pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    values = flags.FLAGS
+    purse = cost.purse(values.price, values.max_cost)
+    meeting = _meeting(values.coordinator, values.num_processes, values.process_id)
+    name = pathlib.Path(config_flags.get_config_filename(values["config"])).stem
+    work = functools.partial(_train, values.config, values.workdir or f"runs/{name}", purse, meeting)
+    apart.run(work) if meeting else work()
+
+
+def _train(config, workdir, purse, meeting):
+    if meeting:
+        from logogan_jax import hosts
+
+        hosts.join(*meeting)
     embedded.given(config)
     from logogan_jax import train
 
     cache.compiled_programs()
-    train.train(config, flags.FLAGS.workdir or f"runs/{name}")
+    finished = train.train(config, workdir, purse)
+    if meeting:
+        hosts.leave()
+    if not finished:
+        sys.exit(Unfinished.status)
+
+
+def _meeting(coordinator, count, number):
+    """(coordinator, processes, number of this one), or () where one process trains alone."""
+    rest = {"num_processes": count, "process_id": number}
+    given = [name for name, value in rest.items() if value is not None]
+    if coordinator in ("", "auto") and given:
+        raise UserError(f"--{given[0]} needs --coordinator=HOST:PORT, the address of process 0")
+    if coordinator not in ("", "auto") and len(given) < 2:
+        missing = next(name for name in rest if name not in given)
+        raise UserError(
+            f"--coordinator={coordinator} needs --num_processes=N and --process_id=I: --{missing} is missing"
+        )
+    return (coordinator, count, number) if coordinator else ()
 
 
 if __name__ == "__main__":

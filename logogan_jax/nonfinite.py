@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from logogan_jax import files
+from logogan_jax import files, hosts
 from logogan_jax.data import stream
 from logogan_jax.data.batch import Batch
 from logogan_jax.errors import UserError
@@ -28,10 +28,10 @@ def keep(run, good, broken, name):
         number += count
         count = min(size - number % size, last - number)
     folder = run.workdir / "nonfinite" / name
-    if (folder / "about.json").exists():
+    if (folder / "about.json").exists() or not hosts.leads():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer() as writer:
+    with ocp.StandardCheckpointer(multiprocessing_options=hosts.alone()) as writer:
         writer.save(folder.absolute() / "state", state, force=True)
     batch = stream.read(
         made.train, seed=config.train.seed, step=number, count=count,

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -33,12 +34,21 @@ def mean(tree):
 
 
 class Parallel:
-    """Data parallelism over local devices by `how`: "shard_map" or "pmap", the same training either way."""
+    """Data parallelism over devices by `how`: "shard_map" or "pmap", the same training either way.
+
+    Over all devices of all processes unless some are given; `rows` are the rows int[n] of a global batch that this
+    process's devices hold.
+    """
 
     def __init__(self, how, batch_size, devices=None):
-        devices = jax.local_devices() if devices is None else devices
+        devices = jax.devices() if devices is None else devices
         if how not in ("shard_map", "pmap"):
             raise UserError(f"config.train.parallel is {how!r}: it should be 'shard_map' or 'pmap'")
+        if how == "pmap" and jax.process_count() > 1:
+            raise UserError(
+                f"config.train.parallel is 'pmap', which drives one machine, and {jax.process_count()} processes "
+                f"train together: use --config.train.parallel=shard_map"
+            )
         if batch_size % len(devices):
             fits = max(len(devices), batch_size // len(devices) * len(devices))
             raise UserError(
@@ -48,14 +58,31 @@ class Parallel:
         self._how = how
         self.devices = list(devices)
         self.mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+        parts = NamedSharding(self.mesh, SPLIT).addressable_devices_indices_map((batch_size,)).values()
+        self.rows = np.sort(np.concatenate([np.arange(batch_size)[part] for part in parts]))
 
     def place(self, tree, spec):
-        """Host arrays (or arrays elsewhere) -> device arrays laid out by WHOLE or ROWS."""
+        """Host arrays (or arrays elsewhere) -> device arrays laid out by WHOLE, ROWS or SPLIT.
+
+        Every process gives the whole array, but by ROWS its own `rows` of it.
+        """
         if spec == ROWS and self._how == "pmap":
             # pmap wants the split axis to have one entry per device.
             split = lambda x: x.reshape(*x.shape[:2], len(self.devices), -1, *x.shape[3:])
             tree = jax.tree.map(lambda x: split(np.asarray(x)), tree)
-        return jax.device_put(tree, NamedSharding(self.mesh, spec))
+        sharding = NamedSharding(self.mesh, spec)
+        if sharding.is_fully_addressable:
+            return jax.device_put(tree, sharding)
+        put = _rows_of_all if spec == ROWS else _part_of_whole
+        with jax.transfer_guard("allow"):  # JAX knows no explicit form of these
+            return jax.tree.map(lambda x: put(x, sharding), tree)
+
+    def fetch(self, tree):
+        """Device arrays -> the whole of them as host arrays, on every process."""
+        if all(x.is_fully_addressable or x.is_fully_replicated for x in jax.tree.leaves(tree)):
+            return jax.device_get(tree)
+        with jax.transfer_guard("allow"):
+            return multihost_utils.process_allgather(tree, tiled=True)
 
     def program(self, replica, specs):
         """Compile-ready function of (state, feed): `replica` on every device; the state is donated.
@@ -78,3 +105,14 @@ class Parallel:
 
 def _is_spec(node):
     return isinstance(node, P)
+
+
+def _part_of_whole(x, sharding):
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_part_of_whole(jax.random.key_data(x), sharding))
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, sharding, lambda part: x[part])
+
+
+def _rows_of_all(x, sharding):
+    return jax.make_array_from_process_local_data(sharding, np.asarray(x))

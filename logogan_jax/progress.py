@@ -12,10 +12,10 @@ HEARTBEAT = 20.0  # seconds between plain lines
 
 
 class Bar:
-    """Progress of `total` units called `unit`, from `done`; use as a context manager."""
+    """Progress of `total` units called `unit`, from `done`, or `quiet`; use as a context manager."""
 
-    def __init__(self, title, total, done=0, unit="images"):
-        self._console = Console(stderr=True, highlight=False)
+    def __init__(self, title, total, done=0, unit="images", *, quiet=False):
+        self._console, self._quiet = Console(stderr=True, highlight=False, quiet=quiet), quiet
         self._title, self._total, self._unit = title, total, unit
         self._start, self._first, self._spoke, self._text = None, done, time.monotonic(), ""
         text = TextColumn("{task.fields[text]}")
@@ -38,7 +38,7 @@ class Bar:
         shown = self._text or self._rate(done)
         self._bar.update(self._task, completed=done, text=shown)
         due = time.monotonic() - self._spoke >= HEARTBEAT or done == self._total
-        if not self._console.is_terminal and due:
+        if due and not (self._quiet or self._console.is_terminal):
             self._spoke = time.monotonic()
             print(f"{self._title} {done}/{self._total}  {shown}", file=sys.stderr, flush=True)
 

@@ -14,7 +14,7 @@ class Reporter:
 
     Pictures are drawn in a thread, so that the devices do not wait; a failure there shows at the next
     picture or at the end. `lines` are those of metrics.jsonl, `events` those of events.jsonl, what was done
-    about the run; `seconds` is the time that the run had taken at that step.
+    about the run; `seconds` and `dollars` are what the run had taken and cost at that step.
     """
 
     def __init__(self, workdir, step):
@@ -29,6 +29,7 @@ class Reporter:
         _write_lines(self._events, self.events)
         self._reopen(step)
         self.seconds = max((line["seconds"] for line in self.lines if "seconds" in line), default=0.0)
+        self.dollars = max((line["dollars"] for line in self.lines if "dollars" in line), default=0.0)
 
     def scalars(self, step, values):
         """Add one line of numbers by name."""

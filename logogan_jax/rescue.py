@@ -47,9 +47,11 @@ def _act(run, number, state, reason):
     if _rolled_back(run.reporter.events):
         return _stop(run, number, f"{reason}, once more")
     kept = run.checkpoints.steps()
+    # A checkpoint that a clock or a stop asked for is none to go back to: what is done here depends on no clock.
+    kept = [step for step in kept if step in run.watch.best_steps() or step % run.config.report.checkpoint_every == 0]
     back = next((step for step in run.watch.best_steps() if step in kept), kept[-1] if kept else 0)
     # Newer states go first: whoever is killed between these lines finds an old run that will be judged again.
-    state = run.checkpoints.back_to(back, state) if back else _beginning(run)
+    state = run.made.parallel.place(run.checkpoints.back_to(back, state), parallel.WHOLE) if back else _beginning(run)
     run.reporter.rewind(back)
     run.watch.forget()
     run.reporter.event(number, "roll back", to=back, rate=guard.LOWER, reason=reason)

@@ -14,6 +14,7 @@ from logogan_jax.errors import UserError
 from logogan_jax.metrics import kept, quality
 from logogan_jax.metrics.copies import Detector
 from logogan_jax.metrics.features import Features
+from logogan_jax.storage import mirror
 
 CHUNK = 64  # pictures drawn at a time
 
@@ -31,7 +32,7 @@ class Opened(NamedTuple):
 
 def config_of(workdir):
     """(folder, config, About its data) of the run in a folder; UserError if there is none."""
-    workdir = pathlib.Path(workdir).expanduser()
+    workdir = mirror.read(workdir)
     config, about = recipe.read(workdir)
     if config is None:
         raise UserError(f"--workdir={workdir} holds no run (no config.json): give the folder that training wrote to")

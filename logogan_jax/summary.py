@@ -19,7 +19,9 @@ def write(run, seconds, **ending):
         "evaluation_seconds": run.watch.seconds,
         "images_per_second": images / (seconds - run.watch.seconds),
         **run.watch.summary(),
+        **({"cost": {"dollars": run.purse.spent(), "dollars_per_hour": run.purse.price}} if run.purse.price else {}),
         "events": run.reporter.events,
+        "processes": jax.process_count(),
         "devices": len(run.made.parallel.devices),
         "device_kind": device.device_kind,
         "versions": {

@@ -44,6 +44,8 @@ def main():
 
     plan = _plan()
     plans.check(plan)
+    if "://" in (flags.FLAGS.workdir or ""):
+        raise UserError(f"--workdir={flags.FLAGS.workdir}: a study needs a folder of this machine, or a shared one")
     folder = pathlib.Path(flags.FLAGS.workdir or f"runs/tune-{pathlib.Path(plan.file).stem}").expanduser()
     _prepare(folder, plan)
     study, gpus, total = studies.Study(folder, plan), devices.gpus(), flags.FLAGS.trials

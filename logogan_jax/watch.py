@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from logogan_jax import evaluation, guard
+from logogan_jax import evaluation, guard, hosts
 
 
 class _Pending(NamedTuple):
@@ -51,7 +51,8 @@ class Watch:
             return
         step, sheet, seconds, estimates = self._pending
         self._pending = None
-        self._reporter.scalars(step, evaluation.flat(estimates.result(), seconds))
+        # One process's arithmetic counts for all: another's may differ in the last bit.
+        self._reporter.scalars(step, hosts.told(lambda: evaluation.flat(estimates.result(), seconds)))
         if self.best()["step"] == step:
             self._reporter.sheet(step, "samples/best", sheet)
 

@@ -15,19 +15,22 @@ def greeting(config, workdir, made, start, unmeasured):
     measured = f"{len(made.held_out):,} held out to measure against"
     (tall, wide), times = base_and_doublings((height, width))
     told = f" with {len(made.about.labels)} labels" if config.data.labels else ""
+    together = f", {jax.process_count()} processes" if jax.process_count() > 1 else ""
+    machine = f"{len(devices)} x {devices[0].device_kind}{together}"
     return (
         f"{config.objective.name} at {height} x {width} x {channels}, {tall} x {wide} doubled {times} times\n"
         f"{config.model.name} networks of {sizes} weights\n"
-        f"batch {config.train.batch_size}, {config.train.dtype}, on {len(devices)} x {devices[0].device_kind}\n"
+        f"batch {config.train.batch_size}, {config.train.dtype}, on {machine}\n"
         f"{len(made.train):,} images{told} to train on, {unmeasured or measured}\n"
         f"{f'Going on from step {start}' if start else 'Starting'} in {workdir}"
     )
 
 
-def line(values, pace, left):
-    """Pace, time left and losses, for the bar."""
+def line(values, pace, left, purse):
+    """Pace, time left, what the run costs and losses, for the bar."""
+    cost = f", ${purse.spent():,.2f} of ${purse.total(left):,.2f} spent" if purse.price else ""
     losses = ", ".join(f"{name[:-5]} {value:.3f}" for name, value in values.items() if name.endswith("/loss"))
-    return f"{pace:,.0f} images/s, {clock.spoken(left)} left, {losses}"
+    return f"{pace:,.0f} images/s, {clock.spoken(left)} left{cost}, {losses}"
 
 
 def best(summary):
@@ -40,9 +43,10 @@ def best(summary):
 
 def farewell(workdir, summary):
     """How a run ended."""
+    cost = f" It cost ${summary['cost']['dollars']:,.2f}." if "cost" in summary else ""
     if summary["status"] != "finished":
         done = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
-        return f"{done}; the same command goes on from there.{best(summary)} Everything is in {workdir}"
+        return f"{done}; the same command goes on from there.{best(summary)}{cost} Everything is in {workdir}"
     took = clock.spoken(summary["seconds"])
-    done = f"Finished {summary['steps']:,} steps in {took}.{best(summary)} Everything is in {workdir}"
+    done = f"Finished {summary['steps']:,} steps in {took}.{best(summary)}{cost} Everything is in {workdir}"
     return f"{done}\nHow good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={workdir}"

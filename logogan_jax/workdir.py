@@ -2,8 +2,49 @@
 
 import contextlib
 import fcntl
+import pathlib
+import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
 
+from logogan_jax import hosts
 from logogan_jax.errors import UserError
+from logogan_jax.storage import mirror
+
+_NOTES = ("config.json", "metrics.jsonl", "events.jsonl")  # what decides how a run goes on, but for its checkpoints
+
+
+class Entered(NamedTuple):
+    """The folder that this process writes to, and keep(), which asks for what is there to be kept elsewhere too."""
+
+    folder: pathlib.Path
+    keep: Callable
+
+
+@contextlib.contextmanager
+def entered(where):
+    """The Entered of a run's folder or bucket, held until the block ends.
+
+    A run in a bucket works in a folder of this machine, which is copied there at every keep() and at the end. Of
+    several processes the first has the folder; another has one for the moment, with what the run has written down.
+    """
+    with contextlib.ExitStack() as held:
+        found = []
+        notes = hosts.told(lambda: _hold(held, where, found))
+        if not found:
+            folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory()))
+            for name, text in notes.items():
+                (folder / name).write_text(text)
+            found.append(Entered(folder, lambda: None))
+        yield found[0]
+
+
+def _hold(held, where, found):
+    """Enter a run's own folder, which `found` gets, until the stack `held` is closed -> {name: text} of its notes."""
+    folder, keep = held.enter_context(mirror.kept(where))
+    held.enter_context(owned(folder))
+    found.append(Entered(folder, keep))
+    return {name: (folder / name).read_text() for name in _NOTES if (folder / name).exists()}
 
 
 @contextlib.contextmanager

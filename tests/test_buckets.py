@@ -18,11 +18,12 @@ from conftest import ROOT, command, environment
 from moto.server import ThreadedMotoServer
 from test_download import QUICK, after, listing, picture, server  # noqa: F401 - a fixture
 
-from data_prep import journal, store, upload
+from data_prep import journal, upload
 from data_prep.download_images import download
 from data_prep.journal import Journal
 from data_prep.web import items
 from logogan_jax.errors import UserError
+from logogan_jax.storage import buckets, store
 
 NAMES = ["a.b", "a/b", "a-b/c", "b", "логотип 1.png", "社章/ロゴ.png", "odd ?*[x]&+%41.txt", "👩‍🚀.svg", "z" * 200]
 
@@ -120,7 +121,7 @@ def test_a_file_of_the_disk_is_told_from_any_other_object(where, tmp_path):
         where.write("object", data)
         assert where.same("object", file) is same
     digest = hashlib.md5(b"abc" * 100, usedforsecurity=False)
-    assert store._digests(file) >= {digest.hexdigest(), base64.b64encode(digest.digest()).decode()}
+    assert buckets._digests(file) >= {digest.hexdigest(), base64.b64encode(digest.digest()).decode()}
 
 
 def test_what_is_wrong_with_a_bucket_is_told_in_one_line(s3, bucket, monkeypatch, tmp_path):
@@ -318,7 +319,7 @@ def test_other_bytes_are_not_overwritten_unless_asked(s3, bucket, shards_folder)
 
 
 def test_a_large_file_goes_in_parts_and_is_known_again_however_it_came(s3, bucket, tmp_path):
-    folder, size = store.at(tmp_path / "large"), 2 * store.PART + 12345
+    folder, size = store.at(tmp_path / "large"), 2 * buckets.PART + 12345
     pattern = hashlib.sha256(b"logo").digest()
     data = (pattern * (size // len(pattern) + 1))[:size]
     for name in ("ours", "theirs"):
@@ -333,7 +334,7 @@ def test_a_large_file_goes_in_parts_and_is_known_again_however_it_came(s3, bucke
     assert upload.upload(folder.where, target).startswith(f"1 files uploaded to {target} (33.6 MB), 1 there before")
     tags = {name: entry["ETag"] for name, entry in keys(s3, target).items()}
     assert tags["ours"].endswith('-3"') and tags["theirs"].endswith('-2"') and body(s3, target, "ours") == data
-    assert tags["ours"].strip('"') in store._digests(tmp_path / "large" / "ours")  # so nothing need be read again
+    assert tags["ours"].strip('"') in buckets._digests(tmp_path / "large" / "ours")  # so nothing need be read again
     assert "0 files uploaded" in upload.upload(folder.where, target)
     folder.write("theirs", data[:-1] + b"!")
     with pytest.raises(UserError, match="'theirs' among them"):

@@ -8,11 +8,11 @@ import jax
 import numpy as np
 import pytest
 from conftest import ROOT, environment
-from jax.sharding import NamedSharding, PartitionSpec
 from test_torch_files import MAIN, ROWS, new
 
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import efficientnet, features
+from logogan_jax.parallel import Parallel
 
 # ── EfficientNet-Lite0 ──────────────────────────────────────────────────────────────────────
 
@@ -129,19 +129,18 @@ def test_what_are_no_pixels_is_an_error(efflite0, pixels):
         features.embed(efflite0, pixels)
 
 
-def test_several_devices_share_a_chunk(efflite0):
-    mesh = jax.make_mesh((4,), ("data",))
-    split = NamedSharding(mesh, PartitionSpec("data"))
-    used = []
+def test_several_devices_share_a_chunk(efflite0, monkeypatch):
+    lanes, used, place = Parallel("shard_map", 4, jax.devices()[:4]), [], Parallel.place
 
-    def place(part):
-        placed = jax.device_put(part, split)
+    def noted(lanes, part, spec):
+        placed = place(lanes, part, spec)
         used.append({shard.device for shard in placed.addressable_shards})
         return placed
 
+    monkeypatch.setattr(Parallel, "place", noted)
     network = efflite0._replace(weights=(), apply=lambda _, pixels: features.Features(*[features.rgb(pixels)] * 2))
     pixels = np.stack([picture(8, shift) for shift in range(11)])
-    found = features.embed(network._replace(chunk=2), pixels, place=place, devices=4)
+    found = features.embed(network._replace(chunk=2), pixels, lanes=lanes)
     np.testing.assert_array_equal(found.head, pixels)
     assert [len(devices) for devices in used] == [4, 4]
 

@@ -11,15 +11,16 @@ from conftest import ROOT
 from logogan_jax import check, defaults
 
 FLOORS = [
-    {"errors", "keys", "conv", "losses", "files", "images", "augment", "loop", "clock", "cache", "command", "defaults",
-     "estimate", "figures", "flops", "named", "optimizers", "parallel", "progress", "stopwatch", "sums", "views",
-     "workdir"},
-    {"networks", "data", "metrics", "curves", "dispatch", "guard"},
-    {"state", "objectives", "meter", "evaluation", "measurement"},
+    {"errors", "keys", "conv", "losses", "files", "images", "apart", "augment", "loop", "clock", "cache", "command",
+     "cost", "defaults", "estimate", "figures", "flops", "named", "optimizers", "parallel", "progress", "rollcall",
+     "stop", "stopwatch", "sums", "views"},
+    {"networks", "data", "metrics", "curves", "dispatch", "guard", "hosts", "storage"},
+    {"state", "objectives", "meter", "evaluation", "measurement", "workdir"},
     {"step", "checkpoint", "report", "recipe", "nonfinite", "check"},
     {"model"},
     {"build", "watch", "words", "summary", "tuning"},
     {"runs", "rescue", "embedded", "peers"},
+    {"looks"},
     {"train", "sample", "evaluate", "replay", "tune", "benchmark"},
     {"main"},
 ]  # fmt: skip
@@ -102,7 +103,7 @@ def test_nobody_but_the_command_knows_the_tools_and_nobody_the_configs():
 
 
 def test_the_tools_lean_on_borders_alone():
-    allowed = {"errors", "progress", "cache", "files", "data"}
+    allowed = {"errors", "progress", "cache", "files", "data", "storage"}
     shown = {
         "augment",
         "views",

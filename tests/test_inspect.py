@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from data_prep import icon_sets, inspect_data, pool, store
+from data_prep import icon_sets, inspect_data, pool
 from data_prep.doctor import duplicates, look
 from data_prep.pictures import convert
 from data_prep.pictures.convert import Frame, Item
+from logogan_jax.storage import store
 
 FRAME = Frame(56)
 

@@ -7,6 +7,7 @@ import pytest
 from conftest import CONFIG, digest, finish, start, summary
 
 from logogan_jax import report
+from logogan_jax.errors import Unfinished
 
 
 def wait_for_line(workdir, step, process, seconds=180):
@@ -38,7 +39,7 @@ def test_a_signal_saves_and_the_same_command_goes_on_exactly(reference, tmp_path
     process = start(config, tmp_path)
     wait_for_line(tmp_path, 15, process)
     process.send_signal(number)
-    said = finish(process)
+    said = finish(process, Unfinished.status)
     stopped = summary(tmp_path)
     assert stopped["status"] == f"stopped by {number.name}" and 15 <= stopped["step"] < 400
     assert f"Stopped by {number.name.lower()}" in said and "the same command goes on" in said
@@ -57,7 +58,7 @@ def test_a_signal_on_four_simulated_devices(shards, tmp_path):
     process = start(config, tmp_path / "stopped", **four)
     wait_for_line(tmp_path / "stopped", 15, process)
     process.send_signal(signal.SIGTERM)
-    finish(process)
+    finish(process, Unfinished.status)
     assert summary(tmp_path / "stopped")["step"] < 60
     finish(start(config, tmp_path / "stopped", **four))
     assert summary(tmp_path / "stopped")["devices"] == 4

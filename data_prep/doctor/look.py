@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from data_prep import pool, store
+from data_prep import pool
 from data_prep.doctor.duplicates import SIDE
 from data_prep.pictures import convert, modes
 from data_prep.pictures.convert import Frame
+from logogan_jax.storage import store
 
 LOOK = 112  # side of the square at which images are judged, whatever size they are to have
 LONG = 5 / 3  # longer sides over shorter ones, from which on a square crop loses much

@@ -9,7 +9,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from data_prep import pool, store
+from data_prep import pool
 from data_prep.doctor import look
 from data_prep.doctor.duplicates import SIDE
 from data_prep.pictures import convert
@@ -18,6 +18,7 @@ from logogan_jax import progress
 from logogan_jax.data import records
 from logogan_jax.data.shards import Shards
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 _TALLEST, _WIDEST = 96, 288  # pixels of a long image shown whole
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from data_prep import store
 from data_prep.pictures import rasters, square, svg
+from logogan_jax.storage import store
 
 # What reading a broken or hostile picture raises.
 UNREADABLE = (

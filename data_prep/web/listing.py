@@ -5,10 +5,10 @@ import json
 import os
 import pathlib
 
-from data_prep import store
 from data_prep.journal import Journal
 from data_prep.web import mediawiki
 from logogan_jax.errors import UserError
+from logogan_jax.storage import store
 
 
 class Listing:

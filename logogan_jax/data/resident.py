@@ -33,7 +33,8 @@ class Resident:
 
     def at(self, step, count):
         """The feed of steps step, ..., step + count - 1."""
-        return Feed(self._image, self._label, self._parallel.place(self._drawn(step=step, count=count), ROWS))
+        drawn = self._drawn(step=step, count=count)[..., self._parallel.rows]
+        return Feed(self._image, self._label, self._parallel.place(drawn, ROWS))
 
     @staticmethod
     def batch(feed, i):

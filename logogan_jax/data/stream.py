@@ -22,7 +22,10 @@ def read(part, *, seed, step, count, shape, same_batch_for=0):
 
 
 class Stream:
-    """Source whose images are read record by record, checksums and all, and sent to the devices."""
+    """Source whose images are read record by record, checksums and all, and sent to the devices.
+
+    A process reads the records of its own devices' rows, and no others.
+    """
 
     specs = ROWS
 
@@ -47,7 +50,7 @@ class Stream:
         return self._taking.submit(self._take, self._asking.submit(self._ask, step, count))
 
     def _ask(self, step, count):
-        drawn = self._drawn(step=step, count=count)
+        drawn = self._drawn(step=step, count=count)[..., self._parallel.rows]
         look = np.broadcast_to(self._looks[:, None], drawn.shape)
         return drawn, self._decoder.begin(drawn.ravel(), look.ravel())
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax import images
+from logogan_jax import images, parallel
 from logogan_jax.errors import UserError
 from logogan_jax.metrics import efficientnet, inception, torch_files
 
@@ -67,15 +67,16 @@ def _read(key, name, path, fold, apply, *, chunk):
     return Network(name, digest, jax.device_put(weights), apply, chunk)
 
 
-def embed(network, pixels, *, place=jax.device_put, devices=1):
+def embed(network, pixels, *, lanes=None):
     """Features of pixels uint8[n, H, W, 1|3|4], as numpy arrays; compiled once for a network and an H, W.
 
-    Several `devices` share each chunk that `place` splits over them; the weights must be on all of them.
+    The devices of `lanes`, a Parallel, share each chunk; the weights must be on all of them. Without it, one does all.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4) or not len(pixels):
         raise ValueError(f"pixels are {pixels.dtype}{list(pixels.shape)}: they should be uint8[n, H, W, 1|3|4]")
     program, running, done = jax.jit(network.apply), None, []
-    chunk = network.chunk * devices
+    place = (lambda part: lanes.place(part, parallel.SPLIT)) if lanes else jax.device_put
+    fetch, chunk = (lanes.fetch, network.chunk * len(lanes.devices)) if lanes else (jax.device_get, network.chunk)
     for start in range(0, len(pixels), chunk):
         part = pixels[start : start + chunk]
         count = len(part)
@@ -83,8 +84,8 @@ def embed(network, pixels, *, place=jax.device_put, devices=1):
         # One chunk runs while the one before it is fetched.
         before, running = running, program(network.weights, place(part))
         if before:
-            done.append(jax.device_get(before))
-    done.append(jax.tree.map(lambda rows: rows[:count], jax.device_get(running)))
+            done.append(fetch(before))
+    done.append(jax.tree.map(lambda rows: rows[:count], fetch(running)))
     return Features(*(np.concatenate(rows) for rows in zip(*done, strict=True)))
 
 

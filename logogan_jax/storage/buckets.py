@@ -1,19 +1,17 @@
-"""Files of a folder, on the disk or in a bucket (gs://, s3://), by relative name."""
+"""The objects of a folder in an object store (gs://, s3://), by relative name."""
 
 import base64
+import concurrent.futures
 import contextlib
+import errno
 import hashlib
 import os
-import pathlib
-import shutil
+from typing import NamedTuple
 
-import fsspec
+from logogan_jax.errors import Unfinished, UserError
 
-from logogan_jax import files
-from logogan_jax.errors import UserError
-
-NOTES = {"manifest.jsonl", "rejects.jsonl", "removed.jsonl", "settings.json"}
 PART = 16 << 20  # bytes of the parts in which large files are copied to a bucket
+TOGETHER = 8  # files copied at once
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
 _LOGIN = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run 'aws configure'",
@@ -22,81 +20,15 @@ _LOGIN = {
 }
 
 
-def at(where):
-    """The Store of a path or an address such as s3://bucket/logos; nothing is created until something is written."""
-    return Bucket(str(where)) if "://" in str(where) else Folder(where)
+class Unreachable(Unfinished):
+    """An object store that does not answer, or not as it should; it may a minute later."""
 
 
-def images(where):
-    """Names of the files of a Store that may be images: all but the notes that our tools leave beside them."""
-    return (name for name in where.names() if name.rpartition("/")[2] not in NOTES)
+class Object(NamedTuple):
+    """What a bucket tells of an object: its bytes, and a name that other bytes would not have."""
 
-
-def read(source):
-    """The bytes of one file, by its path or address."""
-    where, _, name = str(source).rpartition("/")
-    return Bucket(where).read(name) if "://" in where else pathlib.Path(source).read_bytes()
-
-
-class Folder:
-    """A folder on the disk. Names are relative, with `/` between their parts."""
-
-    def __init__(self, where):
-        self.where = pathlib.Path(where).expanduser()
-
-    def __str__(self):
-        return str(self.where)
-
-    def names(self, below=""):
-        """Every file but hidden ones and those in hidden folders, in an order that depends on the names alone."""
-        with os.scandir(self.where / below) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".")]
-        # The order of whole names, in which a.b comes before a/b, as in a bucket.
-        folder = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
-        for entry in sorted(entries, key=lambda entry: entry.name + "/" * folder[entry.name]):
-            if folder[entry.name]:
-                yield from self.names(f"{below}{entry.name}/")
-            elif entry.is_file() or entry.is_symlink():  # a link to nowhere is for its reader to complain of
-                yield f"{below}{entry.name}"
-
-    def exists(self):
-        """Whether the folder is there."""
-        return self.where.is_dir()
-
-    def read(self, name):
-        """The bytes of a file."""
-        return (self.where / name).read_bytes()
-
-    def open(self, name):
-        """A file to read bytes from, piece by piece."""
-        return open(self.where / name, "rb")
-
-    def size(self, name):
-        """The bytes that a file has, or None if there is none."""
-        path = self.where / name
-        return path.stat().st_size if path.is_file() else None
-
-    def sizes(self):
-        """A function like `size` that is quick for many names."""
-        return self.size
-
-    def write(self, name, data):
-        """Write bytes under a name, whole or not at all."""
-        path = self.where / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(path) as partial:
-            partial.write_bytes(data)
-
-    def put(self, name, path):
-        """Copy a file of the disk."""
-        where = self.where / name
-        where.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(where) as partial:
-            shutil.copyfile(path, partial)
-
-    def remove(self, name):
-        """Remove a file."""
-        (self.where / name).unlink()
+    size: int
+    version: str
 
 
 class Bucket:
@@ -106,6 +38,8 @@ class Bucket:
         self.where, (self._kind, _, rest) = where.rstrip("/"), where.partition("://")
         if not rest.strip("/") or self._kind in ("file", "local"):
             raise UserError(f"{where} names no bucket: it should be like s3://bucket/folder, or a path of this machine")
+        import fsspec  # which a command whose files are all on the disk need not wait for
+
         try:
             # Without a cache of listings, which would hide what others write.
             self._files, self._root = fsspec.core.url_to_fs(self.where, use_listings_cache=False)
@@ -123,6 +57,10 @@ class Bucket:
         """Every object below the address but hidden ones, sorted."""
         return (name for name in self._listing() if not any(part.startswith(".") for part in name.split("/")))
 
+    def objects(self, below=""):
+        """{name: Object} of every object, hidden ones too, or of those in a folder."""
+        return {name: _object(found) for name, found in self._listing(below).items()}
+
     def exists(self):
         """Whether anything is there."""
         with self._spoken():
@@ -130,18 +68,18 @@ class Bucket:
 
     def read(self, name):
         """The bytes of an object."""
-        with self._spoken(missing=True):
+        with self._spoken(FileNotFoundError):
             return self._files.cat_file(f"{self._root}/{name}")
 
     def open(self, name):
         """An object to read bytes from, piece by piece."""
-        with self._spoken(missing=True):
+        with self._spoken(FileNotFoundError):
             return self._files.open(f"{self._root}/{name}", "rb")
 
     def size(self, name):
         """The bytes that an object has, or None if there is none."""
         try:
-            with self._spoken(missing=True):
+            with self._spoken(FileNotFoundError):
                 found = self._files.info(f"{self._root}/{name}")
         except FileNotFoundError:
             return None
@@ -149,12 +87,26 @@ class Bucket:
 
     def sizes(self):
         """A function like `size` that is quick for many names: one listing, now, answers for them all."""
-        return self._listing().get
+        return {name: found["size"] for name, found in self._listing().items()}.get
 
     def write(self, name, data):
         """Write bytes under a name."""
         with self._spoken():
             self._files.pipe_file(f"{self._root}/{name}", data)
+
+    def create(self, name, data):
+        """Write bytes under a name that nothing has -> whether that was so."""
+        try:
+            with self._spoken(FileExistsError):
+                self._files.pipe_file(f"{self._root}/{name}", data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def get(self, name, path):
+        """Copy an object to a file of the disk."""
+        with self._spoken(FileNotFoundError):
+            self._files.get_file(f"{self._root}/{name}", str(path))
 
     def put(self, name, path):
         """Copy a file of the disk, in parts if it is large."""
@@ -162,45 +114,58 @@ class Bucket:
             self._files.put_file(str(path), f"{self._root}/{name}", chunksize=_part(path))
 
     def remove(self, name):
-        """Remove an object."""
-        with self._spoken():
+        """Remove an object, if it is there."""
+        with contextlib.suppress(FileNotFoundError), self._spoken(FileNotFoundError):
             self._files.rm_file(f"{self._root}/{name}")
 
     def same(self, name, path):
         """Whether an object has the very bytes of a file of the disk."""
         with self._spoken():
-            found = self._files.info(f"{self._root}/{name}")
-            if found["size"] != os.path.getsize(path):
+            found = _object(self._files.info(f"{self._root}/{name}"))
+            if found.size != os.path.getsize(path):
                 return False
-            if (found.get("ETag", "").strip('"') or found.get("md5Hash")) in _digests(path):
+            if alike(found, path):
                 return True
             # The store knows no digest, or one of encrypted bytes or of other parts: compare the bytes themselves.
             with self._files.open(f"{self._root}/{name}", "rb") as there, open(path, "rb") as here:
                 return all(piece == there.read(len(piece)) for piece in iter(lambda: here.read(PART), b""))
 
-    def _listing(self):
+    def _listing(self, below=""):
         with self._spoken():
-            found = self._files.find(self._root, detail=True)
-        return {path[len(self._root) :].lstrip("/"): found[path]["size"] for path in sorted(found)}
+            listed, top = self._files.find(f"{self._root}/{below}".rstrip("/"), detail=True), f"{self._root}/"
+        # A name that ends with a slash is no file, but what consoles of object stores call a folder.
+        paths = [path for path in sorted(listed) if path.startswith(top) and not path.endswith("/")]
+        return {path.removeprefix(top): listed[path] for path in paths}
 
     @contextlib.contextmanager
-    def _spoken(self, missing=False):
-        """Tell in one line what an object store raises; a missing object is an answer if `missing`."""
+    def _spoken(self, *answers):
+        """Tell in one line what an object store raises, but for errors that are answers and a full disk here."""
         try:
             yield
         except Exception as error:  # each object store has errors of its own, some of no common kind
-            said = " ".join(str(error).split()) or type(error).__name__
+            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            if full or isinstance(error, answers):
+                raise
+            said, kind = " ".join(str(error).split()) or type(error).__name__, UserError
             if isinstance(error, FileNotFoundError):
-                if missing:
-                    raise
                 mend = "create the bucket, or correct its name"
             elif "Credentials" in type(error).__name__:
                 mend = _LOGIN.get(self._kind, "log in")
-            elif isinstance(error, PermissionError):
+            elif isinstance(error, PermissionError) or said.startswith("Forbidden"):
                 mend = "these credentials do not permit it; use others, or have them permitted"
             else:
-                mend = "check the network and the address, then run the same command again"
-            raise UserError(f"{self.where}: {said}: {mend}") from error
+                mend, kind = "check the network and the address, then run the same command again", Unreachable
+            raise kind(f"{self.where}: {said}: {mend}") from error
+
+
+def alike(found, path):
+    """Whether an Object is known, by its version, to have the bytes of a file of the disk."""
+    return found.size == os.path.getsize(path) and found.version in _digests(path)
+
+
+def _object(found):
+    names = [found[key] for key in ("ETag", "md5Hash", "etag", "created") if found.get(key)]
+    return Object(found["size"], str(names[0]).strip('"') if names else "")
 
 
 def _part(path):
@@ -217,3 +182,12 @@ def _digests(path):
             parts.append(hashlib.md5(piece, usedforsecurity=False).digest())
     joined = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
     return {whole.hexdigest(), base64.b64encode(whole.digest()).decode(), f"{joined}-{len(parts)}"}
+
+
+def together(function, names):
+    """Yield function(name) of each, as they end, of which a few run at once; the first error stops them."""
+    with contextlib.ExitStack() as stack:
+        threads = concurrent.futures.ThreadPoolExecutor(TOGETHER)
+        stack.callback(threads.shutdown, cancel_futures=True)
+        for future in concurrent.futures.as_completed([threads.submit(function, name) for name in names]):
+            yield future.result()

@@ -1,0 +1,46 @@
+"""The request to stop a run: SIGTERM, Ctrl-C, or somebody who asks."""
+
+import os
+import signal
+
+import jax
+from jax.experimental import multihost_utils
+
+
+class StopRequest:
+    """Notes SIGTERM and Ctrl-C; a second Ctrl-C interrupts at once. Use as a context manager.
+
+    `by` says who asked, or is None. Where several processes train together, a SIGTERM to any of them stops all of
+    them at one and the same step, by the preemption service of JAX, which listens for it.
+    """
+
+    def __init__(self):
+        self.by = None
+        self._before, self._several = {}, jax.process_count() > 1
+
+    def reached(self, step):
+        """Whether to stop at a step; every process asks at every step that it comes by."""
+        if self._several and not self.by and multihost_utils.reached_preemption_sync_point(step):
+            self.by = signal.SIGTERM.name
+        return self.by is not None
+
+    def ask(self, by):
+        """Stop at the next step; every process has to ask."""
+        self.by = self.by or by
+
+    def __enter__(self):
+        for number in (signal.SIGINT,) if self._several else (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, _frame):
+        if self._several:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        if self.by and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.by = signal.Signals(number).name
