@@ -2,7 +2,7 @@
 
 python -m logogan_jax.main --config=configs/can56.py
 
-About 1.5 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect pale or black
+About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect pale or black
 marks: with colours for labels, to be of no style is to be of no colour; see `can` in docs/objectives.png for 2,000
 steps of it at 28 pixels.
 """

@@ -5,7 +5,7 @@
 
 The embedded logos are labelled by the colour of their brand.
 
-About 1.5 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect each label in
+About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect each label in
 its colour, in many shapes; see `cgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 

@@ -4,7 +4,7 @@
 
 10,000 updates of each network at batch 256. Meant for an accelerator; on a CPU use quickstart.
 
-About 12 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+About 4.9 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
 rings and wordmark-like strips, some turned or mirrored, as the images are.
 """
 

@@ -4,7 +4,7 @@
 
 What is plainest here, and the frame of minimax56, hinge56, lsgan56, cgan56 and can56.
 
-About 1.5 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
 rings and wordmark-like strips on white; see `gan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 

@@ -3,7 +3,7 @@
     python -m logogan_jax.main --config=configs/glo56.py
     python -m logogan_jax.sample --workdir=runs/glo56 --reconstruct --out=reconstructed
 
-About 11 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect sharp
+About 3.5 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect sharp
 reconstructions of the logos it was trained on, softer new ones; see docs/reconstructions.png.
 """
 

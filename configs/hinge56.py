@@ -2,7 +2,7 @@
 
 python -m logogan_jax.main --config=configs/hinge56.py
 
-About 1.5 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
 rings and wordmark-like strips on white; see `hinge` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 

@@ -4,7 +4,7 @@
 
 data_prep/README.md has the commands that make the shards of LLD-icon. Without data.dir it trains on the embedded logos.
 
-About 17 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect favicons of one
+About 11 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect favicons of one
 kind for each label.
 """
 

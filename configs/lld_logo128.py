@@ -4,7 +4,7 @@
 
 data_prep/README.md has the commands that make the shards of LLD-logo. Without data.dir it trains on the embedded logos.
 
-About 130 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect logos of one
+About 87 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect logos of one
 kind for each label.
 """
 

@@ -4,7 +4,7 @@
 
 For comparison with gan56: the generator's gradient vanishes where the critic is sure of itself.
 
-About 1.5 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
 rings and wordmark-like strips on white; see `minimax` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 

@@ -2,7 +2,7 @@
 
 python -m logogan_jax.main --config=configs/quickstart.py
 
-Under three minutes on two cores, from the command to the last picture: coloured marks, rings, letters and
+Two minutes on two cores, from the command to the last picture: coloured marks, rings, letters and
 wordmark-like strips on white, as in docs/quickstart.png.
 """
 

@@ -2,7 +2,7 @@
 
 python -m logogan_jax.main --config=configs/r3gan112.py
 
-About 62 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what r3gan56
+About 39 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what r3gan56
 draws, with finer edges.
 """
 

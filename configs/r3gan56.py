@@ -2,7 +2,7 @@
 
 python -m logogan_jax.main --config=configs/r3gan56.py
 
-About 14 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect clear, varied
+About 9.2 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect clear, varied
 marks on white; see `r3gan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 

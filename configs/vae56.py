@@ -3,7 +3,7 @@
     python -m logogan_jax.main --config=configs/vae56.py
     python -m logogan_jax.sample --workdir=runs/vae56 --reconstruct --out=reconstructed
 
-About 12 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect soft, blurred
+About 4.7 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect soft, blurred
 marks, and reconstructions of logos that it never saw; docs/reconstructions.png has both.
 """
 

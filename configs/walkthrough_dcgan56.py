@@ -4,7 +4,7 @@
 
 docs/differences.md tells what each does to the pictures.
 
-About 3.3 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect a few of the 256
+About 35 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect a few of the 256
 logos that it sees, copied again and again; see `walkthrough_dcgan` in docs/objectives.png for 2,000 steps of it at
 28 pixels.
 """

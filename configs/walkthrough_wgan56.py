@@ -4,7 +4,7 @@
 
 docs/differences.md tells what each does to the pictures.
 
-About 6.0 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what wgan56
+About 3.8 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what wgan56
 draws, less clear; see `walkthrough_wgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 

@@ -5,7 +5,7 @@
 40,000 generator and 200,000 critic updates, 24 hours on the walkthrough's GPU in 2018. Meant for an
 accelerator; on a CPU use quickstart. A checkpoint takes about 1.3 GB.
 
-About 24 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect flat-coloured
+About 15 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect flat-coloured
 marks and rings on clean white, some turned or mirrored; see `wgan_gp` in docs/objectives.png for 2,000 steps of it
 at 28 pixels.
 """

@@ -5,7 +5,7 @@
 40,000 generator and 200,000 critic updates, 3 to 5 hours on the walkthrough's GPU in 2018. Meant for an
 accelerator; on a CPU use quickstart.
 
-About 2.2 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect flat-coloured
+About 30 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect flat-coloured
 marks and rings on clean white; see `wgan_gp` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 

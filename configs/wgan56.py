@@ -5,7 +5,7 @@
 40,000 generator and 200,000 critic updates, 15 hours on the walkthrough's GPU in 2018. Meant for an
 accelerator; on a CPU use quickstart.
 
-About 6.0 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect flat-coloured
+About 3.8 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect flat-coloured
 marks and rings on clean white, some turned or mirrored; see `wgan_gp` in docs/objectives.png for 2,000 steps of it
 at 28 pixels.
 """

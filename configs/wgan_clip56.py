@@ -2,7 +2,7 @@
 
 python -m logogan_jax.main --config=configs/wgan_clip56.py
 
-About 3.9 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect bold shapes in
+About 2.4 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect bold shapes in
 unmixed colours, slower to come clear than with a penalty; see `wgan` in docs/objectives.png for 2,000 steps of it
 at 28 pixels.
 """

@@ -55,9 +55,10 @@ def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
     Writes everything that the README lists below `workdir`; a UserError says what the user can mend. Returns whether
     the run is as far as it should go; if not, the same call goes on.
     """
-    named, config = workdir, build.resolved(config)
+    named = workdir
     with contextlib.ExitStack() as stack:
         stack.enter_context(hosts.losses_named())
+        config = build.resolved(config)
         workdir, keep = stack.enter_context(entered(named))
         asked = stack.enter_context(stop.StopRequest())
         made = build.training(config)

@@ -1,0 +1,63 @@
+"""Training itself, with its data and its run in a bucket; S3 is moto's."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import ROOT, command, digest, environment, failing, finish, start
+from test_buckets import bucket, s3  # noqa: F401 - fixtures
+
+from logogan_jax.errors import Unfinished
+from logogan_jax.storage import store
+
+STEPS = 1500
+
+
+def until_marked(process, address, step, seconds=120):
+    """Wait until a checkpoint of at least a step is whole in the bucket."""
+    deadline = time.monotonic() + seconds
+    while not any(
+        int(name.split("/")[1].split(".")[0]) >= step
+        for name in store.at(address).names()
+        if name.startswith("checkpoints/") and name.endswith(".whole")
+    ):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, shards, tmp_path):  # noqa: F811
+    for path in shards.iterdir():
+        store.at(f"{bucket}/shards").put(path.name, path)
+    config, address = config_file(STEPS, data=f"{bucket}/shards"), f"{bucket}/runs/one"
+    at_home = lambda *flags: start(config, address, *flags, LOGOGAN_CACHE=str(tmp_path / "home"))
+    first = at_home()
+    until_marked(first, address, 10)
+    first.kill()
+    first.communicate()
+    second = at_home()
+    until_marked(second, address, 20)
+    second.send_signal(signal.SIGTERM)
+    said = finish(second, Unfinished.status)
+    assert f"Everything is in {address}" in said and "Going on from step" in said
+    stopped = json.loads(store.at(address).read("summary.json"))
+    elsewhere = {"LOGOGAN_CACHE": str(tmp_path / "elsewhere")}
+    said = finish(start(config, address, **elsewhere))
+    assert f"Going on from step {stopped['step']}" in said
+    finish(start(config_file(STEPS), tmp_path / "straight"))
+    found = json.loads(store.at(address).read("summary.json"))
+    assert found["status"] == "finished" and found["state_sha256"] == digest(tmp_path / "straight")
+    steps = [json.loads(line)["step"] for line in store.at(address).read("metrics.jsonl").splitlines()]
+    assert steps == list(range(5, STEPS + 1, 5))
+
+    words = command("logogan_jax.sample", f"--workdir={address}", "--num=4", f"--out={tmp_path / 'drawn'}")
+    third = environment(LOGOGAN_CACHE=str(tmp_path / "third"))
+    subprocess.run(words, env=third, cwd=ROOT, check=True, capture_output=True)
+    assert list((tmp_path / "drawn").glob("*.png"))
+
+
+def test_a_bucket_that_is_not_there_is_told_in_one_line(bucket, config_file):  # noqa: F811
+    missing = "s3://there-is-no-such-bucket/runs/one"
+    assert missing.split("/")[2] in failing(f"--config={config_file(4)}", f"--workdir={missing}")
