@@ -42,6 +42,16 @@ def purse(price, most):
     return Purse(_per_hour(price), most or 0.0)
 
 
+def checked(purse, run):
+    """The Purse, unless what a run may cost was spent before this process."""
+    if purse.most and purse.before >= purse.most:
+        raise UserError(
+            f"--max_cost={purse.most:g}: the run in {run} has cost ${purse.before:,.2f} already: give more to train it "
+            f"further"
+        )
+    return purse
+
+
 def _per_hour(price):
     try:
         value = float(price)

@@ -13,6 +13,7 @@ from logogan_jax import rollcall
 from logogan_jax.errors import Unfinished, UserError
 
 HEARTBEAT = 30  # seconds without a sign of life after which a process is taken for lost
+PATIENCE = 900  # seconds in which one may fetch, read or write what the others wait for
 ASKED = 15  # seconds in which a process has to answer once another is in trouble
 _PIECE = 1 << 12  # what is told is padded to whole pieces, so that few programs are compiled
 _TROUBLE = re.compile(r"gloo|nccl|coordination|connection|peer|unavailable|deadline", re.IGNORECASE)
@@ -66,6 +67,7 @@ def told(function):
         except UserError as error:
             answer = {"error": str(error), "status": error.status}
         said = json.dumps(answer).encode()
+    _meet()
     answer = json.loads(_sent(said))
     if "error" in answer:
         error = UserError(answer["error"])
@@ -79,8 +81,21 @@ def given(tree, like):
     if jax.process_count() == 1:
         return tree
     mine = jax.tree.map(np.asarray, tree) if leads() else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    _meet()
     with jax.transfer_guard("allow"):
         return multihost_utils.broadcast_one_to_all(mine)
+
+
+def _meet():
+    """Wait for the others where they may be long: what devices tell each other has shorter limits."""
+    try:
+        multihost.get_barrier_sync_fn()(key="told", timeout_ms=PATIENCE * 1000)
+    except RuntimeError as error:
+        if "DEADLINE_EXCEEDED" not in str(error):
+            raise  # a process is gone
+        raise Unfinished(
+            f"{_late(error)} did nothing for {PATIENCE} s that the others wait for: see its log"
+        ) from error
 
 
 def alone():
@@ -116,16 +131,21 @@ def losses_named():
             raise
         count, first = jax.process_count(), (str(error).splitlines() or [""])[0]
         raise Unfinished(
-            f"{rollcall.named(gone)} of {count} no longer answers ({first[:200]}): start the same command again, with "
+            f"{gone} of {count} no longer answers ({first[:200]}): start the same command again, with "
             f"--num_processes for the machines that are left"
         ) from error
 
 
 def _silent(why):
-    """Numbers of the processes that do not come to say the same."""
+    """The processes that do not come to say the same, in words, or ""."""
     try:
         multihost.get_barrier_sync_fn()(key=why, timeout_ms=ASKED * 1000)
     except (ValueError, RuntimeError) as error:
-        told = re.search(r"timed out task names:\s*([\d,\s]+)", str(error))
-        return sorted({int(number) for number in re.findall(r"\d+", told.group(1))}) if told else [0]
-    return []
+        return _late(error)
+    return ""
+
+
+def _late(error):
+    """The processes that a barrier's error tells of, in words; without its word, the one that keeps it."""
+    told = re.search(r"timed out task names:\s*([\d,\s]+)", str(error))
+    return rollcall.named(sorted({int(number) for number in re.findall(r"\d+", told[1])}) if told else [0])

@@ -19,7 +19,9 @@ def define():
     """The flags of the command."""
     config_flags.DEFINE_config_file("config", None, "what to train: a file of configs/", lock_config=True)
     flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<config name>")
-    flags.DEFINE_string("price", "", "what this machine costs: dollars per hour, or a machine of cloud/prices.csv")
+    flags.DEFINE_string(
+        "price", "", "what the machines of the run cost together: dollars per hour, or one of cloud/prices.csv"
+    )
     flags.DEFINE_float("max_cost", None, "stop, with a checkpoint, once the run has cost so many dollars")
     flags.DEFINE_string("coordinator", "", "of several processes, one on each host: HOST:PORT of process 0, or auto")
     flags.DEFINE_integer("num_processes", None, "how many there are; not with auto")

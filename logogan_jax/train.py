@@ -76,7 +76,7 @@ def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
         measure, unmeasured = build.evaluation_of(config, made)
         recipe.write(workdir, config, made.about)
         reporter = stack.enter_context(contextlib.closing(report.Reporter(workdir, start)))
-        purse = purse._replace(before=reporter.dollars)
+        purse = cost.checked(purse._replace(before=reporter.dollars), named)
         watch = Watch(
             measure, reporter, period=build.evaluation_period(config, made), best=config.report.keep_best,
             largest_gap=guard.largest_gap(made.train.shape),

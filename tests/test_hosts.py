@@ -1,6 +1,7 @@
 """Several processes train as one, name the one that is lost, stop together, and go on as fewer or more."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, environment, failing, finish, start, summary
 
-from logogan_jax import checkpoint, cost, rollcall, runs, state
+from logogan_jax import checkpoint, cost, rollcall, runs, state, words
 from logogan_jax.errors import Unfinished, UserError
 
 SGD = """
@@ -173,6 +174,24 @@ def test_one_sigterm_stops_all_processes_at_one_step(descent, tmp_path):
 
 
 @pytest.mark.slow
+def test_slurm_tells_processes_of_each_other(descent, tmp_path):
+    # What srun sets; JAX takes a port that follows from the job's number.
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    tasks = [
+        start(descent(4), tmp_path / "run", "--coordinator=auto", **job, SLURM_PROCID=str(number), SLURM_LOCALID="0")
+        for number in range(2)
+    ]
+    said = [finish(task) for task in tasks]
+    assert "2 x cpu, 2 processes" in said[0] and summary(tmp_path / "run")["step"] == 4
+
+
+def test_auto_where_there_is_no_cluster_is_one_line():
+    assert "--coordinator=auto finds no Slurm job, TPU pod or Open MPI here" in failing(
+        "--config=configs/quickstart.py", "--coordinator=auto"
+    )
+
+
+@pytest.mark.slow
 def test_a_mistake_is_told_once_by_every_process(descent, tmp_path):
     processes = together(descent(4), tmp_path / "run", 2, "--config.train.batch_size=7")
     for process in processes:
@@ -280,10 +299,18 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file,
     assert found["status"] == "stopped by --max_cost=30"
     assert found["cost"]["dollars_per_hour"] == 3600 and found["cost"]["dollars"] >= 30
     assert runs.opened(tmp_path / "run", "newest").step == found["step"]
-    assert re.search(r"\$[\d.]+ of \$[\d,.]+ spent", said) and "It cost $3" in said
+    assert f"It cost ${found['cost']['dollars']:,.2f}." in said
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     costs = [line["dollars"] for line in lines if "dollars" in line]
-    assert costs == sorted(costs) and costs[-1] >= 30 > costs[-2]
+    assert costs == sorted(costs) and costs[-1] >= 30 and all(cost < 30 for cost in costs[:-1])
+    again = (f"--config={config_file(100_000)}", f"--workdir={tmp_path / 'run'}", "--price=3600", "--max_cost=30")
+    assert f"--max_cost=30: the run in {tmp_path / 'run'} has cost $" in failing(*again)
+
+
+def test_the_progress_line_tells_what_a_run_has_cost_and_will():
+    line = words.line({"critic/loss": 1.0}, 100.0, 3600.0, cost.Purse(price=2.5, before=4.0))
+    assert re.fullmatch(r"100 images/s, 1.0 hours left, \$4\.\d\d of \$6\.\d\d spent, critic 1.000", line)
+    assert "$" not in words.line({}, 100.0, 3600.0, cost.Purse())
 
 
 def test_a_purse_counts_what_earlier_processes_spent():
