@@ -29,7 +29,7 @@ from logogan_jax import files
 
 RESULTS = ROOT / "benchmarks" / "results" / "killed-cpu.json"
 FLAGS = (
-    "--config=configs/quickstart.py --config.train.steps=3000 --config.train.batch_size=16 --config.model.width=16 "
+    "--config=configs/quickstart.py --config.train.steps=1500 --config.train.batch_size=16 --config.model.width=16 "
     "--config.report.log_every=5 --config.report.checkpoint_every=10 --config.report.samples_every=500 "
     "--config.evaluate.every_images=16000 --config.evaluate.samples=64"
 )

@@ -15,7 +15,7 @@ def run(main, define, required=()):
     They are defined here and not on import, so that one program may import several commands.
     """
     define()
-    logging.set_verbosity(logging.ERROR)  # libraries narrate; what matters to the user is said by us
+    logging.set_verbosity(logging.FATAL)  # libraries narrate what they raise; what matters to the user is said by us
 
     def checked(_):
         with errors.reported():

@@ -32,13 +32,14 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
     for path in shards.iterdir():
         store.at(f"{bucket}/shards").put(path.name, path)
     config, address = config_file(STEPS, data=f"{bucket}/shards"), f"{bucket}/runs/one"
-    at_home = lambda *flags: start(config, address, *flags, LOGOGAN_CACHE=str(tmp_path / "home"))
+    rarely = "--config.report.checkpoint_every=100"  # so that a checkpoint is there long enough to be copied
+    at_home = lambda: start(config, address, rarely, LOGOGAN_CACHE=str(tmp_path / "home"))
     first = at_home()
-    until_marked(first, address, 10)
+    until_marked(first, address, 100)
     first.kill()
     first.communicate()
     second = at_home()
-    until_marked(second, address, 20)
+    until_marked(second, address, 200)
     second.send_signal(signal.SIGTERM)
     said = finish(second, Unfinished.status)
     assert f"Everything is in {address}" in said and "Going on from step" in said

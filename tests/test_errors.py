@@ -74,7 +74,7 @@ def test_too_little_room_is_said_at_the_start(shards, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(
-        UserError, match=r"has 0 MB free, but 3 checkpoints and one in writing take .*--config.report.keep"
+        UserError, match=r"has 0 MB free, but 4 checkpoints and one in writing take .*--config.report.keep"
     ):
         train.train(four(shards), tmp_path / "run")
 

@@ -169,6 +169,7 @@ def test_a_step_of_the_walkthroughs_wgan_gp_is_the_sum_by_hand():
     assert counted == 2 * batch * (updates * critic_update + generator_update)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["shard_map", "pmap"])
 def test_devices_and_steps_of_a_program_share_and_add_up_the_work(how):
     config = walkthrough(data__size=28, train__batch_size=4, train__parallel=how)

@@ -293,6 +293,7 @@ def test_a_process_number_has_to_be_one_of_them():
 # ── what the clock says ─────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file, tmp_path):
     said = finish(start(config_file(100_000), tmp_path / "run", "--price=3600", "--max_cost=30"))  # a dollar a second
     found = summary(tmp_path / "run")
@@ -330,6 +331,7 @@ def test_a_machine_of_the_table_has_its_price(tmp_path, monkeypatch):
         cost.purse("huge", None)
 
 
+@pytest.mark.slow
 def test_an_overdue_checkpoint_is_written_between_the_regular_ones(config_file, tmp_path):
     finish(start(config_file(15), tmp_path / "run", "--config.report.checkpoint_minutes=0.00001"))
     # 5 and 15 are due by the clock alone: one of the clock is kept until there is a newer one.

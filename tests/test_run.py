@@ -58,6 +58,7 @@ def test_the_checkpoint_is_the_state(straight, shards):
     assert state.digest(restored._replace(step=restored.step + 1)) != digest(straight)
 
 
+@pytest.mark.slow
 def test_stream_and_pmap_resume_a_resident_run(straight, shards, tmp_path):
     workdir = tmp_path / "run"
     train.train(four(shards, **{"train.steps": 2}), workdir)

@@ -38,6 +38,7 @@ def sampled(workdir, out, *flags):
     return pictures(out)
 
 
+@pytest.mark.slow
 def test_a_label_is_drawn_by_name(conditional, tmp_path):
     box, disc, both = (
         sampled(conditional, tmp_path / name, "--num=20", *flags)
@@ -52,6 +53,7 @@ def test_a_label_is_drawn_by_name(conditional, tmp_path):
     assert 0 < sum(of_label) < 20
 
 
+@pytest.mark.slow
 def test_a_label_that_is_not_there_is_named(conditional, straight, tmp_path):
     line = failing(f"--workdir={conditional}", "--label=star", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
     assert "--label is 'star': it should be one of box, disc" in line
@@ -62,6 +64,7 @@ def test_a_label_that_is_not_there_is_named(conditional, straight, tmp_path):
     assert not (tmp_path / "a").exists() and not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "other"), [("vae", "encoder"), ("glo", "codes")])
 def test_reconstructions_are_of_the_images_beside_them(shards, tmp_path, objective, other):
     changes = {"data.held_out": 0.5, "train.steps": 240, "evaluate.every_images": 0}

@@ -79,6 +79,7 @@ def test_every_kernel_of_the_critic_is_normalised(name):
     assert not jax.tree.leaves(nnx.state(critic, nnx.BatchStat))
 
 
+@pytest.mark.slow
 @NAMES
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("how", ["shard_map", "pmap"])

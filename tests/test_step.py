@@ -15,12 +15,15 @@ from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Player
 
 DEVICES = jax.devices()
-EVERY = pytest.mark.parametrize("objective", sorted(OBJECTIVES))
-# The inner loop takes one of each kind: plain, with a penalty.
-EACH = pytest.mark.parametrize(
-    "objective",
-    [pytest.param(name, marks=() if name in ("gan", "wgan_gp") else pytest.mark.slow) for name in sorted(OBJECTIVES)],
-)
+
+
+def quick(*names):
+    """All objectives, of which the inner loop takes these."""
+    marks = lambda name: () if name in names else pytest.mark.slow
+    return pytest.mark.parametrize("objective", [pytest.param(name, marks=marks(name)) for name in sorted(OBJECTIVES)])
+
+
+EACH, ONE = quick("gan", "wgan_gp"), quick("gan")  # one of each kind: plain, with a penalty
 
 
 def leaves(tree):
@@ -63,7 +66,7 @@ def updates_of(objective):
     }
 
 
-@EVERY
+@EACH
 def test_a_step_updates_each_player_as_often_as_it_says(tiny, objective):
     made = build.training(tiny(objective), devices=DEVICES[:1])
     before = leaves(made.state.params)
@@ -202,7 +205,7 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
     assert len({tuple(bits.tolist()) for _, all_bits in seen for bits in all_bits}) == 24, "a key was used twice"
 
 
-@EACH
+@ONE
 def test_devices_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objective):
     """One step at a time on one device, four, two under pmap; two steps at a time on one."""
     config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True, train__steps_per_dispatch=2))
@@ -224,6 +227,7 @@ def test_devices_mappings_and_dispatches_change_nothing_but_rounding(tiny, smoot
                 assert a[name] == pytest.approx(b[name], rel=1e-3, abs=1e-5) or "/gradient/" in name, name
 
 
+@pytest.mark.slow
 def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smooth, monkeypatch):
     config = sgd(tiny("wgan_gp"))
     unrolled, _ = run(build.training(config, devices=DEVICES[:2]), 2)
@@ -235,6 +239,7 @@ def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smoot
     assert gap(numbers(unrolled), numbers(scanned)) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_life", [12, 10**9])
 def test_the_average_has_the_half_life_asked_for_and_warms_up(tiny, half_life):
     made = build.training(tiny("gan", train__ema_images=half_life), devices=DEVICES[:1])
@@ -291,6 +296,7 @@ def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(
 # ── what the critic looks through ───────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["gan", "r3gan"])
 def test_a_view_trains_the_same_on_any_number_of_devices(tiny, objective):
     config = sgd(tiny(objective, augment__policy="diffaugment"))
@@ -302,6 +308,7 @@ def test_a_view_trains_the_same_on_any_number_of_devices(tiny, objective):
     assert float(one.stats["critic"]["strength"]) == 1.0
 
 
+@pytest.mark.slow
 def test_adaptive_strength_follows_the_sign_of_the_scores(tiny):
     config = tiny("gan", augment__policy="logo", augment__adaptive=True, augment__adapt_images=80)
     config.optimizer.critic.learning_rate = 1e-2  # soon it tells real from drawn

@@ -113,6 +113,7 @@ def test_every_place_is_as_likely_as_any_other():
 # ── derivatives ─────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", views.TRANSFORMS)
 def test_derivatives_are_right_at_second_order(name):
     """A transform of RGB is y = J x + c, so the Hessian of a sum of f(y) is J' f''(y) J."""
@@ -200,6 +201,7 @@ def test_an_unknown_word_is_one_line_that_lists_the_others():
 # ── devices ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [3, 4])
 def test_any_number_of_devices_sees_the_same(channels):
     view, x, weights = views.policy("diffaugment"), jnp.asarray(batch(channels)), jnp.asarray(batch(channels)[0])
