@@ -104,6 +104,7 @@ def test_every_line_of_the_table_has_a_figure(rows):
     assert "1 device " in scaled and "efficiency 100.0%" in scaled and "simulated" in scaled.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_steps_that_are_timed_are_those_that_train(tiny):
     config = tiny("gan", train__steps_per_dispatch=1)
     trained, _ = run(build.training(config), 3)

@@ -92,6 +92,7 @@ def test_the_first_bad_number_is_named_by_step_player_and_tensor():
     assert str(meter.settle()) == "step 1: loss of the critic is nan"
 
 
+@pytest.mark.slow
 def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(shards, tmp_path):
     workdir = tmp_path / "run"
     first, longer = (four(shards, **{"train.steps": steps, "report.checkpoint_every": 1}) for steps in (1, 4))

@@ -100,6 +100,7 @@ def batch(made, step):
     return np.asarray(feed.image)[np.asarray(feed.index).reshape(-1)]
 
 
+@pytest.mark.slow
 def test_a_set_too_small_to_measure_against_is_trained_on_whole(shards, tmp_path, capsys):
     made = build.training(build.resolved(measured(shards, **{"data.held_out": 0.1})), devices=jax.devices()[:1])
     assert (len(made.train), len(made.held_out)) == (50, 0)
@@ -260,6 +261,7 @@ def test_what_made_a_number_infinite_is_kept_and_replayed(shards, tmp_path):
         assert not np.isfinite(metrics[broken.name]).all()
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_before_its_first_checkpoint_begins_again_at_a_lower_rate(shards, tmp_path):
     changes = {"evaluate.every_images": 0, "report.checkpoint_every": 0, "report.samples_every": 0}
     config = exploding(shards, **changes)

@@ -138,6 +138,7 @@ def test_a_generator_that_is_not_training_draws_each_picture_on_its_own(name):
 # ── labels ──────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "way"), TOLD)
 def test_labels_change_what_told_networks_do(name, way):
     zero, one = jnp.array([0, 0]), jnp.array([0, 1])

@@ -100,6 +100,7 @@ def test_the_gradient_of_a_gradient_penalty_is_right(name):
         assert float(at(1e-7) - at(-1e-7)) / 2e-7 == pytest.approx(float(along), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r3gan", "resnet"])
 @pytest.mark.parametrize("size", [(28, 28), (64, 64), (128, 128)])
 def test_penalties_meet_no_slow_convolutions(name, size):

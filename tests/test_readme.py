@@ -79,6 +79,7 @@ def test_the_benchmark_as_written_but_for_its_length(tmp_path):
     assert all(word in said for word in ("real images", "square product", "input-bound", "compiling, warm"))
 
 
+@pytest.mark.slow
 def test_the_objective_trains_as_written(tiny, monkeypatch):
     namespace = {}
     exec(block("objective"), namespace)

@@ -107,6 +107,7 @@ def test_a_damaged_checkpoint_is_named(straight, shards, tmp_path, lost):
         train.train(four(shards, **{"train.steps": 6}), workdir)
 
 
+@pytest.mark.slow
 def test_samples_come_from_the_averaged_generator_and_repeat(straight, tmp_path):
     def sample(out, *flags):
         subprocess.run(

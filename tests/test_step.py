@@ -99,7 +99,7 @@ def test_only_the_players_in_turn_change(tiny, objective):
         assert averaged_too == {name for name in player.trains if made.state.stats[name]}
 
 
-@EACH
+@ONE
 def test_four_steps_equal_two_plus_two_through_a_checkpoint(tiny, objective, tmp_path):
     config = tiny(objective)
     straight, _ = run(build.training(config, devices=DEVICES[:2]), 4)
@@ -205,7 +205,8 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
     assert len({tuple(bits.tolist()) for _, all_bits in seen for bits in all_bits}) == 24, "a key was used twice"
 
 
-@ONE
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_devices_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objective):
     """One step at a time on one device, four, two under pmap; two steps at a time on one."""
     config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True, train__steps_per_dispatch=2))
