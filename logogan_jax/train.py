@@ -70,7 +70,8 @@ def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
         stack.enter_context(contextlib.closing(checkpoints))
         start, last = checkpoints.latest() or 0, config.train.steps
         if start >= last:
-            print(f"{named} is finished at step {start}; a higher --config.train.steps trains it further.")
+            if hosts.leads():
+                print(f"{named} is finished at step {start}; a higher --config.train.steps trains it further.")
             return True
         hosts.told(lambda: checkpoints.need_room(made.state, config.report.keep_best))
         measure, unmeasured = build.evaluation_of(config, made)

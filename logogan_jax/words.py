@@ -46,7 +46,8 @@ def farewell(workdir, summary):
     cost = f" It cost ${summary['cost']['dollars']:,.2f}." if "cost" in summary else ""
     if summary["status"] != "finished":
         done = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
-        return f"{done}; the same command goes on from there.{best(summary)}{cost} Everything is in {workdir}"
+        more = "a higher --max_cost" if "--max_cost" in summary["status"] else "the same command"
+        return f"{done}; {more} goes on from there.{best(summary)}{cost} Everything is in {workdir}"
     took = clock.spoken(summary["seconds"])
     done = f"Finished {summary['steps']:,} steps in {took}.{best(summary)}{cost} Everything is in {workdir}"
     return f"{done}\nHow good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={workdir}"

@@ -300,7 +300,7 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file,
     assert found["status"] == "stopped by --max_cost=30"
     assert found["cost"]["dollars_per_hour"] == 3600 and found["cost"]["dollars"] >= 30
     assert runs.opened(tmp_path / "run", "newest").step == found["step"]
-    assert f"It cost ${found['cost']['dollars']:,.2f}." in said
+    assert f"It cost ${found['cost']['dollars']:,.2f}." in said and "a higher --max_cost goes on from there" in said
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     costs = [line["dollars"] for line in lines if "dollars" in line]
     assert costs == sorted(costs) and costs[-1] >= 30 and all(cost < 30 for cost in costs[:-1])
