@@ -1,6 +1,7 @@
-"""Files that appear under their name whole or not at all."""
+"""Files: whole under their name or not there, and locked while somebody needs them."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +19,17 @@ def whole(path):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def lock(path, how=fcntl.LOCK_EX):
+    """The open file that holds a lock until it is closed or the process ends, however it ends; None if others do."""
+    file = open(path, "a")  # noqa: SIM115 - held by the caller
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 def as_json(value):

@@ -16,9 +16,9 @@ import time
 import pytest
 from conftest import ROOT, environment, failing
 
-from logogan_jax import progress
+from logogan_jax import files, progress
 from logogan_jax.errors import UserError
-from logogan_jax.tuning import devices, locks, loop, plan, ranges, report_page, study, trial_run
+from logogan_jax.tuning import devices, loop, plan, ranges, report_page, study, trial_run
 from logogan_jax.tuning.trial import Kid, Outcome, Trial
 
 EVALUATIONS = 4
@@ -527,7 +527,7 @@ def test_after_kill_9_the_same_command_goes_on_to_exactly_as_many_trials(begin):
     process.kill()
     process.wait()
     for number in range(8):  # a trial belongs to its run as long as that lives
-        lock = locks.taken(begin.folder / "locks" / f"{number:04d}")
+        lock = files.lock(begin.folder / "locks" / f"{number:04d}")
         assert lock is None or not any(alive(pid) for pid, *_ in starts(begin.folder, number))
         if lock:
             lock.close()
@@ -617,13 +617,13 @@ def test_a_run_is_told_when_its_study_is_killed():
 
 
 def test_a_lock_ends_with_its_last_holder(tmp_path):
-    lock = locks.taken(tmp_path / "lock")
-    assert locks.taken(tmp_path / "lock") is None
+    lock = files.lock(tmp_path / "lock")
+    assert files.lock(tmp_path / "lock") is None
     with subprocess.Popen(["sleep", "60"], pass_fds=[lock.fileno()]) as heir:
         lock.close()
-        assert locks.taken(tmp_path / "lock") is None
+        assert files.lock(tmp_path / "lock") is None
         heir.kill()
-    locks.taken(tmp_path / "lock").close()
+    files.lock(tmp_path / "lock").close()
 
 
 REAL = """

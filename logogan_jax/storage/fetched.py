@@ -73,17 +73,6 @@ def hidden(name):
     return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
 
 
-def lock(path, how=fcntl.LOCK_EX):
-    """The open file that holds a lock until it is closed or the process ends, however it ends; None if others do."""
-    file = open(path, "a")  # noqa: SIM115 - held by the caller
-    try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
 class Copy:
     """A folder of the user's cache, below `kind`, for the files of a Bucket."""
 
@@ -106,20 +95,20 @@ class Copy:
         Who waits for another that brings it says so. Afterwards this process counts as one that reads it.
         """
         _in_use.pop(self.address, None)
-        held = lock(self.home / "lock")
+        held = files.lock(self.home / "lock")
         if held is None:
             print(f"waiting for another process that brings {self.address}", file=sys.stderr, flush=True)
             held = open(self.home / "lock", "a")  # noqa: SIM115 - closed below
             fcntl.flock(held, fcntl.LOCK_EX)
         with held:
             readers = self.home / "readers"
-            alone = lock(readers)
+            alone = files.lock(readers)
             try:
                 yield alone is not None
             finally:
                 if alone:
                     alone.close()
-            _in_use[self.address] = lock(readers, fcntl.LOCK_SH)
+            _in_use[self.address] = files.lock(readers, fcntl.LOCK_SH)
 
     def holds(self, objects):
         """Whether the folder holds the objects {name: Object} and no other file."""

@@ -74,7 +74,7 @@ class Mirror:
 
         A UserError tells of another process or machine that writes there, or of what is wrong with the bucket.
         """
-        self._held = fetched.lock(self._copy.home / "lock")
+        self._held = files.lock(self._copy.home / "lock")
         if self._held is None:
             raise UserError(f"another process is training in {self._bucket}: stop it, or choose another --workdir")
         # A copy that others have overtaken is none, even if this process is killed before it has another.

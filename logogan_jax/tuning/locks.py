@@ -13,17 +13,6 @@ def held(path):
         yield
 
 
-def taken(path):
-    """The open file whose lock is now ours until it is closed, here and in programs that inherit it; None if held."""
-    file = open(path, "a")  # noqa: SIM115 - held by the caller
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
 class JournalLock:
     """Lets one process at a time append to Optuna's journal, and takes away what a killed one left torn."""
 

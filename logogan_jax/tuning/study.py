@@ -13,6 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from logogan_jax import files
 from logogan_jax.tuning import locks
 from logogan_jax.tuning.trial import Kid, Trial
 
@@ -123,7 +124,7 @@ class Study:
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
 
     def _taken(self, number):
-        return locks.taken(self._folder / "locks" / f"{number:04d}")
+        return files.lock(self._folder / "locks" / f"{number:04d}")
 
     def _claim(self, number, lock):
         storage = self._storage
