@@ -50,6 +50,9 @@ class Checkpoints:
         if not self._manager:
             return
         with _full_disk_named(self.folder):
+            self._manager.wait_until_finished()
+            if shutil.disk_usage(self.folder).free < _bytes(state):  # a write that fails half-way tells of each part
+                raise OSError(errno.ENOSPC, "No space left on device")
             if jax.process_count() > 1:  # of arrays on several processes Orbax wants each to write
                 state = jax.device_get(state)
             self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
@@ -84,7 +87,7 @@ class Checkpoints:
 
     def need_room(self, state, best):
         """Raise a UserError unless the disk has room for the checkpoints that will be kept, `best` of the best too."""
-        each = sum(x.nbytes for x in jax.tree.leaves(state))
+        each = _bytes(state)
         have, most = len(self._steps()), self.keep + best + 1
         need, free = each * (most + 1 - min(have, most)), shutil.disk_usage(self.folder).free
         if need > free:
@@ -107,6 +110,10 @@ class Checkpoints:
                 f"{self.folder / str(step)} cannot be restored ({_first_line(error)}): delete that folder to go "
                 f"back to the checkpoint before it"
             ) from error
+
+
+def _bytes(state):
+    return sum(x.nbytes for x in jax.tree.leaves(state))
 
 
 @contextlib.contextmanager

@@ -308,9 +308,10 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file,
     assert f"--max_cost=30: the run in {tmp_path / 'run'} has cost $" in failing(*again)
 
 
-def test_the_progress_line_tells_what_a_run_has_cost_and_will():
+def test_the_progress_line_tells_what_a_run_has_cost_and_will(monkeypatch):
+    monkeypatch.setattr(cost, "_BEGAN", time.perf_counter())
     line = words.line({"critic/loss": 1.0}, 100.0, 3600.0, cost.Purse(price=2.5, before=4.0))
-    assert re.fullmatch(r"100 images/s, 1.0 hours left, \$4\.\d\d of \$6\.\d\d spent, critic 1.000", line)
+    assert re.fullmatch(r"100 images/s, 1.0 hours left, \$4\.00 of \$6\.50 spent, critic 1.000", line)
     assert "$" not in words.line({}, 100.0, 3600.0, cost.Purse())
 
 
