@@ -30,12 +30,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
-    """Embedded data and compiled programs of this session, shared with the commands it starts."""
+def cache(request, tmp_path_factory):
+    """Embedded data of this session and compiled programs of all, shared with the commands that tests start."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["LOGOGAN_CACHE"] = str(folder)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
-    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
+    compiled = str(request.config.cache.mkdir("compiled"))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
+    jax.config.update("jax_compilation_cache_dir", compiled)
     # What the same tests compile again and again is small.
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
