@@ -53,9 +53,9 @@ class Checkpoints:
             self._manager.wait_until_finished()
             if shutil.disk_usage(self.folder).free < _bytes(state):  # a write that fails half-way tells of each part
                 raise OSError(errno.ENOSPC, "No space left on device")
-            if jax.process_count() > 1:  # of arrays on several processes Orbax wants each to write
-                state = jax.device_get(state)
-            self._manager.save(step, args=ocp.args.StandardSave(state), force=True)
+            # Orbax would cut up what is on several devices, by a program for each form, and have all hosts write.
+            here = jax.device_get(state)
+            self._manager.save(step, args=ocp.args.StandardSave(here), force=True)
             steps = self._steps()
             kept = {*best, *[old for old in steps if old % self._every == 0][-self.keep :], steps[-1]}
             for old in steps:

@@ -106,7 +106,7 @@ def _go(run, start, last):
     except Diverged as error:
         step = run.reporter.events[-1]["step"]
         seconds = time.perf_counter() - began
-        summary.write(run, seconds, status="stopped by the guard", step=step, reason=str(error))
+        summary.write(run, seconds, status="diverged", step=step, reason=str(error))
         raise
     run.checkpoints.wait()
     status = "finished" if number >= last else f"stopped by {run.stop.by}"

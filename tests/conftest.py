@@ -11,6 +11,7 @@ import sys
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 # Most of a test's time is compiling; the commands that tests start compile as a user's do.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # gcsfs would ask a service of Google's of each bucket's kind
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax

@@ -1,20 +1,30 @@
-"""Folders and buckets: the same files by the same names, journals that survive, copies that resume; S3 is moto's."""
+"""Folders and buckets: the same files by the same names, journals that survive, copies that resume.
+
+S3 is moto's, Google's storage an emulator's.
+"""
 
 import base64
 import collections
+import contextlib
 import hashlib
+import http
 import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import time
 
 import boto3
 import fsspec
+import gcsfs
 import pytest
 import s3fs
 from conftest import ROOT, command, environment
+from gcp_storage_emulator.exceptions import NotFound
+from gcp_storage_emulator.handlers import objects
+from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 from test_download import QUICK, after, listing, picture, server  # noqa: F401 - a fixture
 
@@ -46,22 +56,58 @@ def s3():
     found.stop()
 
 
-@pytest.fixture
-def bucket(s3, request):
+@pytest.fixture(scope="module")
+def gs():
+    """Google's storage that listens on loopback, which everything in this module uses."""
+
+    def only_if_new(request, response, storage):
+        """The emulator knows no condition."""
+        if "ifGenerationMatch" in request.query:
+            with contextlib.suppress(NotFound):
+                storage.get_file_obj(request.params["bucket_name"], request.data["meta"]["name"])
+                response.status = http.HTTPStatus.PRECONDITION_FAILED
+                return
+        upload(request, response, storage)
+
+    upload, free = objects._multipart_upload, socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objects, "_multipart_upload", only_if_new)
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        found = create_server("127.0.0.1", port, in_memory=True)
+        found.start()
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        yield
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        found.stop()
+
+
+def new(kind, request):
     """The address of a new bucket."""
+    request.getfixturevalue(kind)
     name = f"test-{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}"
-    s3.create_bucket(Bucket=name)
-    return f"s3://{name}"
+    fsspec.filesystem(kind).mkdir(name)
+    return f"{kind}://{name}"
 
 
-@pytest.fixture(params=["folder", "memory", "s3"])
+@pytest.fixture
+def bucket(request):
+    """The address of a new bucket, in S3 unless a test asks for another kind."""
+    return new(getattr(request, "param", "s3"), request)
+
+
+BOTH = pytest.mark.parametrize("bucket", ["s3", "gs"], indirect=True)
+
+
+@pytest.fixture(params=["folder", "memory", "s3", "gs"])
 def where(request, tmp_path):
     """A place for files that is not there yet, of each kind."""
     if request.param == "folder":
         return store.at(tmp_path / "new" / "folder")
     if request.param == "memory":
         return store.at(f"memory://{request.node.name}/folder")
-    return store.at(f"{request.getfixturevalue('bucket')}/folder")
+    return store.at(f"{new(request.param, request)}/folder")
 
 
 def keys(s3, address):
@@ -113,7 +159,7 @@ def test_what_others_write_is_seen_at_once(s3, bucket):
     assert where.size("new") == 2 and where.sizes()("new") == 2
 
 
-@pytest.mark.parametrize("where", ["memory", "s3"], indirect=True)
+@pytest.mark.parametrize("where", ["memory", "s3", "gs"], indirect=True)
 def test_a_file_of_the_disk_is_told_from_any_other_object(where, tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"abc" * 100)
@@ -122,6 +168,20 @@ def test_a_file_of_the_disk_is_told_from_any_other_object(where, tmp_path):
         assert where.same("object", file) is same
     digest = hashlib.md5(b"abc" * 100, usedforsecurity=False)
     assert buckets._digests(file) >= {digest.hexdigest(), base64.b64encode(digest.digest()).decode()}
+
+
+@BOTH
+def test_a_name_that_nothing_has_is_taken_once(bucket):
+    where = store.at(f"{bucket}/folder")
+    assert where.create("new", b"1") and not where.create("new", b"2")
+    assert where.read("new") == b"1"
+
+
+def test_what_is_wrong_with_googles_storage_is_told_in_one_line(gs, monkeypatch):
+    missing = store.at("gs://no-such-bucket/folder")
+    for act in (lambda: list(missing.names()), missing.sizes, lambda: missing.write("a", b"")):
+        with pytest.raises(UserError, match=r"^gs://no-such-bucket/folder: \S+: create the bucket, or correct"):
+            act()
 
 
 def test_what_is_wrong_with_a_bucket_is_told_in_one_line(s3, bucket, monkeypatch, tmp_path):

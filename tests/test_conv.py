@@ -94,7 +94,7 @@ def test_the_counter_counts():
 
 
 CONFIGS = sorted(path.stem for path in ROOT.glob("configs/[a-z]*.py"))
-QUICK = ("quickstart", "dcgan56", "wgan56")  # the others differ in size or in the loss
+QUICK = ("quickstart", "wgan56")  # the others differ in size or in the loss
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,7 @@ def test_missing_and_broken_config_files_are_one_line(tmp_path):
     assert "stepz" in failing(f"--config={broken}")
 
 
+@pytest.mark.slow
 def test_errors_of_every_door_are_one_line(config_file, tmp_path):
     line = failing(f"--config={config_file()}", "--config.data.dir=/nowhere", f"--workdir={tmp_path / 'run'}")
     assert line.startswith("error: config.data.dir is /nowhere, which is not a folder: make it: python -m data_prep")

@@ -1,4 +1,4 @@
-"""What is in a bucket comes to this machine whole, once, and only as far as it is not there yet; S3 is moto's."""
+"""What is in a bucket comes to this machine whole, once, and only as far as it is not there yet."""
 
 import collections
 import errno
@@ -10,7 +10,7 @@ import time
 
 import pytest
 from conftest import ROOT, environment
-from test_buckets import bucket, s3  # noqa: F401 - fixtures
+from test_buckets import BOTH, bucket, gs, s3  # noqa: F401 - fixtures
 
 from logogan_jax.errors import UserError
 from logogan_jax.storage import buckets, fetched, store
@@ -72,6 +72,7 @@ def test_a_path_is_that_path(monkeypatch):
     assert str(fetched.local("~/shards")) == "/somewhere/shards" and str(fetched.local("a/b")) == "a/b"
 
 
+@BOTH
 def test_only_what_is_missing_or_has_changed_is_brought(shards, got):
     folder = fetched.local(f"{shards}/")
     assert files(folder) == FILES and got == dict.fromkeys(FILES, 1)

@@ -138,18 +138,19 @@ def test_pyramid_is_that_of_burt_and_adelson():
     ],
 )
 def test_pyramid_halves_while_sides_are_even_and_not_small(size, expected):
-    shapes = [level.shape for level in losses.pyramid(jnp.zeros((2, *size, 1)))]
+    shapes = [level.shape for level in jax.eval_shape(losses.pyramid, jnp.zeros((2, *size, 1)))]
     assert shapes == [(2, side, side * size[1] // size[0], 1) for side in expected]
 
 
 def test_laplacian_distance_weighs_every_level_alike():
     random = np.random.default_rng(3)
     images, others = (jnp.asarray(random.normal(size=(2, 28, 28, 3)), jnp.float32) for _ in range(2))
-    levels = [np.asarray(a - b) for a, b in zip(losses.pyramid(images), losses.pyramid(others), strict=True)]
+    pyramid, distance = jax.jit(losses.pyramid), jax.jit(losses.laplacian_l1)
+    levels = [np.asarray(a - b) for a, b in zip(pyramid(images), pyramid(others), strict=True)]
     sums = [2 ** (2 * j) * np.abs(level).sum(axis=(1, 2, 3)) for j, level in enumerate(levels)]
-    np.testing.assert_allclose(losses.laplacian_l1(images, others), sum(sums) / (28 * 28 * 3), rtol=1e-4)
+    np.testing.assert_allclose(distance(images, others), sum(sums) / (28 * 28 * 3), rtol=1e-4)
     # A uniform difference is in the last level alone.
-    np.testing.assert_allclose(losses.laplacian_l1(images, images + 0.25), 0.25, atol=1e-5)
+    np.testing.assert_allclose(distance(images, images + 0.25), 0.25, atol=1e-5)
 
 
 def test_likelihood_of_a_pixel_integrates_to_one():
@@ -176,14 +177,15 @@ def test_cross_entropy_and_entropy_of_classes():
 
 
 def test_ambiguity_is_least_where_no_class_stands_out():
+    ambiguity = jax.jit(losses.ambiguity)
     p = np.array([0.5, 0.25, 0.25])
     expected = -sum(math.log(x) / 3 + 2 / 3 * math.log(1 - x) for x in p)
-    np.testing.assert_allclose(losses.ambiguity(jnp.log(p)[None].astype(jnp.float32)), expected, rtol=1e-5)
-    np.testing.assert_allclose(losses.ambiguity(jnp.zeros((1, 2))), 2 * math.log(2), rtol=1e-6)
-    slope = jax.grad(lambda x: losses.ambiguity(x).sum())
+    np.testing.assert_allclose(ambiguity(jnp.log(p)[None].astype(jnp.float32)), expected, rtol=1e-5)
+    np.testing.assert_allclose(ambiguity(jnp.zeros((1, 2))), 2 * math.log(2), rtol=1e-6)
+    slope = jax.jit(jax.grad(lambda x: losses.ambiguity(x).sum()))
     np.testing.assert_allclose(slope(jnp.zeros((1, 5))), 0.0, atol=1e-6)
     assert slope(jnp.array([[2.0, 0.0, 0.0]]))[0, 0] > 0
     # Certain to rounding: 1 - p is zero in float32, its logarithm is not infinite.
     certain = jnp.array([[60.0, 0.0, 0.0]])
-    np.testing.assert_allclose(losses.ambiguity(certain), 120 / 3 + 2 / 3 * (60 - math.log(2)), rtol=1e-5)
+    np.testing.assert_allclose(ambiguity(certain), 120 / 3 + 2 / 3 * (60 - math.log(2)), rtol=1e-5)
     assert np.isfinite(slope(certain)).all()

@@ -1,4 +1,4 @@
-"""A run in a bucket can be gone on with whenever its machine died, and is nobody else's; S3 is moto's."""
+"""A run in a bucket can be gone on with whenever its machine died, and is nobody else's."""
 
 import contextlib
 import itertools
@@ -16,7 +16,7 @@ import mirrored
 import numpy as np
 import pytest
 from conftest import ROOT, environment
-from test_buckets import bucket, s3  # noqa: F401 - fixtures
+from test_buckets import BOTH, bucket, gs, s3  # noqa: F401 - fixtures
 from test_fetched import files, machine  # noqa: F401 - a fixture
 
 from logogan_jax.checkpoint import Checkpoints
@@ -86,6 +86,7 @@ def ours(folder):
 # ── there and back ──────────────────────────────────────────────────────────────────────────
 
 
+@BOTH
 def test_a_run_comes_back_byte_for_byte_elsewhere(bucket, machine, did):  # noqa: F811
     address = f"{bucket}/runs/one"
     with pulled(address) as copy:
@@ -329,13 +330,19 @@ def test_after_kill_9_at_any_moment_the_run_goes_on(bucket, machine):  # noqa: F
 # ── whose run it is ─────────────────────────────────────────────────────────────────────────
 
 
-def test_what_was_not_copied_yet_is_not_lost_here(bucket, machine):  # noqa: F811
-    address = f"{bucket}/run"
+def ahead(address):
+    """A Mirror whose folder went on after the mirror was killed."""
     copy = Mirror(address)
     copy.pull()
     mirrored.go(copy.local, copy.wait, last=4)
     killed(copy)
     mirrored.go(copy.local, lambda: None)
+    return copy
+
+
+def test_what_was_not_copied_yet_is_not_lost_here(bucket, machine):  # noqa: F811
+    address = f"{bucket}/run"
+    ahead(address)
     with pulled(address) as copy:
         assert mirrored.check(copy.local) == 6
         copy.wait()
@@ -345,11 +352,7 @@ def test_what_was_not_copied_yet_is_not_lost_here(bucket, machine):  # noqa: F81
 @pytest.mark.parametrize("change", ["went on elsewhere", "another run", "removed"])
 def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machine, change, capsys):  # noqa: F811
     address = f"{bucket}/run"
-    copy = Mirror(address)
-    copy.pull()
-    mirrored.go(copy.local, copy.wait, last=4)
-    killed(copy)
-    mirrored.go(copy.local, lambda: None)
+    copy = ahead(address)
     (copy.local / "samples" / "more.png").write_bytes(b"")
     if change == "another run":
         store.at(address).write("config.json", b"{}")
@@ -392,19 +395,20 @@ def dead(*_):
     raise Dead
 
 
+@BOTH
 def test_one_machine_at_a_time(bucket, machine, monkeypatch, capsys):  # noqa: F811
     address = f"{bucket}/run"
     with pulled(address) as copy:
         mirrored.go(copy.local, copy.wait, last=1)
         with (
-            pytest.raises(UserError, match=r"another process is training in s3://.*/run: stop it, or"),
+            pytest.raises(UserError, match=r"another process is training in (s3|gs)://.*/run: stop it, or"),
             pulled(address),
         ):
             pass
         monkeypatch.setattr("socket.gethostname", lambda: "far-away")
         machine("another")
         began = time.monotonic()
-        with pytest.raises(UserError, match=r"is training in s3://.*/run: stop it, or choose another"), pulled(address):
+        with pytest.raises(UserError, match=r"is training in .*/run: stop it, or choose another"), pulled(address):
             pass
         assert 1.4 < time.monotonic() - began < 5
         assert "waiting up to 1 s to see" in capsys.readouterr().err

@@ -83,7 +83,7 @@ def test_a_step_updates_each_player_as_often_as_it_says(tiny, objective):
     assert all(np.isfinite(list(metrics[1].values())))
 
 
-@EACH
+@ONE
 def test_only_the_players_in_turn_change(tiny, objective):
     made = build.training(tiny(objective), devices=DEVICES[:1])
     for player in made.model.objective.players:
@@ -99,7 +99,8 @@ def test_only_the_players_in_turn_change(tiny, objective):
         assert averaged_too == {name for name in player.trains if made.state.stats[name]}
 
 
-@ONE
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_four_steps_equal_two_plus_two_through_a_checkpoint(tiny, objective, tmp_path):
     config = tiny(objective)
     straight, _ = run(build.training(config, devices=DEVICES[:2]), 4)
@@ -267,6 +268,7 @@ def test_generate_draws_the_same_picture_for_a_number_in_any_company(tiny):
     assert (many[0] != many[1]).any()
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_with_float32_weights(tiny):
     after, metrics = run(build.training(tiny("wgan_gp", train__dtype="bfloat16"), devices=DEVICES[:1]), 2)
     assert {leaf.dtype for leaf in leaves(after.params).values()} == {np.dtype("float32")}

@@ -53,7 +53,7 @@ for number in range(len(found) + 1, 5):
         file.write(json.dumps({"step": number * steps // 4, "evaluation/kid_efflite0": kid,
                                "evaluation/kid_efflite0_low": kid - 1}) + "\\n")
 if str(updates) == os.environ.get("FAKE_COLLAPSES"):
-    status = "stopped by the guard"
+    status = "diverged"
 best = {"step": steps, "kid_efflite0": {"value": min(found), "low": min(found) - 0.01, "high": min(found) + 0.01}}
 (folder / "summary.json").write_text(json.dumps({
     "status": status, "reason": "KID rose <twice>", "step": 1, "best": best if found else None, "seconds": 90.0}))
