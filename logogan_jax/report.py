@@ -3,9 +3,7 @@
 import concurrent.futures
 import json
 
-import tensorboardX
-
-from logogan_jax import curves, files, images
+from logogan_jax import board, curves, files, images
 from logogan_jax.errors import UserError
 
 
@@ -35,8 +33,7 @@ class Reporter:
         """Add one line of numbers by name."""
         self.lines.append({"step": step, **values})
         _add_line(self._lines, self.lines[-1])
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        self._board.scalars(step, values)
 
     def event(self, step, action, **values):
         """Note what was done about the run at a step."""
@@ -70,14 +67,14 @@ class Reporter:
     def _reopen(self, step):
         if self._board:
             self._board.close()
-        self._board = tensorboardX.SummaryWriter(str(self._workdir / "tensorboard"), purge_step=step + 1)
+        self._board = board.Board(self._workdir / "tensorboard", step + 1)
         self.lines = [line for line in self.lines if line["step"] <= step]
         _write_lines(self._lines, self.lines)
 
     def _draw_sheet(self, step, name, pixels):
         images.write_sheet(self._workdir / f"{name}.png", pixels)
         sheet = images.tile(pixels, columns=images.across(len(pixels), pixels.shape[1:3]))
-        self._board.add_image(name.split("/")[0], sheet, step, dataformats="HWC")
+        self._board.image(step, name.split("/")[0], sheet)
 
     def _later(self, function, *arguments):
         if self._last and self._last.done():

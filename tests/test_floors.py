@@ -15,7 +15,7 @@ FLOORS = [
      "cost", "defaults", "estimate", "figures", "flops", "named", "optimizers", "parallel", "progress", "rollcall",
      "stop", "stopwatch", "sums", "views"},
     {"networks", "data", "metrics", "curves", "dispatch", "guard", "hosts", "storage"},
-    {"state", "objectives", "meter", "evaluation", "measurement", "workdir"},
+    {"state", "objectives", "board", "meter", "evaluation", "measurement", "workdir"},
     {"step", "checkpoint", "report", "recipe", "nonfinite", "check"},
     {"model"},
     {"build", "watch", "words", "summary", "tuning"},

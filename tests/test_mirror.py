@@ -309,7 +309,10 @@ def test_a_checkpoint_put_there_by_hand_is_refused(bucket, machine):  # noqa: F8
 @pytest.mark.slow
 def test_after_kill_9_at_any_moment_the_run_goes_on(bucket, machine):  # noqa: F811
     address, chance, reached = f"{bucket}/run", random.Random(0), 0
-    for attempt in range(6):
+    for attempt in itertools.count():  # how far each comes depends on the machine
+        if attempt > 5 and reached > 4:
+            break
+        assert attempt < 30
         if attempt % 2:
             machine(f"machine {attempt}")
         process = subprocess.Popen(
@@ -324,7 +327,6 @@ def test_after_kill_9_at_any_moment_the_run_goes_on(bucket, machine):  # noqa: F
         assert not process.communicate()[1].strip().startswith("Traceback")
         objects = store.at(address).objects()
         reached = max(marks.Marks(store.at(address)).whole(objects), default=0)
-    assert reached > 4
 
 
 # ── whose run it is ─────────────────────────────────────────────────────────────────────────

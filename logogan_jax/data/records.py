@@ -33,14 +33,22 @@ class Writer:
     """A TFRecord file in the making; use as a context manager."""
 
     def __init__(self, path):
-        self._file = open(path, "wb")  # noqa: SIM115 - closed on exit
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by its user
         self.count = self.nbytes = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Finish the file."""
         self._file.close()
+
+    def flush(self):
+        """Hand over to the system what has been written."""
+        self._file.flush()
 
     def write(self, payload):
         """Append one record of bytes."""
