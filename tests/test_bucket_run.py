@@ -28,8 +28,8 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
         store.at(f"{bucket}/shards").put(path.name, path)
     data, address = f"{bucket}/shards", f"{bucket}/runs/one"
     config = config_file(10**6, data=data)
-    rarely = "--config.report.checkpoint_every=100"  # so that a checkpoint is there long enough to be copied
-    at_home = lambda: start(config, address, rarely, LOGOGAN_CACHE=str(tmp_path / "home"))
+    rarely = [f"--config.report.{what}_every={n}" for what, n in (("log", 50), ("samples", 800), ("checkpoint", 200))]
+    at_home = lambda: start(config, address, *rarely, LOGOGAN_CACHE=str(tmp_path / "home"))
     first = at_home()
     reached = until_marked(first, address, 0)
     first.kill()
@@ -40,14 +40,14 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
     said = finish(second, Unfinished.status)
     assert f"Everything is in {address}" in said and "Going on from step" in said
     stopped = json.loads(store.at(address).read("summary.json"))
-    last = stopped["step"] // 5 * 5 + 50
-    said = finish(start(config_file(last, data=data), address, LOGOGAN_CACHE=str(tmp_path / "elsewhere")))
+    last = stopped["step"] // 50 * 50 + 100
+    said = finish(start(config_file(last, data=data), address, *rarely, LOGOGAN_CACHE=str(tmp_path / "elsewhere")))
     assert f"Going on from step {stopped['step']}" in said
-    finish(start(config_file(last), tmp_path / "straight"))
+    finish(start(config_file(last), tmp_path / "straight", *rarely))
     found = json.loads(store.at(address).read("summary.json"))
     assert found["status"] == "finished" and found["state_sha256"] == digest(tmp_path / "straight")
     steps = [json.loads(line)["step"] for line in store.at(address).read("metrics.jsonl").splitlines()]
-    assert steps == list(range(5, last + 1, 5))
+    assert steps == list(range(50, last + 1, 50))
 
     words = command("logogan_jax.sample", f"--workdir={address}", "--num=4", f"--out={tmp_path / 'drawn'}")
     third = environment(LOGOGAN_CACHE=str(tmp_path / "third"))

@@ -1,5 +1,6 @@
 """Whatever ends a run, the same command goes on from there to the very same state."""
 
+import os
 import signal
 import time
 
@@ -53,7 +54,7 @@ def test_a_signal_saves_and_the_same_command_goes_on_exactly(reference, tmp_path
 def test_a_signal_on_four_simulated_devices(shards, tmp_path):
     config = tmp_path / "tiny.py"
     config.write_text(CONFIG.format(data=str(shards), steps=60))
-    four = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    four = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"}
     finish(start(config, tmp_path / "straight", **four))
     process = start(config, tmp_path / "stopped", **four)
     wait_for_line(tmp_path / "stopped", 15, process)
