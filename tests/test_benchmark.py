@@ -127,6 +127,7 @@ def test_compiling_leaves_the_cache_as_it_was(tiny, tmp_path, request):
         build.programs(config, made.model, made.parallel, made.source)
     )
     assert jax.config.jax_compilation_cache_dir == own
+    assert jax.config.jax_persistent_cache_min_compile_time_secs == 0.2
     assert not list((tmp_path / "compiled").glob("*"))
     assert took["compiling_warm"] < took["compiling_cold"]
 

@@ -177,7 +177,7 @@ def test_a_name_that_nothing_has_is_taken_once(bucket):
     assert where.read("new") == b"1"
 
 
-def test_what_is_wrong_with_googles_storage_is_told_in_one_line(gs, monkeypatch):
+def test_what_is_wrong_with_googles_storage_is_told_in_one_line(gs):
     missing = store.at("gs://no-such-bucket/folder")
     for act in (lambda: list(missing.names()), missing.sizes, lambda: missing.write("a", b"")):
         with pytest.raises(UserError, match=r"^gs://no-such-bucket/folder: \S+: create the bucket, or correct"):

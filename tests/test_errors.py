@@ -153,8 +153,8 @@ def test_a_disk_that_fills_up_is_one_line(config_file, tmp_path):
     disk.mkdir()
     if subprocess.run([*small_disk(disk, 1), "true"], capture_output=True).returncode:
         pytest.skip("this machine does not let a process mount a file system of its own")
-    # Room for the checkpoints at the start; the ballast arrives when the run is under way. The line comes last: where
-    # the ballast meets a write, the threads of the writer leave traces before it.
+    # Room for the checkpoints at the start; the ballast arrives when the run is under way. Where it meets a
+    # write, the writer's threads leave traces, each of which ends alike; nothing else may, and our line comes last.
     script = f'(sleep 14; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
     training = command("logogan_jax.main", f"--config={config_file(10**6)}", f"--workdir={disk / 'run'}")
     process = subprocess.run(
@@ -163,6 +163,8 @@ def test_a_disk_that_fills_up_is_one_line(config_file, tmp_path):
     )  # fmt: skip
     assert process.returncode == 2, process.stderr
     assert "error: the disk is full" in process.stderr.splitlines()[-1], process.stderr
+    traces = process.stderr.count("Traceback")
+    assert traces == process.stderr.count("raise RuntimeError('Event loop is closed')"), process.stderr
 
 
 def test_no_checkpoint_is_begun_that_the_disk_has_no_room_for(tmp_path, monkeypatch):

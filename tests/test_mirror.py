@@ -410,7 +410,10 @@ def test_one_machine_at_a_time(bucket, machine, monkeypatch, capsys):  # noqa: F
         monkeypatch.setattr("socket.gethostname", lambda: "far-away")
         machine("another")
         began = time.monotonic()
-        with pytest.raises(UserError, match=r"is training in .*/run: stop it, or choose another"), pulled(address):
+        with (
+            pytest.raises(UserError, match=r"is training in (s3|gs)://.*/run: stop it, or choose another"),
+            pulled(address),
+        ):
             pass
         assert 1.4 < time.monotonic() - began < 5
         assert "waiting up to 1 s to see" in capsys.readouterr().err
