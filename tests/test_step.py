@@ -224,7 +224,7 @@ def test_the_number_of_devices_changes_nothing_but_rounding(tiny, smooth, object
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["gan", "walkthrough_wgan", "wgan_gp"])
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objective):
     """Under pmap, and two steps at a time."""
     config = sgd(tiny(objective, data__rotate=20.0, train__steps_per_dispatch=2))
