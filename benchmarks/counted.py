@@ -26,9 +26,13 @@ from jax.sharding import NamedSharding
 from programs import all_reduced, between_log_lines, dilated, dilated_in_stablehlo, host_operations
 from record import ROOT, stamp
 
-from logogan_jax import build, embedded, files, flops, model, parallel, train
-from logogan_jax.data.resident import Feed, Resident
-from logogan_jax.data.shards import About
+from logogan_jax import train
+from logogan_jax.config import build_model, build_training, default_dataset
+from logogan_jax.core import files
+from logogan_jax.data.dataset import About
+from logogan_jax.data.in_memory import Feed, Resident
+from logogan_jax.distributed import data_parallel
+from logogan_jax.training import flops
 
 RESULTS = ROOT / "benchmarks" / "results" / "counted.json"
 ROWS = ("quickstart", "wgan28", "wgan56", "dcgan56", "r3gan56")
@@ -63,23 +67,23 @@ class Abstract:
     def __init__(self, name, devices):
         config = importlib.import_module(f"configs.{name}").get_config()
         config.train.update(batch_size=BATCH, dtype="float32")
-        config = build.resolved(config)
-        height, width = model.size_of(config)
+        config = build_training.resolved(config)
+        height, width = build_model.size_of(config)
         about, kept = About("", IMAGES, {}), []
 
         def begin():
-            kept.append(model.of(config, about))
+            kept.append(build_model.of(config, about))
             return kept[0].state
 
         state = jax.eval_shape(begin)  # shapes alone: no weight is drawn
-        self.made, lanes = kept[0]._replace(state=state), parallel.Parallel(config.train.parallel, BATCH, devices)
-        self.program = build.programs(config, self.made, lanes, Resident)(1)
+        self.made, lanes = kept[0]._replace(state=state), data_parallel.Parallel(config.train.parallel, BATCH, devices)
+        self.program = build_training.programs(config, self.made, lanes, Resident)(1)
         pixels = jax.ShapeDtypeStruct((IMAGES, height, width, config.data.channels), jnp.uint8)
         label = jax.ShapeDtypeStruct((IMAGES,), jnp.int32)
         index = jax.ShapeDtypeStruct((1, self.made.objective.draws, BATCH), jnp.int32)
         placed = lambda shape, spec: shape.update(sharding=NamedSharding(lanes.mesh, spec))
         feed = Feed(*(placed(shape, spec) for shape, spec in zip((pixels, label, index), Resident.specs, strict=True)))
-        self.arguments = jax.tree.map(lambda shape: placed(shape, parallel.WHOLE), state), feed
+        self.arguments = jax.tree.map(lambda shape: placed(shape, data_parallel.WHOLE), state), feed
 
     def state_bytes(self):
         """Bytes of the state."""
@@ -220,7 +224,7 @@ def small():
     """A config whose loop is that of every config, on the embedded logos."""
     config = importlib.import_module("configs.quickstart").get_config()
     config.train.batch_size, config.model.width = BATCH, 4
-    embedded.given(config)
+    default_dataset.given(config)
     return config
 
 

@@ -32,17 +32,18 @@ def trained(name, devices, how="shard_map"):
     """(parameters, averages, statistics) by name after STEPS on so many devices, and the same before."""
     import jax
 
-    from logogan_jax import build, defaults, embedded, state
+    from logogan_jax.config import build_training, default_dataset, defaults
+    from logogan_jax.training import train_state
 
     config = importlib.import_module(f"configs.{name}").get_config()
-    embedded.given(config)
+    default_dataset.given(config)
     config.model.width = 16
     config.train.update(batch_size=BATCH, dtype="float32", parallel=how)
     config.data.rotate = 10.0
     for role in config.optimizer:
         config.optimizer[role] = defaults.block(name="sgd", learning_rate=3e-4)
-    made = build.training(build.resolved(config), devices=jax.devices()[:devices])
-    kept = lambda found: jax.device_get(state.paths((found.params, found.ema, found.stats)))
+    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:devices])
+    kept = lambda found: jax.device_get(train_state.paths((found.params, found.ema, found.stats)))
     now, first = made.state, kept(made.state)
     for number in range(STEPS):
         now, _ = made.program(1)(now, made.source.at(number, 1))
@@ -90,7 +91,7 @@ def main():
     sys.path.insert(0, str(pathlib.Path(ROOT)))
     import jax
 
-    from logogan_jax import files
+    from logogan_jax.core import files
 
     found = {objective: row(name) for objective, name in ROWS.items()}
     record = {**stamp("python benchmarks/devices.py"), "jax": jax.__version__, "steps": STEPS, "batch": BATCH, **found}

@@ -21,9 +21,11 @@ from flax import nnx
 from matplotlib.figure import Figure
 from record import ROOT, stamp
 
-from logogan_jax import files, images, parallel, state, step
+from logogan_jax.core import files, images
 from logogan_jax.data.batch import Batch
+from logogan_jax.distributed import data_parallel
 from logogan_jax.objectives import OBJECTIVES
+from logogan_jax.training import train_state, train_step
 
 MODES, RADIUS, DEVIATION = 8, 0.75, 0.02  # in [-1, 1], where pixels are 0.008 apart
 LATENT, WIDTH, BATCH = 8, 64, 128
@@ -93,7 +95,7 @@ class Ring:
         """The feed of one step."""
         image = points(np.random.default_rng(number), (1, self._draws, BATCH))
         none = np.zeros(image.shape[:3], np.int32)
-        return self._lanes.place(Batch(image, none, none), parallel.ROWS)
+        return self._lanes.place(Batch(image, none, none), data_parallel.ROWS)
 
     @staticmethod
     def batch(feed, i):
@@ -124,15 +126,15 @@ def trained(name, critic_updates, steps):
     objective = OBJECTIVES[name](latent=LATENT, critic_updates=critic_updates, **VALUES[name])
     networks = {"generator": Generator(rngs=nnx.Rngs(0)), "critic": Critic(rngs=nnx.Rngs(1))}
     optimizers = {role: optax.adam(**ADAM) for role in networks}
-    first, graphs = state.initial(networks, optimizers, objective.averaged, seed=0)
-    lanes = parallel.Parallel("shard_map", BATCH, jax.devices()[:1])
+    first, graphs = train_state.initial(networks, optimizers, objective.averaged, seed=0)
+    lanes = data_parallel.Parallel("shard_map", BATCH, jax.devices()[:1])
     source = Ring(lanes, objective.draws)
-    one = step.make_step(objective, graphs, optimizers, augment=lambda keys, points: points, ema_images=EMA)
-    program = lanes.program(step.make_replica(one, source, 1), parallel.ROWS)
-    now = lanes.place(first, parallel.WHOLE)
+    one = train_step.make_step(objective, graphs, optimizers, augment=lambda keys, points: points, ema_images=EMA)
+    program = lanes.program(train_step.make_replica(one, source, 1), data_parallel.ROWS)
+    now = lanes.place(first, data_parallel.WHOLE)
     for number in range(steps):
         now, _ = program(now, source.at(number))
-    generate = jax.jit(step.make_generate(objective, graphs, [1]))
+    generate = jax.jit(train_step.make_generate(objective, graphs, [1]))
     drawn = generate(now, jax.random.key(1), jnp.arange(SAMPLES))
     return np.asarray(images.to_float(drawn))[:, 0, 0, :]
 

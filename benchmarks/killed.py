@@ -25,7 +25,7 @@ import time
 import small
 from record import ROOT, stamp
 
-from logogan_jax import files
+from logogan_jax.core import files
 
 RESULTS = ROOT / "benchmarks" / "results" / "killed-cpu.json"
 FLAGS = (

@@ -17,8 +17,9 @@ import jax
 from record import ROOT, stamp
 
 from data_prep import make_logos
-from logogan_jax import build, files
-from logogan_jax import flops as arithmetic
+from logogan_jax.config import build_training
+from logogan_jax.core import files
+from logogan_jax.training import flops as arithmetic
 
 TIMED = ROOT / "benchmarks" / "results" / "wgan56-batch16-cpu.json"
 RESULTS = ROOT / "benchmarks" / "results" / "minutes-cpu.json"
@@ -31,7 +32,7 @@ def flops(name, **changes):
     data = config.data
     data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
     config.train.dtype = "float32"
-    made = build.training(build.resolved(config), devices=jax.devices()[:1])
+    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
     work = arithmetic.of(made.program(1), made.state, made.source.at(0, 1))
     images = config.train.batch_size * made.model.objective.real_batches
     return work, config.train.steps, images

@@ -8,7 +8,7 @@ rates are higher, as small networks bear. `python benchmarks/objectives.py` trai
 
 import importlib
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 # objective: (the shipped config, rates of its networks)
 CONFIGS = {

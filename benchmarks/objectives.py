@@ -23,8 +23,9 @@ from narrow import CONFIGS
 from PIL import Image
 from record import ROOT, machine, stamp
 
-from logogan_jax import __version__, files
-from logogan_jax.metrics.spread import spread
+from logogan_jax import __version__
+from logogan_jax.core import files
+from logogan_jax.metrics.pixel_diversity import spread
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

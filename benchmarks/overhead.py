@@ -17,7 +17,9 @@ import tempfile
 import small
 from record import ROOT, stamp
 
-from logogan_jax import __version__, files, report
+from logogan_jax import __version__
+from logogan_jax.core import files
+from logogan_jax.training.reporting import run_writer
 
 EVERY, STEPS, BATCH = 500, 5000, 32
 FLAGS = (
@@ -33,7 +35,7 @@ def main():
         words = ["python", "-m", "logogan_jax.main", "--config=configs/quickstart.py", *FLAGS, f"--workdir={workdir}"]
         status, said = small.run(words)
         assert status == 0, said
-        lines, summary = report.read_lines(workdir / "metrics.jsonl"), small.summary(workdir)
+        lines, summary = run_writer.read_lines(workdir / "metrics.jsonl"), small.summary(workdir)
     seconds = {line["step"]: BATCH / line["images_per_second"] for line in lines if "images_per_second" in line}
     evaluations = [line["evaluation/seconds"] for line in lines if "evaluation/seconds" in line]
     # The first evaluation's period has the compiling in it.

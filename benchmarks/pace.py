@@ -18,7 +18,8 @@ import tempfile
 import small
 from record import ROOT, stamp
 
-from logogan_jax import files, report
+from logogan_jax.core import files
+from logogan_jax.training.reporting import run_writer
 
 CONFIG, STEPS, ROUNDS = "configs/quickstart.py", 2000, 3
 
@@ -29,7 +30,7 @@ def training(folder, number):
     flags = (f"--config={CONFIG}", f"--config.train.steps={STEPS}", f"--workdir={workdir}")
     status, said = small.run(["python", "-m", "logogan_jax.main", *flags])
     assert status == 0, said
-    lines = report.read_lines(workdir / "metrics.jsonl")
+    lines = run_writer.read_lines(workdir / "metrics.jsonl")
     logged = [line for line in lines if "seconds" in line]
     first, last = logged[0], logged[-1]
     seconds = last["seconds"] - first["seconds"]

@@ -20,7 +20,7 @@ from record import ROOT, machine
 
 from data_prep import icon_sets
 from data_prep.pictures import convert
-from logogan_jax.data import records
+from logogan_jax.data import tfrecord
 
 SIZE, RECORDS = 112, 200_000
 
@@ -47,11 +47,11 @@ def found_per_second():
     """Records of 2,000 bytes that are found in a second in a file that is in memory."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "records"
-        with records.Writer(path) as writer:
+        with tfrecord.Writer(path) as writer:
             for _ in range(RECORDS):
                 writer.write(bytes(2000))
         began = time.perf_counter()
-        records.index(str(path))
+        tfrecord.index(str(path))
         return round(RECORDS / (time.perf_counter() - began))
 
 

@@ -27,7 +27,8 @@ import small
 from record import ROOT, stamp
 from scipy import stats
 
-from logogan_jax import __version__, files
+from logogan_jax import __version__
+from logogan_jax.core import files
 
 RESULTS = ROOT / "benchmarks" / "results" / "precision-cpu.json"
 FLAGS = (

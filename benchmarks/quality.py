@@ -16,7 +16,8 @@ import tempfile
 import small
 from record import ROOT, machine, rewrite_table, stamp
 
-from logogan_jax import __version__, files
+from logogan_jax import __version__
+from logogan_jax.core import files
 
 RESULTS = ROOT / "benchmarks" / "results" / "quality-cpu.json"
 SAMPLES = 2048

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # a config is imported f
 
 import narrow
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 STEPS = {"dcgan": 2_000, "wgan": 800}
 FRAMES = {
@@ -69,7 +69,8 @@ def main():
     import objectives
     from record import ROOT, stamp
 
-    from logogan_jax import __version__, files
+    from logogan_jax import __version__
+    from logogan_jax.core import files
 
     path, page = ROOT / "benchmarks" / "results" / "quirks-cpu.json", ROOT / "docs" / "differences.md"
     record = json.loads(path.read_text()) if path.exists() else {"rows": {}}

@@ -16,9 +16,11 @@ import numpy as np
 from record import ROOT, stamp
 
 from data_prep import make_logos
-from logogan_jax import build, dispatch, files
-from logogan_jax.data import processes
-from logogan_jax.data.shards import Shards
+from logogan_jax.config import build_training
+from logogan_jax.core import files
+from logogan_jax.data import decode_pool
+from logogan_jax.data.dataset import Shards
+from logogan_jax.training import step_runner
 
 SIZES, IMAGES, REPEATS = (28, 56, 112), 10_000, 5
 STEPS, ROUNDS = 100, 8  # steps timed at a time, and how often for each source
@@ -41,8 +43,8 @@ def decoded(size):
     part = Shards(folder, size=(size, size), channels=3)
     positions = np.arange(IMAGES) % len(part)
     found = {"this process": (rate(part.images, positions), 1)}
-    for count in range(1, processes.cores() + 1):
-        with contextlib.closing(processes.Workers(part, count)) as workers:
+    for count in range(1, decode_pool.cores() + 1):
+        with contextlib.closing(decode_pool.Workers(part, count)) as workers:
             found[f"{count} processes"] = rate(workers.images, positions), count
     return {
         name: {"images_per_second": round(each), "per_core": round(each / count)}
@@ -56,8 +58,8 @@ class Trained:
     def __init__(self, config, source):
         config = config.copy_and_resolve_references()
         config.data.source = source
-        self._made = build.training(build.resolved(config))
-        self._run = dispatch.Dispatch(self._made.program, print, STEPS)
+        self._made = build_training.training(build_training.resolved(config))
+        self._run = step_runner.Dispatch(self._made.program, print, STEPS)
         self._state, self._number = self._made.state, 0
 
     def rate(self):

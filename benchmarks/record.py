@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 
-from logogan_jax import files
+from logogan_jax.core import files
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -22,9 +22,9 @@ from spoilers import CHANGES, PLANTS
 
 from data_prep import make_logos
 from data_prep.pictures.convert import Frame
-from logogan_jax import errors, files
-from logogan_jax.data.shards import Shards
-from logogan_jax.metrics import copies, features, quality
+from logogan_jax.core import errors, files
+from logogan_jax.data.dataset import Shards
+from logogan_jax.metrics import compute, features, memorization
 from logogan_jax.metrics.features import Features
 
 SIZE, HELD, SPLITS = 56, 400, 50
@@ -52,7 +52,7 @@ def taken(seen, positions):
 
 def measured(real, fake):
     """{metric: [value, low, high]}."""
-    return {name: list(found) for name, found in quality.quality(real, fake, name="efflite0").items()}
+    return {name: list(found) for name, found in compute.quality(real, fake, name="efflite0").items()}
 
 
 def real_sets(seen, count, splits):
@@ -81,7 +81,7 @@ def noticed(found, null):
 def hidden_copies(network, pixels, seen):
     """How many copies are found where one image in 20 is one, and how many others are taken for copies."""
     training, random = np.arange(len(pixels) - HELD), np.random.default_rng(2)
-    detector = copies.Detector(pixels[training], taken(seen, training))
+    detector = memorization.Detector(pixels[training], taken(seen, training))
     told = {}
     for name, changes in PLANTS.items():
         chosen = random.choice(training, PLANTED, replace=False)

@@ -19,7 +19,7 @@ import tempfile
 
 from record import ROOT, portable, rewrite_table, stamp
 
-from logogan_jax import files
+from logogan_jax.core import files
 
 RESULTS = ROOT / "benchmarks" / "results"
 # Configs and batch sizes: what a CPU and what an accelerator is asked for, each in its own precision.

@@ -71,7 +71,8 @@ def start(config, workdir, began):
     with clock.running("imports"):
         from jax import monitoring
 
-        from logogan_jax import build, dispatch, train  # noqa: F401 - main imports it, too
+        from logogan_jax.config import build_training
+        from logogan_jax.training import step_runner
 
     def heard(event, **_):
         compiled["asked"] += event.endswith("/compile_requests_use_cache")
@@ -82,13 +83,13 @@ def start(config, workdir, began):
 
     monitoring.register_event_listener(heard)
     monitoring.register_event_duration_secs_listener(lasted)
-    clock.around(build, "shards_of", "data")
-    for source in build.sources.SOURCES.values():
+    clock.around(build_training, "shards_of", "data")
+    for source in build_training.sources.SOURCES.values():
         clock.around(source, "__init__", "data")
-    clock.around(build.model, "of", "networks and first state")
-    clock.around(dispatch.Dispatch, "_prepare", "the step's program")
-    clock.around(dispatch.Dispatch, "__call__", "the first step")
-    call = dispatch.Dispatch.__call__
+    clock.around(build_training.model, "of", "networks and first state")
+    clock.around(step_runner.Dispatch, "_prepare", "the step's program")
+    clock.around(step_runner.Dispatch, "__call__", "the first step")
+    call = step_runner.Dispatch.__call__
 
     def first(self, *arguments):
         import jax
@@ -101,7 +102,7 @@ def start(config, workdir, began):
         print(json.dumps({"total": total, "seconds": seconds, "programs": compiled}), flush=True)
         os._exit(0)
 
-    dispatch.Dispatch.__call__ = first
+    step_runner.Dispatch.__call__ = first
     main.main()
 
 
@@ -133,7 +134,7 @@ def main():
         start(args.config, args.workdir, args.began)
     from record import ROOT, stamp
 
-    from logogan_jax import files
+    from logogan_jax.core import files
 
     with tempfile.TemporaryDirectory() as cache:
         cold, *warm = [started(args.config, cache) for _ in range(1 + args.warm)]

@@ -59,7 +59,7 @@ def flat(x):
 
 
 class WganGenerator(nn.Module):
-    """z float32[n, latent] -> float32[n, channels, size, size] in [-1, 1]; logogan_jax/networks/wgan.py."""
+    """z float32[n, latent] -> float32[n, channels, size, size] in [-1, 1]; logogan_jax/networks/wgan_gp.py."""
 
     def __init__(self, *, size, width, kernel, latent=LATENT, channels=3):
         super().__init__()
@@ -82,7 +82,7 @@ class WganGenerator(nn.Module):
 
 
 class WganCritic(nn.Module):
-    """Images float32[n, channels, size, size] -> scores float32[n], high on reals; logogan_jax/networks/wgan.py."""
+    """Images float32[n, channels, size, size] -> scores float32[n], high on reals; logogan_jax/networks/wgan_gp.py."""
 
     def __init__(self, *, size, width, kernel, channels=3):
         super().__init__()

@@ -1,1 +1,1 @@
-"""Experiments: values only, each what differs from logogan_jax/defaults.py."""
+"""Experiments: values only, each what differs from logogan_jax/config/defaults.py."""

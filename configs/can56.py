@@ -8,7 +8,7 @@ steps of it at 28 pixels.
 """
 
 from configs import gan56
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -10,7 +10,7 @@ its colour, in many shapes; see `cgan` in docs/objectives.png for 2,000 steps of
 """
 
 from configs import gan56
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -8,7 +8,7 @@ About 33 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 rings and wordmark-like strips, some turned or mirrored, as the images are.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -8,7 +8,7 @@ About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 rings and wordmark-like strips on white; see `gan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

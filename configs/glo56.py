@@ -7,7 +7,7 @@ About 3.5 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has be
 reconstructions of the logos it was trained on, softer new ones; see docs/reconstructions.png.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -7,7 +7,7 @@ rings and wordmark-like strips on white; see `hinge` in docs/objectives.png for 
 """
 
 from configs import gan56
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -8,7 +8,7 @@ About 11 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been
 kind for each label.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

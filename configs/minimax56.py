@@ -9,7 +9,7 @@ rings and wordmark-like strips on white; see `minimax` in docs/objectives.png fo
 """
 
 from configs import gan56
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

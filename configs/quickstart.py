@@ -6,7 +6,7 @@ Two minutes on two cores, from the command to the last picture: coloured marks, 
 wordmark-like strips on white, as in docs/quickstart.png.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

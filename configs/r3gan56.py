@@ -6,7 +6,7 @@ About 9.2 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 marks on white; see `r3gan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -7,7 +7,7 @@ About 4.7 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has be
 marks, and reconstructions of logos that it never saw; docs/reconstructions.png has both.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

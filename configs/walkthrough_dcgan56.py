@@ -10,7 +10,7 @@ logos that it sees, copied again and again; see `walkthrough_dcgan` in docs/obje
 """
 
 from configs import dcgan56
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -9,7 +9,7 @@ draws, less clear; see `walkthrough_wgan` in docs/objectives.png for 2,000 steps
 """
 
 from configs import wgan56
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

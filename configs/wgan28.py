@@ -9,7 +9,7 @@ About 30 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 marks and rings on clean white; see `wgan_gp` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -10,7 +10,7 @@ marks and rings on clean white, some turned or mirrored; see `wgan_gp` in docs/o
 at 28 pixels.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

@@ -7,7 +7,7 @@ unmixed colours, slower to come clear than with a penalty; see `wgan` in docs/ob
 at 28 pixels.
 """
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 
 def get_config():

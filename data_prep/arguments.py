@@ -2,8 +2,8 @@
 
 from data_prep.pictures.convert import Frame
 from data_prep.pictures.square import FITS
-from logogan_jax.data.shards import MODES
-from logogan_jax.errors import UserError
+from logogan_jax.core.errors import UserError
+from logogan_jax.data.dataset import MODES
 
 
 def add_frame(parser, size=None, fit="pad"):

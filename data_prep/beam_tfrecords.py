@@ -21,9 +21,9 @@ from data_prep import arguments, pool, write_tfrecords
 from data_prep.pictures import convert
 from data_prep.pictures.convert import Item
 from data_prep.shards import plan, shard_files
-from logogan_jax import errors
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import errors
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 logging.disable(logging.WARNING)  # Beam tells what it can do without
 import apache_beam as beam  # noqa: E402
@@ -60,7 +60,7 @@ def pipeline(root, path, target, *, manifest, frame, labelled, shards):
 
 
 def _names(path):
-    return store.images(store.at(path))
+    return filesystem.images(filesystem.at(path))
 
 
 def _top(name):
@@ -87,11 +87,11 @@ def _placed(name, shards):
 def _write_shard(grouped, shards, labels, name, path, target, frame):
     """One shard's names to its file -> (shard, what it holds), read from its note if it was written before."""
     shard, found = grouped
-    numbers, where = {label: number for number, label in enumerate(labels)}, store.at(path)
+    numbers, where = {label: number for number, label in enumerate(labels)}, filesystem.at(path)
     items = plan.in_order(
         Item(image, numbers.get(image.partition("/")[0], 0), f"{where}/{image}") for image in found["names"]
     )
-    there, file = store.at(target), shard_files.path(pathlib.PurePath(), name, shard, shards).name
+    there, file = filesystem.at(target), shard_files.path(pathlib.PurePath(), name, shard, shards).name
     wanted = [file, *frame, [[item.name, item.label] for item in items]]
     identity = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
     note = _note(shard)
@@ -103,7 +103,7 @@ def _write_shard(grouped, shards, labels, name, path, target, frame):
         local = pathlib.Path(folder) / file
         work = functools.partial(convert.convert, frame=frame)
         # In processes of their own, which a hostile image may bring down, where the worker's must go on.
-        with pool.ordered(work, items, workers=READERS if isinstance(where, store.Bucket) else 1) as results:
+        with pool.ordered(work, items, workers=READERS if isinstance(where, filesystem.Bucket) else 1) as results:
             made = shard_files.write_one(local, zip(items, results, strict=True))
         there.put(file, local)
     there.write(note, json.dumps({**made, "identity": identity}).encode())
@@ -112,7 +112,7 @@ def _write_shard(grouped, shards, labels, name, path, target, frame):
 
 def _finish(notes, labels, name, target, frame):
     """Describe the shards; metadata.json, which says that they are whole, comes last."""
-    there, text = store.at(target), f"Images of a folder, {arguments.spoken(frame)}."
+    there, text = filesystem.at(target), f"Images of a folder, {arguments.spoken(frame)}."
     with tempfile.TemporaryDirectory() as folder:
         local = pathlib.Path(folder)
         held = [note for _, note in sorted(notes, key=lambda note: note[0])]
@@ -154,9 +154,9 @@ def main(argv=None):
     parser.add_argument("--runner", choices=RUNNERS, default="DirectRunner", help="where it runs (default: here)")
     args, flags = parser.parse_known_args(argv)
     with errors.reported():
-        options, frame, there = _options(flags), arguments.frame(args), store.at(args.target_path)
+        options, frame, there = _options(flags), arguments.frame(args), filesystem.at(args.target_path)
         options.view_as(StandardOptions).runner = args.runner
-        if not store.at(args.path).exists():
+        if not filesystem.at(args.path).exists():
             raise UserError(f"--path={args.path} is not a folder")
         if there.size("metadata.json"):
             raise UserError(f"--target_path={args.target_path} holds finished shards: remove them or choose another")

@@ -18,10 +18,10 @@ from PIL import Image, ImageDraw, ImageFont
 from data_prep import arguments
 from data_prep.pictures.convert import Frame
 from data_prep.shards import making, metadata
-from logogan_jax import cache, errors, images, progress
-from logogan_jax.data import processes, records
-from logogan_jax.data.shards import Shards
-from logogan_jax.errors import UserError
+from logogan_jax.core import cache, errors, images, progress
+from logogan_jax.core.errors import UserError
+from logogan_jax.data import decode_pool, tfrecord
+from logogan_jax.data.dataset import Shards
 
 _BLOCK = 10_000  # images whose pixels are in memory at once
 _FIT = 50_000  # images that the centres are found by; the order of shards mixes them, so the first are no others
@@ -32,15 +32,15 @@ _SHOWN = 20  # images in a row of clusters.png
 
 def embedded(shards):
     """float32[n, D]: the features of all images, of length 1, kept in the user's cache for other --clusters."""
-    from logogan_jax.metrics import features, kept
+    from logogan_jax.metrics import feature_cache, features
 
     cache.compiled_programs()
     network, found = features.network("efflite0", "data_prep.cluster_labels"), []
     with progress.Bar("looking", len(shards)) as bar:
         for start in range(0, len(shards), _BLOCK):
             block = np.arange(start, min(start + _BLOCK, len(shards)))
-            pixels = lambda block=block: processes.images(shards, block)[0]
-            head = kept.embedded(network, f"{shards.fingerprint[:24]}-{start}+{len(block)}", pixels).head
+            pixels = lambda block=block: decode_pool.images(shards, block)[0]
+            head = feature_cache.embedded(network, f"{shards.fingerprint[:24]}-{start}+{len(block)}", pixels).head
             found.append(head / np.maximum(np.linalg.norm(head, axis=1, keepdims=True), 1e-6))
             bar.update(start + len(block))
     return np.concatenate(found)
@@ -74,10 +74,10 @@ def write(shards, folder, labels, names):
     old, rest, lengths, nbytes = shards.metadata, iter(labels.tolist()), [], 0
     for index in shards.indexes:
         path = folder / pathlib.Path(index.path).name
-        with records.Writer(path) as writer:
+        with tfrecord.Writer(path) as writer:
             for number in range(len(index.offset)):
-                found = records.decode(records.read(index, number))
-                writer.write(records.encode({**found, "label": next(rest)}))
+                found = tfrecord.decode(tfrecord.read(index, number))
+                writer.write(tfrecord.encode({**found, "label": next(rest)}))
         lengths.append(writer.count)
         nbytes += writer.nbytes
     if (shards.directory / "rejects.jsonl").exists():

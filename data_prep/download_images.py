@@ -21,9 +21,9 @@ from PIL import Image
 
 from data_prep.journal import Journal
 from data_prep.web import addresses, fetch, items, recognise
-from logogan_jax import errors, progress
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import errors, progress
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 MAX_BYTES, MAX_PIXELS, WORKERS = 64 << 20, 100_000_000, 16
 
@@ -41,7 +41,7 @@ def download(
                               ("max_pixels", max_pixels, Image.MAX_IMAGE_PIXELS)]:  # fmt: skip
         if not 1 <= value <= most:
             raise UserError(f"--{flag}={value} should be from 1 to {most}")
-    total, where = sum(1 for _ in items.rows(filename)), store.at(target)
+    total, where = sum(1 for _ in items.rows(filename)), filesystem.at(target)
     trusted = addresses.trusted(trusted)
     fetcher = fetch.Fetcher(trusted=trusted, max_bytes=max_bytes, patience=patience, contact=contact)
     run, sizes = _Run(where, max_pixels), where.sizes()

@@ -9,17 +9,17 @@ import pathlib
 
 from data_prep import pool
 from data_prep.pictures import convert
-from logogan_jax import files, progress
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import files, progress
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 
 def visible(path):
     """Files below a folder, as paths relative to it, without those that are hidden or in hidden folders."""
-    folder = store.Folder(path)
+    folder = filesystem.Folder(path)
     if not folder.exists():
         raise UserError(f"--path={path} is not a folder")
-    return [pathlib.Path(name) for name in store.images(folder)]
+    return [pathlib.Path(name) for name in filesystem.images(folder)]
 
 
 def transform(function, path, names, target, *, settings, first=""):

@@ -18,7 +18,7 @@ import zipfile
 import simple_icons_pack
 
 from data_prep.pictures.convert import Item
-from logogan_jax.errors import UserError
+from logogan_jax.core.errors import UserError
 
 COLOURS = ("black", "grey", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 # Upper ends of the classes on the hue circle, in degrees; from 345 on it is red again.

@@ -17,8 +17,8 @@ import numpy as np
 from data_prep import folders, pool
 from data_prep.arrays import array_files
 from data_prep.pictures import convert
-from logogan_jax import errors, files, progress
-from logogan_jax.errors import UserError
+from logogan_jax.core import errors, files, progress
+from logogan_jax.core.errors import UserError
 
 RANGES = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
 _SLACK = 0.002  # of a range, by which rounding may leave it

@@ -15,9 +15,9 @@ import random
 from data_prep import arguments
 from data_prep.doctor import findings, report_page, survey
 from data_prep.shards import making
-from logogan_jax import errors, files, progress
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import errors, files, progress
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 _SAMPLE, _GROUPS, _MEMBERS, _ROW = 60, 24, 8, 24  # pictures on the page: at random, of copies, of all else
 _SIZE = 56  # of the squares, if neither the flag nor shards say it
@@ -63,7 +63,7 @@ def write_report(report, ours, items, against, frame, target):
     others = {leak["same_as"] for leak in shown["leaks"]}
     theirs = survey.pictures(against, frame, others)[0] if others else {}
     page = report_page.page(report, shown, drawn, whole, theirs)
-    there = store.Folder(target)
+    there = filesystem.Folder(target)
     there.write("images.jsonl", "".join(json.dumps(line) + "\n" for line in _lines(ours)).encode())
     there.write("report.html", page.encode("utf-8", "backslashreplace"))
     there.write("report.json", files.as_json(report).encode())
@@ -77,7 +77,7 @@ def write_clean(items, ours, out, target):
         raise UserError(f"--fix={target}: no image would be left of {items.store}, so nothing is written")
     names = [*kept, *items.notes()]
     with making.folder(target) as partial, progress.Bar("copying", len(names), unit="files") as bar:
-        copy = store.Folder(partial)
+        copy = filesystem.Folder(partial)
         for name in copy.names():  # from a run that was stopped, which may have kept others
             (partial / name).unlink()
         for number, name in enumerate(names, 1):

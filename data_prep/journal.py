@@ -3,9 +3,9 @@
 import json
 import time
 
-from logogan_jax import files
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import files
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 # The objects of a bucket cannot grow: a journal is copied there anew, at most every second and for at most a part
 # of the time. A kill -9 loses the lines since the last copy.
@@ -34,7 +34,7 @@ class Journal:
 
     def __enter__(self):
         wanted = (raw for raw, line in self._parsed() if self._keep is None or self._keep(line))
-        if isinstance(self._where, store.Folder):
+        if isinstance(self._where, filesystem.Folder):
             path = self._where.where / self._name
             path.parent.mkdir(parents=True, exist_ok=True)
             with files.whole(path) as partial, open(partial, "wb") as file:

@@ -12,9 +12,9 @@ import pathlib
 
 from data_prep import arguments, icon_sets, write_tfrecords
 from data_prep.pictures.convert import Frame
-from logogan_jax import cache, errors
-from logogan_jax.data.shards import MODES
-from logogan_jax.errors import UserError
+from logogan_jax.core import cache, errors
+from logogan_jax.core.errors import UserError
+from logogan_jax.data.dataset import MODES
 
 
 def embedded(*, size, width=0, channels):

@@ -11,8 +11,8 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax import command
-from logogan_jax.errors import UserError
+from logogan_jax.core import cli
+from logogan_jax.core.errors import UserError
 
 LOGOS, VIEWS = 8, 7  # rows, and views in each
 
@@ -22,8 +22,11 @@ def preview(config):
     import jax
     import numpy as np
 
-    from logogan_jax import augment, images, keys, parallel, views
-    from logogan_jax.data.shards import Shards
+    from logogan_jax.core import images, prng
+    from logogan_jax.data import augment
+    from logogan_jax.data.dataset import Shards
+    from logogan_jax.distributed import data_parallel
+    from logogan_jax.networks import diffaugment
 
     data, policy = config.data, config.augment.policy
     shards = Shards(data.dir, size=_size(data), channels=data.channels)
@@ -32,18 +35,18 @@ def preview(config):
     turn = augment.pipeline(
         rotate_degrees=data.rotate, mirror=data.mirror, corners=data.corners, frozen=bool(data.same_batch_for)
     )
-    look = views.policy(policy) if policy else None
+    look = diffaugment.policy(policy) if policy else None
     strength = 1.0 if config.augment.adaptive else config.augment.strength
 
     def seen(step):
-        rows = keys.rows(keys.at(jax.random.key(config.train.seed), keys.STEP, step, 0, 0), np.arange(count))
-        augment_keys, view_keys = keys.split(rows, 2)
+        rows = prng.rows(prng.at(jax.random.key(config.train.seed), prng.STEP, step, 0, 0), np.arange(count))
+        augment_keys, view_keys = prng.split(rows, 2)
         augmented = turn(augment_keys, images.to_float(pixels))
         shown = [augmented, look(view_keys, augmented, strength)] if look else [augmented]
         return [images.to_uint8(each) for each in shown]
 
     # One device of training, that has all rows, at each of the first steps.
-    at_steps = jax.jit(jax.vmap(jax.vmap(seen, axis_name=parallel.AXIS)))
+    at_steps = jax.jit(jax.vmap(jax.vmap(seen, axis_name=data_parallel.AXIS)))
     shown = at_steps(np.arange(VIEWS)[:, None])
     return np.concatenate([pixels[:, None], *(np.asarray(each)[:, 0].swapaxes(0, 1) for each in shown)], axis=1)
 
@@ -71,7 +74,7 @@ def main():
 
         data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
     pixels = preview(config)
-    from logogan_jax import images
+    from logogan_jax.core import images
 
     logos, columns, *shape = pixels.shape
     images.write_png(out, images.tile(pixels.reshape(-1, *shape), columns), scale=images.enlarged(_size(data)))
@@ -80,4 +83,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main, define, required=["config", "out"])
+    cli.run(main, define, required=["config", "out"])

@@ -10,7 +10,7 @@ import functools
 
 from data_prep import arguments, folders
 from data_prep.pictures import convert
-from logogan_jax import errors
+from logogan_jax.core import errors
 
 
 def resize(path, frame):

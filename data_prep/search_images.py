@@ -17,8 +17,8 @@ import httpx
 
 from data_prep.web import courtesy, mediawiki
 from data_prep.web.listing import Kept
-from logogan_jax import errors, progress
-from logogan_jax.errors import UserError
+from logogan_jax.core import errors, progress
+from logogan_jax.core.errors import UserError
 
 OPENVERSE = "https://api.openverse.org/v1/images/"
 COMMONS = "https://commons.wikimedia.org/w/api.php"

@@ -9,8 +9,8 @@ import pathlib
 
 from data_prep import folders
 from data_prep.pictures import convert
-from logogan_jax import errors
-from logogan_jax.errors import UserError
+from logogan_jax.core import errors
+from logogan_jax.core.errors import UserError
 
 
 def split(path, columns, rows):

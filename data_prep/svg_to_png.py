@@ -7,8 +7,8 @@ import pathlib
 
 from data_prep import folders
 from data_prep.pictures import svg
-from logogan_jax import errors
-from logogan_jax.errors import UserError
+from logogan_jax.core import errors
+from logogan_jax.core.errors import UserError
 
 
 def convert(path, side, engine):

@@ -9,19 +9,19 @@ import concurrent.futures
 import contextlib
 import itertools
 
-from logogan_jax import errors, progress
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import errors, progress
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 WORKERS = 8
 
 
 def upload(path, target, *, replace=False, workers=WORKERS):
     """Copy every file below a folder but hidden ones to an address; return the line of totals."""
-    folder, bucket = store.at(path), store.at(target)
-    if isinstance(folder, store.Bucket) or not folder.exists():
+    folder, bucket = filesystem.at(path), filesystem.at(target)
+    if isinstance(folder, filesystem.Bucket) or not folder.exists():
         raise UserError(f"--path={path} is not a folder")
-    if isinstance(bucket, store.Folder):
+    if isinstance(bucket, filesystem.Folder):
         raise UserError(f"--target_path={target} is not a bucket: it should be like s3://bucket/folder")
     if not 1 <= workers <= 64:
         raise UserError(f"--workers={workers} should be from 1 to 64")

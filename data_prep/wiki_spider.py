@@ -24,8 +24,8 @@ from scrapy.exceptions import IgnoreRequest
 
 from data_prep.web import courtesy, mediawiki
 from data_prep.web.listing import Kept, Listing
-from logogan_jax import errors, progress
-from logogan_jax.errors import UserError
+from logogan_jax.core import errors, progress
+from logogan_jax.core.errors import UserError
 
 CATEGORY = "Category:Unidentified_logos"
 API = "https://commons.wikimedia.org/w/api.php"

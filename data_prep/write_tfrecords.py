@@ -18,9 +18,9 @@ import shutil
 from data_prep import arguments
 from data_prep.pictures.convert import Item
 from data_prep.shards import making, metadata, plan, shard_files
-from logogan_jax import errors
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import errors
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 AUGMENT = " --config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
 
@@ -84,10 +84,10 @@ class FolderItems:
     """
 
     def __init__(self, path, labelled=True):
-        self._store, tops, self._count, loose = store.at(path), set(), 0, 0
+        self._store, tops, self._count, loose = filesystem.at(path), set(), 0, 0
         if not self._store.exists():
             raise UserError(f"--path={path} is not a folder")
-        for name in store.images(self._store):
+        for name in filesystem.images(self._store):
             top, below, _ = name.partition("/")
             tops |= {top} if below else set()
             loose += not below
@@ -104,7 +104,7 @@ class FolderItems:
         return self._count
 
     def __iter__(self):
-        for name in store.images(self._store):
+        for name in filesystem.images(self._store):
             yield Item(name, self._numbers.get(name.partition("/")[0], 0), f"{self._store}/{name}")
 
 

@@ -12,9 +12,10 @@ import jax
 import numpy as np
 from absl import flags
 
-from logogan_jax import cache, command, files, recipe, runs
-from logogan_jax.errors import UserError
-from logogan_jax.metrics import copies_page, distances, features, neighbours, quality
+from logogan_jax.config import restore, run_config
+from logogan_jax.core import cache, cli, files
+from logogan_jax.core.errors import UserError
+from logogan_jax.metrics import compute, features, kid_fid, memorization_page, precision_recall
 
 MOST = 20_000  # real images that a table is made of, at most; copies are looked for among all
 
@@ -22,9 +23,9 @@ MOST = 20_000  # real images that a table is made of, at most; copies are looked
 def measured(images, against, network):
     """{"n", "n_against", "against_sha256", metric: {"value", "low", "high"}} of Images against others."""
     for found in (images, against):
-        if len(found.pixels) < quality.LEAST:
-            raise UserError(f"{len(found.pixels)} images are too few to measure: {quality.LEAST} are the least")
-    estimates = quality.quality(against.seen, images.seen, name=network.name)
+        if len(found.pixels) < compute.LEAST:
+            raise UserError(f"{len(found.pixels)} images are too few to measure: {compute.LEAST} are the least")
+    estimates = compute.quality(against.seen, images.seen, name=network.name)
     numbers = {name: estimate._asdict() for name, estimate in estimates.items()}
     digest = hashlib.sha256(np.ascontiguousarray(against.pixels)).hexdigest()
     return {"n": len(images.pixels), "n_against": len(against.pixels), "against_sha256": digest, **numbers}
@@ -32,9 +33,9 @@ def measured(images, against, network):
 
 def of_run(run, network):
     """(columns {title: numbers}, copies) of a run."""
-    trained, held_out = runs.images(run, network)
-    pixels = runs.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
-    drawn = runs.Images(pixels, features.embed(network, pixels))
+    trained, held_out = restore.images(run, network)
+    pixels = restore.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
+    drawn = restore.Images(pixels, features.embed(network, pixels))
     if flags.FLAGS.against:
         frame = {name: run.config.data[name] for name in ("size", "width", "channels")}
         other = of_folder(flags.FLAGS.against, "against", frame, network)
@@ -55,17 +56,19 @@ def of_run(run, network):
 def some(images, most):
     """As many Images, drawn at random if there are more; always the same."""
     drawn = np.sort(np.random.default_rng(0).permutation(len(images.pixels))[:most])
-    return runs.Images(images.pixels[drawn], features.Features(*(rows[drawn] for rows in images.seen)))
+    return restore.Images(images.pixels[drawn], features.Features(*(rows[drawn] for rows in images.seen)))
 
 
 def copies(run, drawn, trained, held_out):
     """What is said of copies of training images; their page is written into the run's folder."""
-    detector = runs.detector(trained, held_out)
+    detector = restore.detector(trained, held_out)
     found = detector.find(*drawn)
     title = f"{run.workdir.name} at step {run.step:,}"
-    copies_page.write(run.workdir / "copies.html", drawn.pixels, found, trained.pixels, detector=detector, title=title)
+    memorization_page.write(
+        run.workdir / "copies.html", drawn.pixels, found, trained.pixels, detector=detector, title=title
+    )
     return {
-        "share": neighbours.share(found.copied)._asdict(),
+        "share": precision_recall.share(found.copied)._asdict(),
         "count": int(found.copied.sum()),
         "n": len(found.copied),
         "false_alarm_rate": detector.false_alarm_rate,
@@ -87,15 +90,15 @@ def of_folder(path, flag, frame, network):
         print(f"{len(rejected)} files of --{flag}={path} are left out, the first of them {name}: {reason}")
     if not len(found):
         raise UserError(f"--{flag}={path} holds no image that can be read: give a folder of images, or of shards")
-    return runs.Images(found, features.embed(network, found))
+    return restore.Images(found, features.embed(network, found))
 
 
 def table(columns, network):
     """The numbers as lines of text, one column for each set of images."""
     rows = [("", list(columns))]
     rows.append(("images", [f"{found['n']:,} against {found['n_against']:,}" for found in columns.values()]))
-    for metric in quality.METRICS:
-        name = quality.named(metric, network.name)
+    for metric in compute.METRICS:
+        name = compute.named(metric, network.name)
         rows.append((name, [_spoken(found[name]) for found in columns.values()]))
     return "\n".join(f"{name:22}" + "".join(f"{cell:>32}" for cell in cells) for name, cells in rows)
 
@@ -103,10 +106,10 @@ def table(columns, network):
 def caution(columns, network):
     """What a reader of the table should know before comparing it."""
     fewest = min(min(found["n"], found["n_against"]) for found in columns.values())
-    few = distances.FRECHET_NEEDS
+    few = kid_fid.FRECHET_NEEDS
     if fewest >= few:
         return ""
-    name = quality.named("fd", network.name)
+    name = compute.named("fd", network.name)
     return f"{name} grows where images are few ({fewest:,} here, below {few:,}): compare it at the same numbers only."
 
 
@@ -118,7 +121,7 @@ def define():
     """The flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to measure")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-    flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=quality.LEAST)
+    flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=compute.LEAST)
     flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
     flags.DEFINE_string("images", None, "folder of images or shards to measure instead of a run")
     flags.DEFINE_string("against", None, "folder of images or shards to measure against")
@@ -134,11 +137,11 @@ def main():
     network = features.network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
     if flags.FLAGS.workdir and not flags.FLAGS.images:
-        run = runs.opened(flags.FLAGS.workdir, flags.FLAGS.step)
+        run = restore.opened(flags.FLAGS.workdir, flags.FLAGS.step)
         columns, copied = of_run(run, network)
         about |= {"run": run.workdir.name, "step": run.step, "seed": flags.FLAGS.seed}
         about |= {
-            "recipe_sha256": recipe.digest(run.config),
+            "recipe_sha256": run_config.digest(run.config),
             "data_fingerprint": run.about.fingerprint,
             "copies": copied,
         }
@@ -176,4 +179,4 @@ def words_on(copied):
 
 
 if __name__ == "__main__":
-    command.run(main, define)
+    cli.run(main, define)

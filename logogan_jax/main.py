@@ -11,8 +11,11 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax import apart, cache, command, cost, embedded
-from logogan_jax.errors import Unfinished, UserError
+from logogan_jax.config import default_dataset
+from logogan_jax.core import cache, cli
+from logogan_jax.core.errors import Unfinished, UserError
+from logogan_jax.distributed import supervisor
+from logogan_jax.training.reporting import cost
 
 
 def define():
@@ -35,21 +38,21 @@ def main():
     meeting = _meeting(values.coordinator, values.num_processes, values.process_id)
     name = pathlib.Path(config_flags.get_config_filename(values["config"])).stem
     work = functools.partial(_train, values.config, values.workdir or f"runs/{name}", purse, meeting)
-    apart.run(work) if meeting else work()
+    supervisor.run(work) if meeting else work()
 
 
 def _train(config, workdir, purse, meeting):
     if meeting:
-        from logogan_jax import hosts
+        from logogan_jax.distributed import multihost
 
-        hosts.join(*meeting)
-    embedded.given(config)
+        multihost.join(*meeting)
+    default_dataset.given(config)
     from logogan_jax import train
 
     cache.compiled_programs()
     finished = train.train(config, workdir, purse)
     if meeting:
-        hosts.leave()
+        multihost.leave()
     if not finished:
         sys.exit(Unfinished.status)
 
@@ -69,4 +72,4 @@ def _meeting(coordinator, count, number):
 
 
 if __name__ == "__main__":
-    command.run(main, define, required=["config"])
+    cli.run(main, define, required=["config"])

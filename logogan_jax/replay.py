@@ -4,22 +4,25 @@ import jax
 import numpy as np
 from absl import flags
 
-from logogan_jax import build, cache, command, meter, model, nonfinite, parallel, runs
-from logogan_jax.data.stream import Stream
-from logogan_jax.errors import Diverged
+from logogan_jax.config import build_model, build_training, restore
+from logogan_jax.core import cache, cli
+from logogan_jax.core.errors import Diverged
+from logogan_jax.data.streaming import Stream
+from logogan_jax.distributed import data_parallel
+from logogan_jax.training import metric_accumulator, nonfinite
 
 
 def replay(folder, config, about, devices=None):
     """(Broken as recorded, Broken now or None, {name: [float of each step]}) of a folder of nonfinite/."""
-    made = model.of(config, about)
-    lanes = parallel.Parallel(config.train.parallel, config.train.batch_size, devices)
+    made = build_model.of(config, about)
+    lanes = data_parallel.Parallel(config.train.parallel, config.train.batch_size, devices)
     recorded, first, state, batch = nonfinite.read(folder, made.state)
-    program = build.programs(config, made, lanes, Stream)(len(batch.image))
-    state, feed = lanes.place(state, parallel.WHOLE), lanes.place(batch, parallel.ROWS)
+    program = build_training.programs(config, made, lanes, Stream)(len(batch.image))
+    state, feed = lanes.place(state, data_parallel.WHOLE), lanes.place(batch, data_parallel.ROWS)
     metrics = jax.device_get(program(state, feed)[1])
     broken = None
     for i in range(len(batch.image)):
-        found = meter.broken(first + i + 1, {name: float(value[i]) for name, value in metrics.items()})
+        found = metric_accumulator.broken(first + i + 1, {name: float(value[i]) for name, value in metrics.items()})
         broken = broken or found
     return recorded, broken, {name: np.asarray(value).tolist() for name, value in metrics.items()}
 
@@ -32,7 +35,7 @@ def define():
 def main():
     """The command."""
     cache.compiled_programs()
-    workdir, config, about = runs.config_of(flags.FLAGS.workdir)
+    workdir, config, about = restore.config_of(flags.FLAGS.workdir)
     folder = nonfinite.newest(workdir)
     recorded, broken, metrics = replay(folder, config, about)
     for name, values in metrics.items():
@@ -46,4 +49,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main, define, required=["workdir"])
+    cli.run(main, define, required=["workdir"])

@@ -5,8 +5,9 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from logogan_jax import cache, command, images, runs
-from logogan_jax.errors import UserError
+from logogan_jax.config import restore
+from logogan_jax.core import cache, cli, images
+from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import features
 
 TRIES = 20  # times as many pictures are drawn as are asked for before giving up
@@ -15,13 +16,13 @@ TRIES = 20  # times as many pictures are drawn as are asked for before giving up
 def originals(run, *, num, seed, label):
     """uint8[num, S, S, C] of which none copies a training image, and how many that did were left out."""
     network = features.network(run.config.evaluate.features, "config.evaluate.features")
-    detector = runs.detector(*runs.images(run, network))
+    detector = restore.detector(*restore.images(run, network))
     kept, drawn = [], 0
     while sum(map(len, kept)) < num:
-        if drawn >= TRIES * max(num, runs.CHUNK):
+        if drawn >= TRIES * max(num, restore.CHUNK):
             found = sum(map(len, kept))
             raise UserError(f"--no_copies: of {drawn:,} pictures only {found} are no copies: this run has memorised")
-        pixels = runs.draw(run, first=drawn, count=runs.CHUNK, seed=seed, label=label)
+        pixels = restore.draw(run, first=drawn, count=restore.CHUNK, seed=seed, label=label)
         copied = detector.find(pixels, features.embed(network, pixels)).copied
         kept.append(pixels[~copied])
         drawn += len(pixels)
@@ -54,13 +55,13 @@ def pictures(run):
     if flags.FLAGS.reconstruct:
         if name or flags.FLAGS.no_copies:
             raise UserError("--reconstruct shows given images again: leave --label and --no_copies")
-        beside, pixels = runs.reconstructed(run, num)
+        beside, pixels = restore.reconstructed(run, num)
         return pixels, beside, ", each in the grid after the image that it reconstructs"
     label = None if name is None else label_of(run, name)
     if flags.FLAGS.no_copies:
         pixels, copies = originals(run, num=num, seed=seed, label=label)
         return pixels, None, f"; {copies} copies of training images were left out"
-    return runs.draw(run, first=0, count=num, seed=seed, label=label), None, ""
+    return restore.draw(run, first=0, count=num, seed=seed, label=label), None, ""
 
 
 def define():
@@ -81,7 +82,7 @@ def main():
     folder = pathlib.Path(flags.FLAGS.out).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
-    run = runs.opened(flags.FLAGS.workdir, flags.FLAGS.step)
+    run = restore.opened(flags.FLAGS.workdir, flags.FLAGS.step)
     pixels, beside, said = pictures(run)
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, pixels, beside)
@@ -89,4 +90,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main, define, required=["workdir", "out"])
+    cli.run(main, define, required=["workdir", "out"])

@@ -8,45 +8,38 @@ from typing import NamedTuple
 
 import jax
 
-from logogan_jax import (
-    build,
-    checkpoint,
-    clock,
-    cost,
-    guard,
-    hosts,
-    looks,
-    parallel,
-    progress,
-    recipe,
-    report,
-    rescue,
-    stop,
-    summary,
-    words,
-)
-from logogan_jax import state as states
-from logogan_jax.dispatch import Dispatch
-from logogan_jax.errors import Diverged
-from logogan_jax.watch import Watch
-from logogan_jax.workdir import entered
+from logogan_jax.config import build_model, build_training, run_config
+from logogan_jax.core import progress, timing
+from logogan_jax.core.errors import Diverged
+from logogan_jax.distributed import data_parallel, multihost, preemption
+from logogan_jax.training import divergence, periodic_actions, rollback
+from logogan_jax.training import train_state as states
+from logogan_jax.training.checkpoints import Checkpoints
+from logogan_jax.training.evaluation_monitor import Watch
+from logogan_jax.training.reporting import cost, messages, run_writer, summary
+from logogan_jax.training.step_runner import Dispatch
+from logogan_jax.training.workdir import entered
 
 
 class Run(NamedTuple):
-    """A run under way, and where it reads, writes and listens; `keep` asks for a copy where the run is kept."""
+    """A run under way, and where it reads, writes and listens.
+
+    `keep` asks for a copy where the run is kept, `beginning` makes the state of step 0 anew.
+    """
 
     config: object
     workdir: pathlib.Path
-    made: build.Training
-    checkpoints: checkpoint.Checkpoints
-    reporter: report.Reporter
+    made: build_training.Training
+    checkpoints: Checkpoints
+    reporter: run_writer.Reporter
     watch: Watch
     dispatch: Dispatch
     bar: progress.Bar
-    stop: stop.StopRequest
-    alarm: clock.Alarm
+    stop: preemption.StopRequest
+    alarm: timing.Alarm
     purse: cost.Purse
     keep: Callable
+    beginning: Callable
 
 
 def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
@@ -57,41 +50,42 @@ def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
     """
     named = workdir
     with contextlib.ExitStack() as stack:
-        stack.enter_context(hosts.losses_named())
-        config = build.resolved(config)
+        stack.enter_context(multihost.losses_named())
+        config = build_training.resolved(config)
         workdir, keep = stack.enter_context(entered(named))
-        asked = stack.enter_context(stop.StopRequest())
-        made = build.training(config)
+        asked = stack.enter_context(preemption.StopRequest())
+        made = build_training.training(config)
         stack.enter_context(contextlib.closing(made.source))
-        recipe.agree(workdir, config, made.about)
-        checkpoints = checkpoint.Checkpoints(
-            workdir / "checkpoints", config.report.keep, every=config.report.checkpoint_every
-        )
+        run_config.agree(workdir, config, made.about)
+        checkpoints = Checkpoints(workdir / "checkpoints", config.report.keep, every=config.report.checkpoint_every)
         stack.enter_context(contextlib.closing(checkpoints))
         start, last = checkpoints.latest() or 0, config.train.steps
         if start >= last:
-            if hosts.leads():
+            if multihost.leads():
                 print(f"{named} is finished at step {start}; a higher --config.train.steps trains it further.")
             return True
-        hosts.told(lambda: checkpoints.need_room(made.state, config.report.keep_best))
-        measure, unmeasured = build.evaluation_of(config, made)
-        recipe.write(workdir, config, made.about)
-        reporter = stack.enter_context(contextlib.closing(report.Reporter(workdir, start)))
+        multihost.told(lambda: checkpoints.need_room(made.state, config.report.keep_best))
+        measure, unmeasured = build_training.evaluation_of(config, made)
+        run_config.write(workdir, config, made.about)
+        reporter = stack.enter_context(contextlib.closing(run_writer.Reporter(workdir, start)))
         purse = cost.checked(purse._replace(before=reporter.dollars), named)
         watch = Watch(
-            measure, reporter, period=build.evaluation_period(config, made), best=config.report.keep_best,
-            largest_gap=guard.largest_gap(made.train.shape),
+            measure, reporter, period=build_training.evaluation_period(config, made), best=config.report.keep_best,
+            largest_gap=divergence.largest_gap(made.train.shape),
         )  # fmt: skip
         stack.enter_context(contextlib.closing(watch))
-        bar = progress.Bar("step", last, start, unit="steps", quiet=not hosts.leads())
+        bar = progress.Bar("step", last, start, unit="steps", quiet=not multihost.leads())
         stack.enter_context(bar)
-        bar.say(words.greeting(config, named, made, start, unmeasured))
+        bar.say(messages.greeting(config, named, made, start, unmeasured))
         dispatch = Dispatch(made.program, bar.say, last - start)
-        alarm = clock.Alarm(config.report.checkpoint_minutes)
-        run = Run(config, workdir, made, checkpoints, reporter, watch, dispatch, bar, asked, alarm, purse, keep)
+        alarm = timing.Alarm(config.report.checkpoint_minutes)
+        beginning = lambda: build_model.of(config, made.about).state
+        run = Run(
+            config, workdir, made, checkpoints, reporter, watch, dispatch, bar, asked, alarm, purse, keep, beginning
+        )
         result = _go(run, start, last)
-    if hosts.leads():
-        print(words.farewell(named, result))
+    if multihost.leads():
+        print(messages.farewell(named, result))
     return not result["status"].startswith("stopped by SIG")
 
 
@@ -99,10 +93,10 @@ def _go(run, start, last):
     """Loop from a step on and write summary.json, however that ends -> the summary."""
     current = run.made.state
     if start:
-        current = run.made.parallel.place(run.checkpoints.restore(start, current), parallel.WHOLE)
+        current = run.made.parallel.place(run.checkpoints.restore(start, current), data_parallel.WHOLE)
     began = time.perf_counter()
     try:
-        current, number = _loop(run, rescue.lowered(run, current), start)
+        current, number = _loop(run, rollback.lowered(run, current), start)
     except Diverged as error:
         step = run.reporter.events[-1]["step"]
         seconds = time.perf_counter() - began
@@ -117,13 +111,13 @@ def _go(run, start, last):
 def _loop(run, current, number):
     """Steps from `number` until the last or a request to stop -> (state, number of steps done)."""
     made, watch, last, stopped = run.made, run.watch, run.config.train.steps, run.stop.reached(number)
-    draw, reals = looks.pictures(made, run.config.train.seed)
+    draw, reals = periodic_actions.pictures(made, run.config.train.seed)
     if number == 0:
         run.reporter.sheet(0, "reals", reals)
     with jax.transfer_guard("disallow"):
         if watch.owes(number, last):
             watch.begin(number, current, jax.device_get(draw(current)[0]))
-        once, look = looks.Looks(run, draw, number, current), None
+        once, look = periodic_actions.Looks(run, draw, number, current), None
         while look or (number < last and not stopped):
             # The devices take up the next steps before the host looks at the last ones; an evaluation has them alone.
             going = number < last and not stopped and not (look and look.due.measures)

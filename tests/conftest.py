@@ -21,7 +21,8 @@ from PIL import Image, ImageDraw
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import Frame, Item, png
-from logogan_jax import build, defaults, train
+from logogan_jax import train
+from logogan_jax.config import build_training, defaults
 from logogan_jax.objectives import OBJECTIVES
 
 # A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them the commands they start.
@@ -109,7 +110,7 @@ def tiny(shards):
         config.report.update(log_every=2, samples_every=4, checkpoint_every=2)
         for key, value in overrides.items():
             config.update_from_flattened_dict({key.replace("__", "."): value})
-        return build.resolved(config)
+        return build_training.resolved(config)
 
     return make
 
@@ -149,7 +150,7 @@ def pictures(folder):
 # ── whole runs ──────────────────────────────────────────────────────────────────────────────
 
 CONFIG = """
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 def get_config():
     config = defaults.get_config()

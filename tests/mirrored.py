@@ -88,10 +88,10 @@ def check(folder):
 
 def main(address, seconds):
     """Pull, check, and go on for ever, at some pace."""
-    from logogan_jax.storage import lease, mirror
+    from logogan_jax.core.storage import lease, sync
 
-    mirror.PACE, lease.SECONDS, lease.BEAT, lease.LOOK, lease.SETTLE = 0.0, 2.0, 0.3, 0.2, 0.2
-    copy = mirror.Mirror(address)
+    sync.PACE, lease.SECONDS, lease.BEAT, lease.LOOK, lease.SETTLE = 0.0, 2.0, 0.3, 0.2, 0.2
+    copy = sync.Mirror(address)
     copy.pull()
     print(check(copy.local), flush=True)
 

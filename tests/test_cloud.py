@@ -20,7 +20,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from logogan_jax import defaults
+from logogan_jax.config import defaults
 
 CLOUD, PAGE = ROOT / "cloud", (ROOT / "docs" / "cloud.md").read_text()
 SCRIPTS = sorted(path.name for path in CLOUD.glob("*.sh"))

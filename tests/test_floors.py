@@ -8,80 +8,79 @@ import subprocess
 import pytest
 from conftest import ROOT
 
-from logogan_jax import check, defaults
+from logogan_jax.config import defaults, validate
 
 FLOORS = [
-    {"errors", "keys", "conv", "losses", "files", "images", "apart", "augment", "loop", "clock", "cache", "command",
-     "cost", "defaults", "estimate", "figures", "flops", "named", "optimizers", "parallel", "progress", "rollcall",
-     "stop", "stopwatch", "sums", "views"},
-    {"networks", "data", "metrics", "curves", "dispatch", "guard", "hosts", "storage"},
-    {"state", "objectives", "board", "meter", "evaluation", "measurement", "workdir"},
-    {"step", "checkpoint", "report", "recipe", "nonfinite", "check"},
-    {"model"},
-    {"build", "watch", "words", "summary", "tuning"},
-    {"runs", "rescue", "embedded", "peers"},
-    {"looks"},
-    {"train", "sample", "evaluate", "replay", "tune", "benchmark"},
+    {"core"},
+    {"core.storage", "distributed"},
+    {"networks", "objectives", "data", "tune"},
+    {"metrics"},
+    {"training.reporting", "data_prep"},
+    {"training"},
+    {"config"},
+    {"train", "sample", "evaluate", "replay", "benchmark"},
     {"main"},
-]  # fmt: skip
-# What a room of the ground floor may lean on: borders that everything may use.
-COMMON = {"errors", "files", "keys", "clock", "conv", "images", "parallel"}
-DOORS = {"train", "sample", "evaluate", "replay", "tune", "benchmark"}
+]
+FOLDERS = sorted(set().union(*FLOORS[:7], {"benchmark"}) - {"data_prep"})
+DOORS = {*FLOORS[7], "main", "tune"}
 
 
-def modules():
+def modules(*packages):
+    """{dotted name: path} of the modules of some packages; of a folder's __init__ the folder's name."""
     return {
-        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): path
-        for path in ROOT.glob("logogan_jax/**/*.py")
+        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+        for package in packages
+        for path in ROOT.glob(f"{package}/**/*.py")
     }
 
 
-def imports(path, within="logogan_jax"):
-    """Modules of a package that a file imports, inside functions too."""
-    found = set()
+def imports(path):
+    """Modules of ours that a file imports, inside functions too."""
+    known, found = modules("logogan_jax", "data_prep", "configs"), set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == within:
+        if isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if (ROOT / name.replace(".", "/")).with_suffix(".py").exists()
-                      or (ROOT / name.replace(".", "/")).is_dir() else node.module for name in inner}  # fmt: skip
+            found |= {name if name in known else node.module for name in inner}
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == within}
-    return found
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] in ("logogan_jax", "data_prep", "configs", "tests")}
 
 
-def room(module):
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 and parts[1] != "__init__" else None
+def folder(module):
+    """The place of a module in FLOORS: its folder, or its own name at the root of the package."""
+    if module.split(".")[0] != "logogan_jax":
+        return module.split(".")[0]
+    inside = module.removeprefix("logogan_jax").lstrip(".")
+    named = [name for name in FOLDERS if inside == name or inside.startswith(name + ".")]
+    return max(named, key=len) if named else inside
 
 
 def floor(name):
-    return next(i for i, rooms in enumerate(FLOORS) if name in rooms)
+    return next(i for i, places in enumerate(FLOORS) if name in places)
 
 
-def test_every_room_has_a_floor():
-    assert {room(module) for module in modules()} - {None} == set().union(*FLOORS)
+def test_every_folder_has_a_floor():
+    assert {folder(module) for module in modules("logogan_jax", "data_prep")} - {""} == set().union(*FLOORS)
 
 
 def test_imports_go_down():
-    for module, path in modules().items():
-        here = room(module)
-        for other in {room(name) for name in imports(path)} - {None, here}:
-            down = floor(other) < floor(here)
-            common = floor(here) == floor(other) == 0 and other in COMMON
-            assert down or common, f"{module} imports {other}"
+    for module, path in modules("logogan_jax", "data_prep").items():
+        here = folder(module)
+        for other in {folder(name) for name in imports(path)} - {"", here}:
+            assert floor(other) < floor(here), f"{module} imports {other}"
 
 
 def test_doors_do_not_open_onto_doors():
-    for door in DOORS:
-        assert not {room(name) for name in imports(ROOT / "logogan_jax" / f"{door}.py")} & (DOORS | {"main"})
+    for module, path in modules("logogan_jax").items():
+        here = folder(module)
+        if here in DOORS:
+            allowed = {here} | ({"train"} if here == "main" else set())
+            assert not {folder(name) for name in imports(path)} & (DOORS - allowed), module
 
 
-def test_there_are_no_cycles():
-    found = modules()
-    graph = {}
-    for module, path in found.items():
-        names = {name if name in found else f"{name}.__init__" for name in imports(path)}
-        graph[module] = {name for name in names if name in found} - {module}
+def test_no_modules_import_each_other_in_a_circle():
+    found = modules("logogan_jax", "data_prep")
+    graph = {module: (imports(path) & found.keys()) - {module} for module, path in found.items()}
     done, stack = set(), []
 
     def visit(module):
@@ -96,25 +95,17 @@ def test_there_are_no_cycles():
         visit(module)
 
 
-def test_nobody_but_the_command_knows_the_tools_and_nobody_the_configs():
-    for module, path in modules().items():
-        assert not imports(path, "configs") and not imports(path, "tests"), module
-        assert not imports(path, "data_prep") or module in ("logogan_jax.embedded", "logogan_jax.evaluate"), module
+def test_nobody_knows_the_configs_and_few_know_the_tools():
+    for module, path in modules("logogan_jax").items():
+        others = {name.split(".")[0] for name in imports(path)}
+        assert not others & {"configs", "tests"}, module
+        knows_tools = module in ("logogan_jax.config.default_dataset", "logogan_jax.evaluate")
+        assert knows_tools or "data_prep" not in others, module
 
 
-def test_the_tools_lean_on_borders_alone():
-    allowed = {"errors", "progress", "cache", "files", "data", "storage"}
-    shown = {
-        "augment",
-        "views",
-        "images",
-        "keys",
-        "parallel",
-        "command",
-    }  # what a picture of the augmentation cannot do without
-    for path in ROOT.glob("data_prep/**/*.py"):
-        more = {"preview_augment": shown, "cluster_labels": {"images", "metrics"}}.get(path.stem, set())
-        assert {room(name) for name in imports(path)} - {None} <= allowed | more, path.name
+def test_the_root_is_a_table_of_contents():
+    entries = {path.name for path in (ROOT / "logogan_jax").iterdir()} - {"__pycache__"}
+    assert len(entries) <= 17, sorted(entries)
 
 
 def test_the_parts_of_the_tools_do_not_know_the_tools_nor_each_other_in_circles():
@@ -123,7 +114,7 @@ def test_the_parts_of_the_tools_do_not_know_the_tools_nor_each_other_in_circles(
     rooms = ("web", "pictures", "shards", "doctor", "arrays")
     known = {name: set() for name in rooms}
     for path in ROOT.glob("data_prep/**/*.py"):
-        used = {name.split(".")[1] for name in imports(path, "data_prep") if "." in name} - {path.stem}
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("data_prep.")} - {path.stem}
         if path.parent.name in rooms:
             assert not used & tools, path
             known[path.parent.name] |= used & set(rooms) - {path.parent.name}
@@ -132,14 +123,8 @@ def test_the_parts_of_the_tools_do_not_know_the_tools_nor_each_other_in_circles(
 
 
 def test_mathematics_never_sees_a_config():
-    for module, path in modules().items():
-        if floor(room(module) or "errors") < floor("build") and room(module) not in (
-            "recipe",
-            "defaults",
-            "check",
-            "model",
-            None,
-        ):
+    for module, path in modules("logogan_jax").items():
+        if folder(module) and floor(folder(module)) < floor("training.reporting"):
             names = {node.arg for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.arg)}
             assert not names & {"config", "cfg", "FLAGS"}, module
 
@@ -173,7 +158,7 @@ def test_configs_name_known_keys_and_only_differences(name):
     for key in ("data", "augment", "train", "report", "evaluate"):
         assert set(config[key]) == set(base[key]), key
     assert config.to_dict() != base.to_dict()
-    check.values(config)
+    validate.values(config)
 
 
 # ── README ──────────────────────────────────────────────────────────────────────────────────
@@ -199,8 +184,8 @@ def test_the_readme_draws_the_tree_that_is_there():
     drawn = tree()
     missing = {name for name in drawn if name not in files and not any(file.startswith(name + "/") for file in files)}
     assert not missing, missing
-    code = {file for file in files if file.startswith(("logogan_jax/", "data_prep/")) and file.endswith(".py")}
-    undrawn = {file for file in code if not file.endswith("__init__.py")} - drawn
+    folders = {file.rpartition("/")[0] for file in files if file.startswith("logogan_jax/") and file.endswith(".py")}
+    undrawn = folders - drawn
     assert not undrawn, undrawn
     tops = {file.split("/")[0] for file in files} - {name.split("/")[0] for name in drawn}
     assert not tops, tops

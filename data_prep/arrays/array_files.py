@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from data_prep.arrays import pickles
-from logogan_jax.errors import UserError
+from logogan_jax.core.errors import UserError
 
 _SHAPES, _NAMES = "shapes", "meta_data/names"  # where LLD-logo keeps them
 # What readers of broken files raise; numpy reads headers as Python writes them.

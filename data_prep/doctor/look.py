@@ -10,7 +10,7 @@ from data_prep import pool
 from data_prep.doctor.duplicates import SIDE
 from data_prep.pictures import convert, modes
 from data_prep.pictures.convert import Frame
-from logogan_jax.storage import store
+from logogan_jax.core.storage import filesystem
 
 LOOK = 112  # side of the square at which images are judged, whatever size they are to have
 LONG = 5 / 3  # longer sides over shorter ones, from which on a square crop loses much
@@ -70,7 +70,7 @@ class Facts(NamedTuple):
 def examine(item, frame):
     """convert.Item, Frame -> Facts, or pool.Failed with the reason why there are none."""
     try:
-        data = item.source if isinstance(item.source, bytes) else store.read(item.source)
+        data = item.source if isinstance(item.source, bytes) else filesystem.read(item.source)
         image = convert.read(data, LOOK, longer=frame.fit == "pad")
         plain = flat(image)
         square = convert.framed(image, Frame(LOOK, 3, frame.fit, frame.trim))

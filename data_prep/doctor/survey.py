@@ -14,11 +14,11 @@ from data_prep.doctor import look
 from data_prep.doctor.duplicates import SIDE
 from data_prep.pictures import convert
 from data_prep.pictures.convert import Item
-from logogan_jax import progress
-from logogan_jax.data import records
-from logogan_jax.data.shards import Shards
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core import progress
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
+from logogan_jax.data import tfrecord
+from logogan_jax.data.dataset import Shards
 
 _TALLEST, _WIDEST = 96, 288  # pixels of a long image shown whole
 
@@ -27,7 +27,7 @@ class Images:
     """The files below a folder or bucket as Items, whose label is the name of the top sub-folder, or ""."""
 
     def __init__(self, path, flag):
-        self.store, self.metadata = store.at(path), None
+        self.store, self.metadata = filesystem.at(path), None
         if not self.store.exists():
             raise UserError(f"--{flag}={path} is not a folder")
         self._count = sum(1 for _ in self)
@@ -38,7 +38,7 @@ class Images:
         return self._count
 
     def __iter__(self):
-        for name in store.images(self.store):
+        for name in filesystem.images(self.store):
             yield Item(name, name.rpartition("/")[0].partition("/")[0], f"{self.store}/{name}")
 
     def notes(self):
@@ -61,16 +61,16 @@ class Records:
     def __iter__(self):
         for index in self._indexes:
             for number in range(len(index.offset)):
-                found = records.decode(records.read(index, number))
+                found = tfrecord.decode(tfrecord.read(index, number))
                 name = found["name"].decode("utf-8", "backslashreplace")
                 yield Item(name, self._label(found.get("label", 0)), found["image"])
 
 
 def source(path, flag):
     """The Images of a folder or bucket, or the Records of a folder of our shards; UserError if there is neither."""
-    there = store.at(path)
+    there = filesystem.at(path)
     if there.exists() and there.size("metadata.json") is not None:
-        if isinstance(there, store.Bucket):
+        if isinstance(there, filesystem.Bucket):
             raise UserError(f"--{flag}={path} holds shards in a bucket: copy them to a folder and give that")
         with contextlib.suppress(ValueError):
             metadata = json.loads(there.read("metadata.json"))
@@ -111,7 +111,7 @@ def pictures(items, frame, squares=(), whole=()):
     for item in items:
         for names, shown, show in ((squares, drawn[0], _square), (whole, drawn[1], _whole)):
             if item.name in names and item.name not in shown:
-                data = item.source if isinstance(item.source, bytes) else store.read(item.source)
+                data = item.source if isinstance(item.source, bytes) else filesystem.read(item.source)
                 shown[item.name] = "data:image/png;base64," + base64.b64encode(show(data, frame)).decode()
     return drawn
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from data_prep.pictures import rasters, square, svg
-from logogan_jax.storage import store
+from logogan_jax.core.storage import filesystem
 
 # What reading a broken or hostile picture raises.
 UNREADABLE = (
@@ -55,7 +55,7 @@ class Converted(NamedTuple):
 def convert(item, frame):
     """Item, Frame -> Converted; a picture that cannot be read is a reason, never an exception."""
     try:
-        data = item.source if isinstance(item.source, bytes) else store.read(item.source)
+        data = item.source if isinstance(item.source, bytes) else filesystem.read(item.source)
         image = read_for(data, frame)
         pixels = framed(image, frame)
     except UNREADABLE as error:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from data_prep import pool
 from data_prep.pictures import convert
-from logogan_jax import progress
+from logogan_jax.core import progress
 
 
 def pixels(items, frame):

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
 from data_prep.pictures import modes
-from logogan_jax.data.shards import MODES
+from logogan_jax.data.dataset import MODES
 
 FITS = ("crop", "pad")
 _TOLERANCE = 12  # of 255: how far a margin may stray from the colour of its corner

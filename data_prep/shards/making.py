@@ -5,7 +5,7 @@ import fcntl
 import os
 import shutil
 
-from logogan_jax.errors import UserError
+from logogan_jax.core.errors import UserError
 
 
 @contextlib.contextmanager

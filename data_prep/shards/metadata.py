@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 
-from logogan_jax.data.shards import MODES
+from logogan_jax.data.dataset import MODES
 
 
 def write(folder, *, name, frame, labels, lengths, nbytes, rejects, long, description):

@@ -10,7 +10,7 @@ import json
 import os
 import pickle
 
-from logogan_jax import files
+from logogan_jax.core import files
 
 IMAGES = 10_000  # in a shard of a large data set, about
 FEW = 64  # at least, about, in a shard of a small one

@@ -7,8 +7,8 @@ import json
 
 from data_prep import pool
 from data_prep.pictures import convert
-from logogan_jax import files, progress
-from logogan_jax.data import records
+from logogan_jax.core import files, progress
+from logogan_jax.data import tfrecord
 
 LONG = 1.5  # an image with one side so many times the other loses a third when it is cropped
 
@@ -43,14 +43,14 @@ def write_one(path, converted):
     images that have it}, "rejects": [{"path", "reason"}]}
     """
     rejects, long, labels = [], 0, {}
-    with files.whole(path) as partial, records.Writer(partial) as writer:
+    with files.whole(path) as partial, tfrecord.Writer(partial) as writer:
         for item, result in converted:
             if result.reason:
                 rejects.append({"path": item.name, "reason": result.reason})
                 continue
             name = item.name.encode("utf-8", "backslashreplace")  # a file name need not be text
             example = {"image": result.png, "label": item.label, "name": name, "sha256": result.sha256}
-            writer.write(records.encode(example))
+            writer.write(tfrecord.encode(example))
             labels[str(item.label)] = labels.get(str(item.label), 0) + 1
             long += not 1 / LONG < result.aspect < LONG
         note = {"records": writer.count, "nbytes": writer.nbytes, "long": long, "labels": labels, "rejects": rejects}

@@ -6,7 +6,7 @@ import socket
 
 import httpcore
 
-from logogan_jax.errors import UserError
+from logogan_jax.core.errors import UserError
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
 _UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that was ever given to anybody

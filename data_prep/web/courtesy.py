@@ -8,7 +8,7 @@ import time
 import urllib.parse
 
 from logogan_jax import __version__
-from logogan_jax.errors import UserError
+from logogan_jax.core.errors import UserError
 
 ROBOTS = ("api", "strict", "ignore")
 TRIES = 8  # of one request: more than two minutes of silence

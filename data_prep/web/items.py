@@ -8,7 +8,7 @@ import unicodedata
 import urllib.parse
 
 from data_prep.web import recognise
-from logogan_jax.errors import UserError
+from logogan_jax.core.errors import UserError
 
 TOLD = ("licence", "licence_url", "author", "page", "source")  # columns that only tell where an image is from
 # Separators of paths, what Windows forbids, what an address ends at, and marks that turn the direction of text.

@@ -7,8 +7,8 @@ import pathlib
 
 from data_prep.journal import Journal
 from data_prep.web import mediawiki
-from logogan_jax.errors import UserError
-from logogan_jax.storage import store
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
 
 
 class Listing:
@@ -47,7 +47,7 @@ class Kept:
 
     def __init__(self, filename, question):
         folder, self._name = os.path.split(str(filename))
-        self._where, self._filename, self._question = store.at(folder or "."), filename, question
+        self._where, self._filename, self._question = filesystem.at(folder or "."), filename, question
         if not self._name or os.path.isdir(filename):
             better = os.path.join(filename, "items.csv")
             raise UserError(f"--filename={filename} should be the name of a file, as {better}")

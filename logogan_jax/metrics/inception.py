@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax.metrics import layers
+from logogan_jax.metrics import folded_conv
 
 SIDE = 299
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -22,12 +22,12 @@ _ONE, _THREE, _FIVE, _ROW, _COLUMN = (1, 1), (3, 3), (5, 5), (1, 7), (7, 1)
 
 def fold(tensors):
     """The network's weights, {name: (filter, bias)} in float32, from the published tensors by name."""
-    layers.tensor(tensors, "fc.weight", (CLASSES, 2048))
+    folded_conv.tensor(tensors, "fc.weight", (CLASSES, 2048))
     weights = {}
 
     def note(x, name, kernel, out, **how):
-        weights[name] = layers.fold(tensors, f"{name}.conv", f"{name}.bn", (*kernel, x.shape[-1], out))
-        return layers.conv(x, weights[name], **how)
+        weights[name] = folded_conv.fold(tensors, f"{name}.conv", f"{name}.bn", (*kernel, x.shape[-1], out))
+        return folded_conv.conv(x, weights[name], **how)
 
     jax.eval_shape(functools.partial(_network, layer=note), jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32))
     return weights
@@ -37,9 +37,9 @@ def apply(weights, images):
     """Images float32[b, H, W, 3] in 0..255 -> features float32[b, 2048]: the means over places of the last block."""
 
     def layer(x, name, kernel, out, **how):
-        return jax.nn.relu(layers.conv(x, weights[name], **how))
+        return jax.nn.relu(folded_conv.conv(x, weights[name], **how))
 
-    return layers.pooled(_network((resized(images, SIDE) - 128) / 128, layer))
+    return folded_conv.pooled(_network((resized(images, SIDE) - 128) / 128, layer))
 
 
 def resized(images, side):

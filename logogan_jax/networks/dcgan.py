@@ -7,9 +7,10 @@ pixels and width 64: generator 3,017,763 parameters, critic 6,209,217.
 import jax.numpy as jnp
 from flax import nnx
 
-from logogan_jax import conv as maps
-from logogan_jax import keys as randomness
-from logogan_jax.networks import blocks, labels, sizes
+from logogan_jax.core import prng as randomness
+from logogan_jax.networks import conv as maps
+from logogan_jax.networks import image_sizes, layers
+from logogan_jax.networks.conditioning import Beside, Head, shares, with_maps
 
 
 def dropout(keys, x, rate):
@@ -24,22 +25,22 @@ class Generator(nnx.Module):
     """z float32[n, latent], label int32[n] -> float32[n, height, width, channels] in [-1, 1]."""
 
     def __init__(self, *, size, channels, latent, classes=0, width, kernel, dropout, dtype, rngs):
-        base, doublings = sizes.base_and_doublings(size)
-        norm = lambda features: blocks.batch_norm(features, momentum=0.9, dtype=dtype, rngs=rngs)
-        self.told = labels.Beside(latent, classes, rngs=rngs)
+        base, doublings = image_sizes.base_and_doublings(size)
+        norm = lambda features: layers.batch_norm(features, momentum=0.9, dtype=dtype, rngs=rngs)
+        self.told = Beside(latent, classes, rngs=rngs)
         self.base, self.width, self.dropout = base, 4 * width, dropout
-        self.stem = blocks.dense(self.told.length, base[0] * base[1] * self.width, dtype=dtype, rngs=rngs)
+        self.stem = layers.dense(self.told.length, base[0] * base[1] * self.width, dtype=dtype, rngs=rngs)
         self.stem_norm = norm(base[0] * base[1] * self.width)
         self.ups, self.norms = nnx.List(), nnx.List()
         sides, inputs = base, self.width
         for outputs in [2 * width] + [width] * (doublings - 1):
-            self.ups.append(blocks.UpConvTranspose(sides, kernel, inputs, outputs, dtype=dtype, rngs=rngs))
-            sides = blocks.doubled(sides)
+            self.ups.append(layers.UpConvTranspose(sides, kernel, inputs, outputs, dtype=dtype, rngs=rngs))
+            sides = layers.doubled(sides)
             self.norms.append(norm(outputs))
             inputs = outputs
-        self.refine = blocks.ConvTranspose(sides, kernel, 1, inputs, width // 2, dtype=dtype, rngs=rngs)
+        self.refine = layers.ConvTranspose(sides, kernel, 1, inputs, width // 2, dtype=dtype, rngs=rngs)
         self.refine_norm = norm(width // 2)
-        self.out = blocks.ConvTranspose(sides, kernel, 1, width // 2, channels, dtype=dtype, rngs=rngs)
+        self.out = layers.ConvTranspose(sides, kernel, 1, width // 2, channels, dtype=dtype, rngs=rngs)
 
     def __call__(self, z, label=None, *, keys=None, train):
         """Training takes batch statistics and, where there is dropout, one key per row."""
@@ -73,19 +74,19 @@ class Critic(nnx.Module):
         rngs,
     ):
         made = {"spectral": spectral, "dtype": dtype, "rngs": rngs}
-        self.maps, projected = labels.shares(conditioning, classes, outputs)
+        self.maps, projected = shares(conditioning, classes, outputs)
         self.convs, self.dropout = nnx.List(), dropout
         inputs = channels + self.maps
         for features in (width, 2 * width, 4 * width, 8 * width):
             geometry = maps.same(size, kernel, 2)
-            self.convs.append(blocks.Conv(geometry, inputs, features, **made))
+            self.convs.append(layers.Conv(geometry, inputs, features, **made))
             size, inputs = geometry.out, features
         flat = size[0] * size[1] * inputs
-        self.out = labels.Head(flat, outputs=outputs, classes=projected, **made)
+        self.out = Head(flat, outputs=outputs, classes=projected, **made)
 
     def __call__(self, x, label=None, *, keys=None, train):
         """One score per image, or `outputs` of them."""
-        x = labels.with_maps(x, label, self.maps)
+        x = with_maps(x, label, self.maps)
         layer_keys = randomness.split(keys, len(self.convs)) if train else [None] * len(self.convs)
         for conv, drop in zip(self.convs, layer_keys, strict=True):
             x = nnx.leaky_relu(conv(x, train=train), 0.2)

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from logogan_jax import conv as maps
-from logogan_jax.networks import blocks as layers
-from logogan_jax.networks import labels, sizes
+from logogan_jax.networks import conv as maps
+from logogan_jax.networks import image_sizes, layers
+from logogan_jax.networks.conditioning import Beside, Head, shares, with_maps
 
 SLOPE = 0.2
 GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # of leaky ReLU: with it activations keep their size
@@ -93,11 +93,11 @@ class Generator(nnx.Module):
     """z float32[n, latent], label int32[n] -> float32[n, height, width, channels], not squashed to [-1, 1]."""
 
     def __init__(self, *, size, channels, latent, classes=0, width, blocks=2, expansion=2, dtype, rngs):
-        base, doublings = sizes.base_and_doublings(size)
+        base, doublings = image_sizes.base_and_doublings(size)
         made = {"dtype": dtype, "rngs": rngs}
         features = widths(width, doublings)[::-1]
         sides = [tuple(side * 2**i for side in base) for i in range(doublings + 1)]
-        self.told = labels.Beside(latent, classes, rngs=rngs)
+        self.told = Beside(latent, classes, rngs=rngs)
         self.basis = nnx.Param(jax.random.normal(rngs.params(), (*base, features[0])))
         self.stem = layers.dense(self.told.length, features[0], init=scaled(1.0), **made)
         self.stages = stages(features, sides, blocks, expansion, **made)
@@ -119,20 +119,20 @@ class Critic(nnx.Module):
         self, *, size, channels, classes=0, outputs=1, width, blocks=2, expansion=2,
         conditioning="projection", dtype, rngs,
     ):  # fmt: skip
-        base, doublings = sizes.base_and_doublings(size)
-        self.maps, projected = labels.shares(conditioning, classes, outputs)
+        base, doublings = image_sizes.base_and_doublings(size)
+        self.maps, projected = shares(conditioning, classes, outputs)
         made = {"dtype": dtype, "rngs": rngs}
         features = widths(width, doublings)
         sides = [tuple(side * 2**i for side in base) for i in range(doublings, -1, -1)]
         self.entry = layers.Pointwise(channels + self.maps, width, init=scaled(1.0), **made)
         self.stages = stages(features, sides, blocks, expansion, **made)
         self.basis = nnx.Param(scaled(1.0)(rngs.params(), (base[0] * base[1], features[-1])))
-        self.out = labels.Head(features[-1], outputs=outputs, classes=projected, init=scaled(1.0), **made)
+        self.out = Head(features[-1], outputs=outputs, classes=projected, init=scaled(1.0), **made)
         self.dtype = dtype
 
     def __call__(self, x, label=None, *, keys=None, train):
         """One score per image, or `outputs` of them; training changes nothing here."""
-        x = self.entry(labels.with_maps(x, label, self.maps))
+        x = self.entry(with_maps(x, label, self.maps))
         for number, stage in enumerate(self.stages):
             x = stage(layers.pool(x)) if number else stage(x)
         x = x.reshape(x.shape[0], -1, x.shape[-1])

@@ -18,10 +18,11 @@ import itertools
 import jax.numpy as jnp
 from flax import nnx
 
-from logogan_jax import conv as maps
-from logogan_jax.networks import blocks, labels, sizes
+from logogan_jax.networks import conditioning, image_sizes, layers
+from logogan_jax.networks import conv as maps
+from logogan_jax.networks.conditioning import Beside, Head, chosen, shares, with_maps
 
-WAYS = (*labels.WAYS, "layers")
+WAYS = (*conditioning.WAYS, "layers")
 he_uniform = nnx.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 half_glorot = nnx.initializers.variance_scaling(0.25, "fan_avg", "uniform")  # half the deviation
 
@@ -38,26 +39,26 @@ class Up(nnx.Module):
 
     def __init__(self, size, inputs, outputs, classes, *, dtype, rngs):
         made = {"dtype": dtype, "rngs": rngs}
-        self.norms = nnx.List([blocks.batch_norm(features, momentum=0.99, **made) for features in (inputs, outputs)])
-        self.first = blocks.UpConv(size, 3, inputs + classes, outputs, init=he_uniform, **made)
-        geometry = maps.same(blocks.doubled(size), 3, 1)
-        self.second = blocks.Conv(geometry, outputs + classes, outputs, init=he_uniform, **made)
-        self.shortcut = blocks.Pointwise(inputs, outputs, **made)
+        self.norms = nnx.List([layers.batch_norm(features, momentum=0.99, **made) for features in (inputs, outputs)])
+        self.first = layers.UpConv(size, 3, inputs + classes, outputs, init=he_uniform, **made)
+        geometry = maps.same(layers.doubled(size), 3, 1)
+        self.second = layers.Conv(geometry, outputs + classes, outputs, init=he_uniform, **made)
+        self.shortcut = layers.Pointwise(inputs, outputs, **made)
         self.classes = classes
 
     def __call__(self, x, label, *, train):
         """Training takes batch statistics."""
         normal = lambda norm, x: nnx.relu(norm(x, use_running_average=not train))
-        y = self.first(labels.with_maps(normal(self.norms[0], x), label, self.classes))
-        y = self.second(labels.with_maps(normal(self.norms[1], y), label, self.classes))
-        return blocks.upsample(self.shortcut(x)) + y
+        y = self.first(with_maps(normal(self.norms[0], x), label, self.classes))
+        y = self.second(with_maps(normal(self.norms[1], y), label, self.classes))
+        return layers.upsample(self.shortcut(x)) + y
 
 
 class Entry(nnx.Module):
     """First layer of a large critic, straight from the image: [n, H, W, in], label int32[n] -> [n, h, w, out]."""
 
     def __init__(self, geometry, inputs, outputs, **made):
-        self.conv = blocks.Conv(geometry, inputs, outputs, **made)
+        self.conv = layers.Conv(geometry, inputs, outputs, **made)
 
     def __call__(self, x, label, *, train):
         """The image carries its maps already."""
@@ -68,32 +69,32 @@ class First(nnx.Module):
     """First block of a small critic, straight from the image: [n, h, w, in], label int32[n] -> [n, h/2, w/2, out]."""
 
     def __init__(self, size, inputs, outputs, classes, **made):
-        self.first = blocks.Conv(maps.same(size, 3, 1), inputs, outputs, init=he_uniform, **made)
-        self.second = blocks.ConvPool(size, outputs + classes, outputs, init=he_uniform, **made)
-        self.shortcut = blocks.Pointwise(inputs, outputs, **made)
+        self.first = layers.Conv(maps.same(size, 3, 1), inputs, outputs, init=he_uniform, **made)
+        self.second = layers.ConvPool(size, outputs + classes, outputs, init=he_uniform, **made)
+        self.shortcut = layers.Pointwise(inputs, outputs, **made)
         self.classes = classes
 
     def __call__(self, x, label, *, train):
         """The image carries its maps already."""
         y = nnx.relu(self.first(x, train=train))
-        y = self.second(labels.with_maps(y, label, self.classes), train=train)
-        return self.shortcut(blocks.pool(x), train=train) + y
+        y = self.second(with_maps(y, label, self.classes), train=train)
+        return self.shortcut(layers.pool(x), train=train) + y
 
 
 class Down(nnx.Module):
     """Block of the critic: [n, h, w, in], label int32[n] -> [n, h/2, w/2, out]."""
 
     def __init__(self, size, inputs, outputs, classes, **made):
-        self.first = blocks.Conv(maps.same(size, 3, 1), inputs + classes, inputs, init=he_uniform, **made)
-        self.second = blocks.ConvPool(size, inputs + classes, outputs, init=he_uniform, **made)
-        self.shortcut = blocks.Pointwise(inputs, outputs, **made)
+        self.first = layers.Conv(maps.same(size, 3, 1), inputs + classes, inputs, init=he_uniform, **made)
+        self.second = layers.ConvPool(size, inputs + classes, outputs, init=he_uniform, **made)
+        self.shortcut = layers.Pointwise(inputs, outputs, **made)
         self.classes = classes
 
     def __call__(self, x, label, *, train):
         """Both convolutions see the label."""
-        y = self.first(labels.with_maps(nnx.relu(x), label, self.classes), train=train)
-        y = self.second(labels.with_maps(nnx.relu(y), label, self.classes), train=train)
-        return self.shortcut(blocks.pool(x), train=train) + y
+        y = self.first(with_maps(nnx.relu(x), label, self.classes), train=train)
+        y = self.second(with_maps(nnx.relu(y), label, self.classes), train=train)
+        return self.shortcut(layers.pool(x), train=train) + y
 
 
 class Same(nnx.Module):
@@ -102,7 +103,7 @@ class Same(nnx.Module):
     def __init__(self, size, features, classes, **made):
         geometry = maps.same(size, 3, 1)
         self.convs = nnx.List(
-            [blocks.Conv(geometry, features + classes, features, init=he_uniform, **made) for _ in range(2)]
+            [layers.Conv(geometry, features + classes, features, init=he_uniform, **made) for _ in range(2)]
         )
         self.classes = classes
 
@@ -110,7 +111,7 @@ class Same(nnx.Module):
         """Both convolutions see the label."""
         y = x
         for conv in self.convs:
-            y = conv(labels.with_maps(nnx.relu(y), label, self.classes), train=train)
+            y = conv(with_maps(nnx.relu(y), label, self.classes), train=train)
         return x + y
 
 
@@ -118,32 +119,32 @@ class Generator(nnx.Module):
     """z float32[n, latent], label int32[n] -> float32[n, height, width, channels] in [-1, 1]."""
 
     def __init__(self, *, size, channels, latent, classes=0, width, conditioning="layers", dtype, rngs):
-        base, doublings = sizes.base_and_doublings(size)
+        base, doublings = image_sizes.base_and_doublings(size)
         made = {"dtype": dtype, "rngs": rngs}
-        layered = labels.chosen(conditioning, WAYS) == "layers"
+        layered = chosen(conditioning, WAYS) == "layers"
         self.classes = classes if layered else 0
-        self.told = labels.Beside(latent, classes - self.classes, rngs=rngs)
+        self.told = Beside(latent, classes - self.classes, rngs=rngs)
         features = widths(width, doublings)[::-1]
         self.shape = (*base, features[0])
-        self.stem = blocks.dense(self.told.length + self.classes, base[0] * base[1] * features[0], **made)
+        self.stem = layers.dense(self.told.length + self.classes, base[0] * base[1] * features[0], **made)
         self.ups, sides, inputs = nnx.List(), base, features[0]
         for outputs in features:
             self.ups.append(Up(sides, inputs, outputs, self.classes, **made))
-            sides, inputs = blocks.doubled(sides), outputs
-        self.norm = blocks.batch_norm(inputs, momentum=0.99, **made)
+            sides, inputs = layers.doubled(sides), outputs
+        self.norm = layers.batch_norm(inputs, momentum=0.99, **made)
         if sides == tuple(size):
-            self.out = blocks.Conv(maps.same(sides, 3, 1), inputs + self.classes, channels, **made)
+            self.out = layers.Conv(maps.same(sides, 3, 1), inputs + self.classes, channels, **made)
         else:
-            self.out = blocks.UpConv(sides, 5, inputs + self.classes, channels, init=half_glorot, **made)
+            self.out = layers.UpConv(sides, 5, inputs + self.classes, channels, init=half_glorot, **made)
 
     def __call__(self, z, label=None, *, keys=None, train):
         """Training takes batch statistics."""
-        z = labels.with_maps(self.told(z, label), label, self.classes)
+        z = with_maps(self.told(z, label), label, self.classes)
         x = self.stem(z).reshape(-1, *self.shape)
         for up in self.ups:
             x = up(x, label, train=train)
         x = nnx.relu(self.norm(x, use_running_average=not train))
-        return jnp.tanh(self.out(labels.with_maps(x, label, self.classes)).astype(jnp.float32))
+        return jnp.tanh(self.out(with_maps(x, label, self.classes)).astype(jnp.float32))
 
 
 class Critic(nnx.Module):
@@ -152,31 +153,31 @@ class Critic(nnx.Module):
     def __init__(
         self, *, size, channels, classes=0, outputs=1, width, conditioning="layers", spectral=False, dtype, rngs
     ):
-        _, doublings = sizes.base_and_doublings(size)
+        _, doublings = image_sizes.base_and_doublings(size)
         made = {"spectral": spectral, "dtype": dtype, "rngs": rngs}
-        self.maps, projected = labels.shares(conditioning, classes, outputs, WAYS)
+        self.maps, projected = shares(conditioning, classes, outputs, WAYS)
         self.classes = classes if conditioning == "layers" else 0
         features, inputs = widths(width, doublings), channels + self.maps
         self.pooled = doublings != 4
         if doublings <= 3:
             self.blocks = nnx.List([First(size, inputs, width, self.classes, **made)])
-            size, features = blocks.halved(size), features[:2]
+            size, features = layers.halved(size), features[:2]
         else:
             geometry = maps.same(size, 5, 2) if self.pooled else maps.same(size, 3, 1)
             self.blocks = nnx.List([Entry(geometry, inputs, width, **made)])
             size, features = geometry.out, features if self.pooled else [*features, features[-1]]
         for before, after in itertools.pairwise(features):
             self.blocks.append(Down(size, before, after, self.classes, **made))
-            size = blocks.halved(size)
+            size = layers.halved(size)
         if self.pooled:
             self.blocks.extend([Same(size, features[-1], self.classes, **made) for _ in range(2)])
         flat = features[-1] * (1 if self.pooled else size[0] * size[1])
-        self.out = labels.Head(flat + self.classes, outputs=outputs, classes=projected, **made)
+        self.out = Head(flat + self.classes, outputs=outputs, classes=projected, **made)
 
     def __call__(self, x, label=None, *, keys=None, train):
         """One score per image, or `outputs` of them."""
-        x = labels.with_maps(x, label, self.maps)
+        x = with_maps(x, label, self.maps)
         for block in self.blocks:
             x = block(x, label, train=train)
         x = nnx.relu(x).mean((1, 2)) if self.pooled else x.reshape(x.shape[0], -1)
-        return self.out(labels.with_maps(x, label, self.classes), label, train=train)
+        return self.out(with_maps(x, label, self.classes), label, train=train)

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from logogan_jax import keys as randomness
+from logogan_jax.core import prng as randomness
 from logogan_jax.objectives.base import Objective, Player
 
 

@@ -10,10 +10,9 @@ is that of p, on real images in the critic's turn and on fakes in the generator'
 
 import jax.numpy as jnp
 
-from logogan_jax import keys as randomness
-from logogan_jax import losses
-from logogan_jax.errors import UserError
-from logogan_jax.objectives import adversarial
+from logogan_jax.core import prng as randomness
+from logogan_jax.core.errors import UserError
+from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
 

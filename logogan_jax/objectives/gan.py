@@ -7,8 +7,7 @@ D is the sigmoid of the critic's logit; at logit 0 both losses are log 2. The fa
 mean over its joint batch of real and fake images, as in Keras and most code since.
 """
 
-from logogan_jax import losses
-from logogan_jax.objectives import adversarial
+from logogan_jax.objectives import adversarial, losses
 
 
 def gan(*, latent, critic_updates=1):

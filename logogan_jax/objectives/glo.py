@@ -11,8 +11,8 @@ the codes: z = m + L ε, with their mean m and covariance L Lᵀ.
 import jax
 import jax.numpy as jnp
 
-from logogan_jax import keys as randomness
-from logogan_jax import losses
+from logogan_jax.core import prng as randomness
+from logogan_jax.objectives import losses
 from logogan_jax.objectives.base import Objective, Player
 
 JITTER = 1e-6  # of the codes' total variance, in every direction: that of few codes has no Cholesky factor

@@ -6,8 +6,7 @@
 A real image above 1 and a fake below -1 teach the critic nothing more.
 """
 
-from logogan_jax import losses
-from logogan_jax.objectives import adversarial
+from logogan_jax.objectives import adversarial, losses
 
 
 def hinge(*, latent, critic_updates=1):

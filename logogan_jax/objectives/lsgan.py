@@ -6,8 +6,7 @@
 A score of ½ is undecided.
 """
 
-from logogan_jax import losses
-from logogan_jax.objectives import adversarial
+from logogan_jax.objectives import adversarial, losses
 
 
 def lsgan(*, latent, critic_updates=1):

@@ -7,8 +7,7 @@ D is the sigmoid of the critic's logit. Where the critic is sure of a fake the g
 is why the same paper trains the loss of `gan` instead.
 """
 
-from logogan_jax import losses
-from logogan_jax.objectives import adversarial
+from logogan_jax.objectives import adversarial, losses
 
 
 def minimax(*, latent, critic_updates=1):

@@ -10,9 +10,8 @@ images that the critic scores; `r1` and `r2` in the log are the squared norms.
 
 import jax.numpy as jnp
 
-from logogan_jax import keys as randomness
-from logogan_jax import losses
-from logogan_jax.objectives import adversarial
+from logogan_jax.core import prng as randomness
+from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
 

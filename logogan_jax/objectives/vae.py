@@ -9,9 +9,8 @@ on -log p(x) in nats. β is that of Higgins et al. 2017.
 
 import jax.numpy as jnp
 
-from logogan_jax import keys as randomness
-from logogan_jax import losses
-from logogan_jax.objectives import adversarial
+from logogan_jax.core import prng as randomness
+from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
 

@@ -8,9 +8,8 @@ to take fakes for real. Each of these is an option; with all three off this is `
 served the whole run: that is an option of the data.)
 """
 
-from logogan_jax import keys as randomness
-from logogan_jax import losses
-from logogan_jax.objectives import adversarial
+from logogan_jax.core import prng as randomness
+from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
 

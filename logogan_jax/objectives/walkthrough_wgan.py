@@ -11,9 +11,9 @@ all four off this is `wgan_gp`. (In 2018 one batch of images served a whole epoc
 import jax
 import jax.numpy as jnp
 
-from logogan_jax import keys as randomness
-from logogan_jax import losses, parallel
-from logogan_jax.objectives import adversarial
+from logogan_jax.core import prng as randomness
+from logogan_jax.distributed import data_parallel
+from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
 
@@ -60,4 +60,4 @@ def walkthrough_wgan(
 
 def over_batch(square):
     """The sum of float32[b] over the global batch, for each of its images: float32[b]."""
-    return jnp.broadcast_to(jax.lax.psum(square.sum(), parallel.AXIS), square.shape)
+    return jnp.broadcast_to(jax.lax.psum(square.sum(), data_parallel.AXIS), square.shape)

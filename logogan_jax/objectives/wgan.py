@@ -9,7 +9,7 @@
 import jax
 import jax.numpy as jnp
 
-from logogan_jax import keys as randomness
+from logogan_jax.core import prng as randomness
 from logogan_jax.objectives import adversarial
 from logogan_jax.objectives.base import Objective, Player
 

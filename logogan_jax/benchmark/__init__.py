@@ -1,0 +1,1 @@
+"""How fast the step that trains is."""

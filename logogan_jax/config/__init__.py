@@ -1,0 +1,1 @@
+"""From a config to the things it describes, and back from a run's folder."""

@@ -1,0 +1,158 @@
+"""Processes that decode images side by side, since one of Python decodes one at a time.
+
+They are started as commands of their own, which import neither JAX nor the program that wants the images, and
+are neither forked, which JAX's threads forbid, nor told to import its main module again, as multiprocessing does.
+"""
+
+import collections
+import contextlib
+import itertools
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from logogan_jax.core.errors import UserError
+from logogan_jax.data.shared_buffer import Region
+
+MANY = 10_000  # images that are worth starting processes for
+_CHUNK = 64  # images of each process's share of those
+_AHEAD = 3  # shares that a process has in hand
+
+
+def cores():
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def decoder(part):
+    """What decodes images of a Part beside the training: processes on all cores but one, or this one on one core."""
+    return Workers(part, cores() - 1) if cores() > 1 else Here(part)
+
+
+def images(part, positions):
+    """As part.images(positions), on all cores where the images are many."""
+    if len(positions) < MANY or cores() == 1:
+        return part.images(positions)
+    with contextlib.closing(Workers(part, cores())) as workers:
+        return workers.images(positions)
+
+
+class Here:
+    """Decodes in this process, when asked for the result."""
+
+    def __init__(self, part):
+        self._part = part
+
+    def begin(self, positions, look):
+        """A ticket for images at positions int[n], of which bool[n] are looked at."""
+        return positions, look
+
+    def end(self, ticket):
+        """(uint8[n, H, W, C], int32[n]), as part.images."""
+        return self._part.images(*ticket)
+
+    def close(self):
+        """Nothing to stop."""
+
+
+class Workers:
+    """Decodes in `count` processes, each its share of every ticket; tickets end in the order in which they began."""
+
+    def __init__(self, part, count):
+        self._shape, about = part.shape, pickle.dumps(part)
+        self._memory = _memory()
+        self._memory.write(about)
+        self._memory.flush()
+        self._size, self._free = len(about), []
+        self._workers = [_start(self._memory.fileno(), len(about)) for _ in range(count)]
+
+    def begin(self, positions, look=None):
+        """As Here.begin; the processes start at once."""
+        count = len(positions)
+        region = self._region(count)
+        region.put("position", positions)
+        region.put("look", np.ones(count) if look is None else look)
+        cuts = np.linspace(0, count, len(self._workers) + 1).round().astype(int).tolist()
+        asked = []
+        for worker, (start, stop) in zip(self._workers, itertools.pairwise(cuts), strict=True):
+            if start < stop:
+                asked.append(worker)
+                with contextlib.suppress(BrokenPipeError):  # its end is noticed when it should answer
+                    pickle.dump((region, start, stop), worker.stdin)
+                    worker.stdin.flush()
+        return region, asked
+
+    def end(self, ticket):
+        """As Here.end."""
+        region, asked = ticket
+        errors = [error for error in map(_answer, asked) if error is not None]
+        if errors:
+            raise errors[0]
+        found = region.get("pixels"), region.get("label")
+        self._free.append(region)
+        return found
+
+    def images(self, positions):
+        """As part.images, of so many that they would not fit into memory twice."""
+        pixels, labels = np.empty((len(positions), *self._shape), np.uint8), np.empty(len(positions), np.int32)
+        share, waiting = _CHUNK * len(self._workers), collections.deque()
+        starts = range(0, len(positions), share)
+        for start in [*starts, *[None] * _AHEAD]:
+            if start is not None:
+                waiting.append((start, self.begin(positions[start : start + share])))
+            if waiting and (start is None or len(waiting) > _AHEAD):
+                first, ticket = waiting.popleft()
+                pixels[first : first + share], labels[first : first + share] = self.end(ticket)
+        return pixels, labels
+
+    def close(self):
+        """End the processes, which hold nothing that could be lost."""
+        for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
+            worker.wait()
+            with contextlib.suppress(BrokenPipeError):
+                worker.stdin.close()
+            worker.stdout.close()
+        self._memory.close()
+
+    def _region(self, count):
+        """A Region that nobody uses, kept for others of its size."""
+        for region in self._free:
+            if region.count == count:
+                self._free.remove(region)
+                return region
+        region = Region(self._memory.fileno(), self._size, count, self._shape)
+        self._size += region.nbytes
+        return region
+
+
+def _memory():
+    """A file that is in memory where the system has such files, and gone once nobody holds it."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("logogan_jax"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _start(file, length):
+    return subprocess.Popen(
+        [sys.executable, "-m", "logogan_jax.data.decode_worker", str(file), str(length)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[file],
+        process_group=0,  # out of reach of the terminal's Ctrl-C
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def _answer(worker):
+    """What a process says of its share: None or an exception."""
+    try:
+        return pickle.load(worker.stdout)
+    except EOFError:
+        return UserError(
+            f"a process that decodes images was ended (status {worker.wait()}): if memory is scarce, "
+            f"free some, then run the same command again"
+        )

@@ -1,0 +1,74 @@
+"""Pixels on disk; other processes decode the next steps while the devices work on this one."""
+
+import concurrent.futures
+import functools
+
+import jax
+import numpy as np
+
+from logogan_jax.data import decode_pool, sampler
+from logogan_jax.data.batch import Batch
+from logogan_jax.distributed.data_parallel import ROWS
+
+AHEAD = 2  # feeds placed on the devices before they are asked for
+
+
+def read(part, *, seed, step, count, shape, same_batch_for=0):
+    """The whole Batch [count, draws, B, ...] of steps step, ..., step + count - 1, on the host; shape is (draws, B)."""
+    drawn = sampler.dispatch(
+        seed=seed, step=step, count=count, shape=shape, size=len(part), same_batch_for=same_batch_for
+    )
+    return _batch(drawn, *decode_pool.images(part, drawn.ravel()))
+
+
+class Stream:
+    """Source whose images are read record by record, checksums and all, and sent to the devices.
+
+    A process reads the records of its own devices' rows, and no others.
+    """
+
+    specs = ROWS
+
+    def __init__(self, part, parallel, *, seed, looks, batch_size, same_batch_for=0):
+        self._parallel, self._looks, self._decoder = parallel, np.array(looks), decode_pool.decoder(part)
+        self._drawn = functools.partial(
+            sampler.dispatch, seed=seed, shape=(len(looks), batch_size), size=len(part), same_batch_for=same_batch_for
+        )
+        # One thread asks for feeds and another takes them, so that the processes always have the next ones.
+        self._asking = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        self._taking = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="place-ahead")
+        self._pending = {}
+
+    def at(self, step, count):
+        """The feed of steps step, ..., step + count - 1, image uint8[count, draws, B, H, W, C]."""
+        feed = self._pending.pop((step, count), None) or self._ahead(step, count)
+        wanted = [(step + n * count, count) for n in range(1, AHEAD + 1)]
+        self._pending = {address: self._pending.get(address) or self._ahead(*address) for address in wanted}
+        return feed.result()
+
+    def _ahead(self, step, count):
+        return self._taking.submit(self._take, self._asking.submit(self._ask, step, count))
+
+    def _ask(self, step, count):
+        drawn = self._drawn(step=step, count=count)[..., self._parallel.rows]
+        look = np.broadcast_to(self._looks[:, None], drawn.shape)
+        return drawn, self._decoder.begin(drawn.ravel(), look.ravel())
+
+    def _take(self, asked):
+        drawn, ticket = asked.result()
+        return self._parallel.place(_batch(drawn, *self._decoder.end(ticket)), ROWS)
+
+    @staticmethod
+    def batch(feed, i):
+        """The batch of the feed's step i, inside the program and on one replica."""
+        return jax.tree.map(lambda x: x[i], feed)
+
+    def close(self):
+        """Stop reading ahead."""
+        for thread in (self._asking, self._taking):
+            thread.shutdown(wait=True, cancel_futures=True)
+        self._decoder.close()
+
+
+def _batch(drawn, image, label):
+    return Batch(image.reshape(*drawn.shape, *image.shape[1:]), label.reshape(drawn.shape), drawn)

@@ -1,0 +1,18 @@
+"""How different pictures are from one another, cheaply enough to ask at every log line."""
+
+import jax.numpy as jnp
+
+from logogan_jax.core import images
+
+
+def spread(pixels):
+    """Mean distance between two of the pictures uint8[n, H, W, 1|3|4], n >= 2, per value and in [0, 1]: float32[].
+
+    RGBA is seen on white: what is hidden makes no difference.
+    """
+    flat = images.on_white(pixels).reshape(len(pixels), -1).astype(jnp.float32) / 255
+    norms = jnp.sum(jnp.square(flat), axis=1)
+    squares = norms[:, None] + norms[None] - 2 * flat @ flat.T
+    # The diagonal is nothing but rounding.
+    distances = jnp.sqrt(jnp.maximum(squares, 0) * (1 - jnp.eye(len(pixels))) / flat.shape[1])
+    return jnp.sum(distances) / (len(pixels) * (len(pixels) - 1))

@@ -1,0 +1,1 @@
+"""One training step, and everything that a run of them needs."""

@@ -1,0 +1,78 @@
+"""What a run costs on a rented machine."""
+
+import csv
+import pathlib
+import time
+from typing import NamedTuple
+
+from logogan_jax.core.errors import UserError
+
+TABLE = pathlib.Path(__file__).resolve().parents[3] / "cloud" / "prices.csv"
+_BEGAN = time.perf_counter()
+
+
+class Purse(NamedTuple):
+    """Dollars per hour, the most to spend on a run, and what it had cost before this process; 0 says nothing."""
+
+    price: float = 0.0
+    most: float = 0.0
+    before: float = 0.0
+
+    def spent(self):
+        """Dollars so far, with this process's start."""
+        return self.before + self.price * (time.perf_counter() - _BEGAN) / 3600
+
+    def empty(self):
+        """Whether the most has been spent."""
+        return bool(self.most) and self.spent() >= self.most
+
+    def total(self, seconds):
+        """Dollars at the end, if that is some seconds away."""
+        return self.spent() + self.price * seconds / 3600
+
+
+def purse(price, most):
+    """The Purse of the flags --price, dollars per hour or a machine of the table, and --max_cost, dollars."""
+    if most is not None and not most > 0:
+        raise UserError(f"--max_cost={most:g}: it should be dollars, more than 0")
+    if not price:
+        if most is not None:
+            raise UserError(f"--max_cost={most:g} needs the price of the machine: add --price=DOLLARS_PER_HOUR")
+        return Purse()
+    return Purse(_per_hour(price), most or 0.0)
+
+
+def checked(purse, run):
+    """The Purse, unless what a run may cost was spent before this process."""
+    if purse.most and purse.before >= purse.most:
+        raise UserError(
+            f"--max_cost={purse.most:g}: the run in {run} has cost ${purse.before:,.2f} already: give more to train it "
+            f"further"
+        )
+    return purse
+
+
+def _per_hour(price):
+    try:
+        value = float(price)
+    except ValueError:
+        value = _listed(price)
+    if not 0 < value < float("inf"):
+        raise UserError(f"--price={price}: it should be dollars per hour, more than 0")
+    return value
+
+
+def _listed(machine):
+    """Dollars per hour of a machine of the table; "MACHINE:spot" for its price when it may be taken away."""
+    name, _, kind = machine.partition(":")
+    rows = {}
+    if TABLE.exists():
+        with open(TABLE, newline="") as file:
+            rows = {row["machine"]: row for row in csv.DictReader(file)}
+    if kind not in ("", "spot") or name not in rows:
+        known = f", or one of {', '.join(sorted(rows))}" if rows else ""
+        raise UserError(f"--price={machine}: it should be dollars per hour{known}")
+    value = rows[name]["spot_dollars_per_hour" if kind else "dollars_per_hour"]
+    if not value:
+        raise UserError(f"--price={machine}: the table has no spot price for it: give dollars per hour")
+    return float(value)

@@ -1,0 +1,404 @@
+"""A run measures itself against images it never saw, keeps its best, and goes back from what kills it."""
+
+import json
+import shutil
+import subprocess
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, command, drawing, environment, failing, four, pictures, summary
+
+from logogan_jax import replay, sample, train
+from logogan_jax.config import build_training, defaults, restore, run_config
+from logogan_jax.core.errors import Diverged, UserError
+from logogan_jax.data.dataset import Shards
+from logogan_jax.distributed import data_parallel
+from logogan_jax.metrics import evaluator, features
+from logogan_jax.training import divergence
+from logogan_jax.training.reporting import run_writer
+
+KID = "evaluation/kid_toy"
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    """A feature network that costs nothing: random projections of the pixels."""
+    weights = np.random.default_rng(0).normal(size=(28 * 28 * 3, 12)).astype(np.float32)
+
+    def apply(weights, pixels):
+        seen = pixels.reshape(len(pixels), -1) / 255.0 @ weights
+        return features.Features(seen, seen)
+
+    network = features.Network("toy", "0" * 64, jax.device_put(weights), apply, 5)
+    monkeypatch.setattr(features, "network", lambda spec, key="": network)
+    return network
+
+
+def measured(shards, **changes):
+    """A config of four steps that holds out half of the 50 images and measures every second step."""
+    return four(shards, **{"data.held_out": 0.5, "evaluate.every_images": 16, "evaluate.samples": 24,
+                           "evaluate.features": "toy", **changes})  # fmt: skip
+
+
+def looks(workdir):
+    return [line for line in run_writer.read_lines(workdir / "metrics.jsonl") if KID in line]
+
+
+@pytest.fixture(scope="module")
+def whole(shards, tmp_path_factory):
+    """A function that trains the measured config once, in a folder shared by the tests of this file."""
+    folder = tmp_path_factory.mktemp("measured") / "run"
+
+    def trained():
+        if not folder.exists():
+            train.train(measured(shards), folder)
+        return folder
+
+    return trained
+
+
+def test_a_run_measures_itself_and_draws_its_best(whole):
+    run = whole()
+    assert [line["step"] for line in looks(run)] == [2, 4]
+    best = min(looks(run), key=lambda line: line[KID])
+    found = summary(run)["best"]
+    assert found["step"] == best["step"] and found["kid_toy"]["value"] == best[KID]
+    assert best[f"{KID}_low"] <= best[KID] <= best[f"{KID}_high"]
+    for metric in ("fd", "precision", "recall", "density", "coverage", "diversity"):
+        assert np.isfinite(best[f"evaluation/{metric}_toy"])
+    drawn = pictures(run / "samples")
+    np.testing.assert_array_equal(drawn["best.png"], drawn[f"{best['step']:06d}.png"])
+    assert (run / "quality.png").stat().st_size > 0
+    assert summary(run)["evaluation_seconds"] > 0 and summary(run)["events"] == []
+    assert all(
+        line["samples/diversity"] > 0 for line in run_writer.read_lines(run / "metrics.jsonl") if KID not in line
+    )
+
+
+def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, toy, shards):
+    config = build_training.resolved(measured(shards))
+    made = build_training.training(config, devices=jax.devices()[:1])
+    measure, _ = build_training.evaluation_of(config, made)
+    run = restore.opened(whole(), "4")
+    placed = made.parallel.place(run.state, data_parallel.WHOLE)
+    found, _ = measure.look(placed)
+    assert found.head.shape == (24, 12)
+    now, then = evaluator.flat(measure.measure(found), 0.0), looks(whole())[1]
+    for name, value in now.items():
+        # The run was measured on four devices and this state on one.
+        assert name == "evaluation/seconds" or then[name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
+
+
+def test_held_out_images_are_never_trained_on(shards):
+    config = build_training.resolved(measured(shards))
+    made = build_training.training(config, devices=jax.devices()[:1])
+    opened = Shards(shards, size=(28, 28), channels=3)
+    assert (len(made.train), len(made.held_out)) == (25, 25)
+    np.testing.assert_array_equal(made.held_out.pixels(1)[0], opened.image(25)[0])
+    seen = {image.tobytes() for step in range(9) for image in batch(made, step)}
+    held_out = {image.tobytes() for image in made.held_out.pixels()}
+    assert len(seen) == 25 and not seen & held_out
+
+
+def batch(made, step):
+    feed = made.source.at(step, 1)
+    return np.asarray(feed.image)[np.asarray(feed.index).reshape(-1)]
+
+
+@pytest.mark.slow
+def test_a_set_too_small_to_measure_against_is_trained_on_whole(shards, tmp_path, capsys):
+    made = build_training.training(
+        build_training.resolved(measured(shards, **{"data.held_out": 0.1})), devices=jax.devices()[:1]
+    )
+    assert (len(made.train), len(made.held_out)) == (50, 0)
+    train.train(measured(shards, **{"data.held_out": 0.1, "train.steps": 2}), tmp_path / "run")
+    assert "50 images to train on, none held out" in capsys.readouterr().err
+    assert "best" not in summary(tmp_path / "run")
+
+
+def test_a_resumed_run_measures_the_same(whole, shards, tmp_path):
+    train.train(measured(shards, **{"train.steps": 2}), tmp_path / "run")
+    train.train(measured(shards), tmp_path / "run")
+    keep = lambda line: {name: value for name, value in line.items() if "seconds" not in name}
+    assert [keep(line) for line in looks(tmp_path / "run")] == [keep(line) for line in looks(whole())]
+
+
+@pytest.mark.slow
+def test_pmap_measures_the_same(whole, shards, tmp_path):
+    train.train(measured(shards, **{"train.parallel": "pmap"}), tmp_path / "run")
+    for ours, theirs in zip(looks(tmp_path / "run"), looks(whole()), strict=True):
+        assert ours[KID] == pytest.approx(theirs[KID], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_run_killed_before_its_evaluation_was_written_evaluates_again(whole, shards, tmp_path):
+    train.train(measured(shards, **{"train.steps": 2}), tmp_path / "run")
+    path = tmp_path / "run" / "metrics.jsonl"
+    lines = [line for line in run_writer.read_lines(path) if KID not in line]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    train.train(measured(shards), tmp_path / "run")
+    assert [line[KID] for line in looks(tmp_path / "run")] == [line[KID] for line in looks(whole())]
+
+
+@pytest.mark.slow
+def test_the_best_checkpoints_are_kept_beside_the_newest(shards, tmp_path, monkeypatch):
+    falls_then_rises = iter([0.5, 0.1, 0.3, 0.2, 0.4])
+
+    def measure(self, found):
+        value = next(falls_then_rises)
+        return {"kid_toy": evaluator.quality.distances.Estimate(value, value - 0.01, value + 0.01)}
+
+    monkeypatch.setattr(evaluator.Evaluation, "measure", measure)
+    config = measured(shards, **{"train.steps": 10, "report.keep": 1, "report.keep_best": 2})
+    train.train(config, tmp_path / "run")
+    assert sorted(int(path.name) for path in (tmp_path / "run" / "checkpoints").iterdir()) == [4, 8, 10]
+    assert restore.opened(tmp_path / "run", "best").step == 4
+    assert restore.opened(tmp_path / "run", "newest").step == 10
+    assert restore.opened(tmp_path / "run", "8").step == 8
+
+
+# ── The guard at work ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def dying(monkeypatch):
+    """The guard sees a lasting sign at step 6, until the run has been rolled back `times` times."""
+
+    def signs(lines, *, kid, largest_gap):
+        if lines[-1]["step"] == 6 and len(seen) < signs.times:
+            seen.append(6)
+            return [divergence.Sign("gap", "it is planted", True)]
+        return []
+
+    seen, signs.times = [], 1
+    monkeypatch.setattr(divergence, "signs", signs)
+    return signs
+
+
+def eight(shards, **changes):
+    return measured(shards, **{"train.steps": 8, "report.log_every": 2, **changes})
+
+
+def test_a_dying_run_goes_back_once_with_a_lower_rate(dying, shards, tmp_path, capsys):
+    train.train(eight(shards), tmp_path / "run")
+    found = summary(tmp_path / "run")
+    assert found["status"] == "finished" and found["step"] == 8
+    warned, back = found["events"]
+    assert (warned["action"], warned["step"], warned["sign"]) == ("warn", 6, "gap")
+    assert (back["action"], back["step"], back["rate"]) == ("roll back", 6, divergence.LOWER)
+    best = min((line for line in looks(tmp_path / "run") if line["step"] <= 4), key=lambda line: line[KID])
+    assert back["to"] == best["step"] and "it is planted" in back["reason"]
+    assert f"Going back to step {best['step']} with {divergence.LOWER} times" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    lines = run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")
+    assert [line["step"] for line in lines if KID not in line] == [2, 4, 6, 8]
+    gone = run_writer.read_lines(tmp_path / "run" / "rolled_back.jsonl")
+    assert gone[-1]["step"] == 6 and min(line["step"] for line in gone) > back["to"]
+    assert float(restore.opened(tmp_path / "run", "newest").state.rate) == np.float32(divergence.LOWER)
+
+
+def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_path):
+    dying.times = 2
+    with pytest.raises(Diverged, match=r"step 6: it is planted, once more: lower config.optimizer"):
+        train.train(eight(shards), tmp_path / "run")
+    found = summary(tmp_path / "run")
+    assert found["status"] == "diverged" and found["step"] == 6 and "it is planted" in found["reason"]
+    assert [event["action"] for event in found["events"]] == ["warn", "roll back", "warn", "stop"]
+    assert found["best"]["kid_toy"]["value"] > 0
+
+
+@pytest.mark.slow
+def test_a_run_stopped_after_its_roll_back_goes_on_as_if_it_never_was(dying, shards, tmp_path):
+    train.train(eight(shards), tmp_path / "straight")
+    dying.times = 0
+    back = summary(tmp_path / "straight")["events"][1]
+    # What a kill leaves right after the roll-back: older states, the lines up to them, and what was done.
+    broken = tmp_path / "broken"
+    shutil.copytree(tmp_path / "straight", broken)
+    for folder in (broken / "checkpoints").iterdir():
+        if int(folder.name) > back["to"]:
+            shutil.rmtree(folder)
+    assert list((broken / "checkpoints").iterdir())
+    train.train(eight(shards), broken)
+    assert summary(broken)["state_sha256"] == summary(tmp_path / "straight")["state_sha256"]
+    assert [event["action"] for event in summary(broken)["events"]] == ["warn", "roll back"]
+
+
+@pytest.mark.slow
+def test_the_guard_only_warns_or_is_off_where_asked(dying, shards, tmp_path):
+    train.train(eight(shards, **{"evaluate.guard": "warn"}), tmp_path / "warn")
+    assert [event["action"] for event in summary(tmp_path / "warn")["events"]] == ["warn"]
+    dying.times = 2
+    train.train(eight(shards, **{"evaluate.guard": "off"}), tmp_path / "off")
+    assert summary(tmp_path / "off")["events"] == []
+
+
+def test_a_lower_rate_is_a_lower_rate(tiny):
+    made = build_training.training(tiny("gan"), devices=jax.devices()[:1])
+    change = {}
+    for rate in (1.0, 0.25):
+        start = jax.tree.map(np.asarray, jax.device_get(made.model.state))
+        state = made.parallel.place(start._replace(rate=np.float32(rate)), data_parallel.WHOLE)
+        after, _ = made.program(1)(state, made.source.at(0, 1))
+        kernel = lambda state: np.asarray(state.params["critic"]["out"]["kernel"])
+        change[rate] = kernel(after) - kernel(start)
+        assert float(after.rate) == rate
+    np.testing.assert_allclose(change[0.25], 0.25 * change[1.0], rtol=1e-3, atol=1e-8)
+
+
+# ── What is not finite ──────────────────────────────────────────────────────────────────────
+
+
+def exploding(shards, **changes):
+    """A critic whose rate is fine until its fourth update and infinite there."""
+    config = measured(shards, **{"train.steps": 8, "report.log_every": 2, **changes})
+    config.optimizer.critic = defaults.block(name="adam", learning_rate=1e-3, b1=0.5, b2=0.9, decay=-1 / 4)
+    return config
+
+
+@pytest.mark.slow
+def test_what_made_a_number_infinite_is_kept_and_replayed(shards, tmp_path):
+    with pytest.raises(Diverged, match=r"step [56]: .* of the (critic|generator) is .*, once more"):
+        train.train(exploding(shards), tmp_path / "run")
+    assert [event["action"] for event in summary(tmp_path / "run")["events"]] == ["roll back", "stop"]
+    for again in ("", "-again"):
+        (folder,) = (path for path in (tmp_path / "run" / "nonfinite").iterdir() if path.name[6:] == again)
+        config, about = run_config.read(tmp_path / "run")
+        recorded, broken, metrics = replay.replay(folder, config, about)
+        assert (broken.step, broken.name) == (recorded.step, recorded.name) == (int(folder.name[:6]), broken.name)
+        assert not np.isfinite(metrics[broken.name]).all()
+
+
+@pytest.mark.slow
+def test_a_run_that_dies_before_its_first_checkpoint_begins_again_at_a_lower_rate(shards, tmp_path):
+    changes = {"evaluate.every_images": 0, "report.checkpoint_every": 0, "report.samples_every": 0}
+    config = exploding(shards, **changes)
+    with pytest.raises(Diverged, match="once more"):
+        train.train(config, tmp_path / "run")
+    back, stop = summary(tmp_path / "run")["events"]
+    assert (back["action"], back["to"], stop["action"]) == ("roll back", 0, "stop")
+    assert [line["step"] for line in run_writer.read_lines(tmp_path / "run" / "rolled_back.jsonl")] == [2, 4]
+    lines = run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")
+    gone = run_writer.read_lines(tmp_path / "run" / "rolled_back.jsonl")
+    assert lines[0]["critic/loss"] != gone[0]["critic/loss"], "the second beginning has another rate"
+
+
+@pytest.mark.slow
+def test_without_a_guard_a_number_that_is_not_finite_still_ends_the_run(shards, tmp_path):
+    with pytest.raises(Diverged, match=r"step [56]: .* training has diverged: lower config.optimizer.critic"):
+        train.train(exploding(shards, **{"evaluate.guard": "off"}), tmp_path / "run")
+    assert summary(tmp_path / "run")["status"] == "diverged"
+    assert (tmp_path / "run" / "nonfinite").is_dir()
+
+
+def test_a_run_without_such_a_number_has_nothing_to_replay(whole):
+    run = whole()
+    assert "every number of that run was finite" in failing(f"--workdir={run}", module="logogan_jax.replay")
+
+
+# ── Measured afterwards ─────────────────────────────────────────────────────────────────────
+
+
+def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
+    run = restore.opened(whole(), "best")
+    trained, _ = restore.images(run, features.network("toy"))
+
+    def draw(run, *, first, count, seed, label=None):
+        """Noise, but every fourth picture is a training image, moved by a pixel."""
+        noise = np.random.default_rng(first).integers(0, 256, (count, 28, 28, 3), np.uint8)
+        noise[::4] = np.roll(trained.pixels[np.arange(len(noise[::4])) % len(trained.pixels)], 1, axis=2)
+        return noise
+
+    monkeypatch.setattr(restore, "draw", draw)
+    kept, left_out = sample.originals(run, num=60, seed=0, label=None)
+    every = draw(run, first=0, count=64, seed=0)
+    drawn = np.concatenate([every, draw(run, first=64, count=64, seed=0)])
+    np.testing.assert_array_equal(kept, np.delete(drawn, np.s_[::4], axis=0)[:60])
+    assert left_out == 32
+    monkeypatch.setattr(
+        restore, "draw", lambda run, *, first, count, seed, label: trained.pixels[np.arange(count) % 25]
+    )
+    with pytest.raises(UserError, match=r"--no_copies: of 1,280 pictures only 0 are no copies: this run has memorised"):
+        sample.originals(run, num=5, seed=0, label=None)
+
+
+def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):
+    run = restore.opened(whole(), "best")
+    with pytest.raises(UserError, match=r"holds other images .* than .* was trained on"):
+        restore.images(run._replace(about=run.about._replace(fingerprint="0" * 64)), features.network("toy"))
+
+
+@pytest.mark.parametrize(("step", "message"), [
+    ("3", r"--step=3 has no checkpoint in .*: there are 2, 4"),
+    ("last", r"--step is 'last': it should be best, newest, or the number of a step"),
+])  # fmt: skip
+def test_a_step_that_is_not_there_is_named(whole, step, message):
+    with pytest.raises(UserError, match=message):
+        restore.opened(whole(), step)
+
+
+@pytest.fixture(scope="module")
+def real_run(shards, tmp_path_factory):
+    """A run whose training was not measured, for commands with the real feature network."""
+    folder = tmp_path_factory.mktemp("real") / "run"
+    train.train(four(shards, **{"data.held_out": 0.5, "evaluate.every_images": 0}), folder)
+    return folder
+
+
+def told(*arguments, module="logogan_jax.evaluate"):
+    """What a command prints."""
+    done = subprocess.run(command(module, *arguments), env=environment(), cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_run_is_measured_by_one_command(real_run):
+    said = told(f"--workdir={real_run}", "--num_samples=24", "--real_vs_real")
+    found = json.loads((real_run / "evaluation.json").read_text())
+    assert found["step"] == 4 and found["network"] == "efflite0" and len(found["recipe_sha256"]) == 64
+    assert list(found["against"]) == ["held out", "trained on", "real vs real"]
+    for column in found["against"].values():
+        assert {"kid_efflite0", "fd_efflite0", "precision_efflite0", "n"} <= column.keys()
+    kid = found["against"]["held out"]["kid_efflite0"]
+    assert kid["low"] < kid["value"] < kid["high"] and f"{kid['value']:.4f}" in said
+    floor = found["against"]["real vs real"]["kid_efflite0"]
+    assert floor["value"] < kid["low"], "an untrained generator is farther away than real images are"
+    assert found["copies"]["n"] == 24 and 0 <= found["copies"]["share"]["low"] <= found["copies"]["share"]["value"]
+    assert "compare it at the same numbers only" in said and "24 against 25" in said
+    page = (real_run / "copies.html").read_text()
+    assert page.startswith("<!doctype html>") and page.count("<img") >= 3 * 24
+
+
+@pytest.mark.slow
+def test_two_folders_are_compared_without_a_model(tmp_path, real_run):
+    for folder, first, more in (("a", 0, ""), ("b", 100, ""), ("c", 0, "c")):
+        (tmp_path / folder).mkdir()
+        for i in range(12):
+            drawing(i + first, size=30 + i).save(tmp_path / folder / f"{more}{i}.png")
+    (tmp_path / "a" / "notes.png").write_text("no picture")
+    out = tmp_path / "numbers.json"
+    said = told(f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
+    assert "1 files of" in said and "notes.png" in said and "12 against 12" in said
+    other = json.loads(out.read_text())["against"][str(tmp_path / "b")]
+    told(f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
+    same = json.loads(out.read_text())["against"][str(tmp_path / "c")]
+    assert same["kid_efflite0"]["value"] < other["kid_efflite0"]["value"]
+    assert same["precision_efflite0"]["value"] == 1.0 and same["fd_efflite0"]["value"] == pytest.approx(0, abs=1e-6)
+    # A run against a folder of other images.
+    said = told(f"--workdir={real_run}", "--num_samples=24", f"--against={tmp_path / 'b'}")
+    assert "24 against 12" in said and "held out" not in said.splitlines()[1]
+
+
+@pytest.mark.parametrize(("flags", "message"), [
+    ((), "give --workdir=RUN, or two folders of images"),
+    (("--images=a", "--against=b"), "--size is missing"),
+    (("--images=nowhere", "--against=b", "--size=28"), "nowhere"),
+    (("--workdir=nowhere",), "--workdir=nowhere holds no run"),
+    (("--workdir=nowhere", "--features=inception"), "it should be efflite0, or inception:PATH"),
+])  # fmt: skip
+@pytest.mark.slow
+def test_what_cannot_be_measured_is_one_line(flags, message):
+    assert message in failing(*flags, module="logogan_jax.evaluate")

@@ -1,0 +1,160 @@
+"""A run: the files it leaves, the resume that is exact, the samples drawn from it."""
+
+import shutil
+import subprocess
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, command, digest, drawing, environment, failing, finish, four, pictures, png, start, summary
+from PIL import Image
+
+from data_prep import write_tfrecords
+from data_prep.pictures.convert import Frame, Item
+from logogan_jax import train
+from logogan_jax.config import build_model, run_config
+from logogan_jax.core.errors import UserError
+from logogan_jax.training import checkpoints, train_state
+from logogan_jax.training.reporting import run_writer
+
+
+def test_a_run_leaves_everything_it_promises(straight):
+    for name in ("metrics.jsonl", "reals.png", "losses.png", "config.json", "summary.json"):
+        assert (straight / name).stat().st_size > 0, name
+    assert sorted(pictures(straight / "samples")) == ["000002.png", "000004.png"]
+    assert list((straight / "tensorboard").iterdir())
+    lines = run_writer.read_lines(straight / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert {"critic/loss", "generator/loss", "critic/gradient_norm/critic", "images_per_second"} <= lines[0].keys()
+    found = summary(straight)
+    assert found["status"] == "finished" and found["steps"] == found["step"] == 4 and found["devices"] == 4
+    assert len(found["state_sha256"]) == 64 and found["versions"]["jax"] == jax.__version__
+    assert found["images_per_second"] > 0 and found["device_kind"] == "cpu"
+    assert not [path for path in straight.rglob("*") if "partial" in path.name]
+    reals = pictures(straight)["reals.png"]
+    assert reals.shape[0] > 28 and (reals == 255).any() and (reals < 100).any()
+
+
+def test_only_the_newest_checkpoints_are_kept(shards, tmp_path):
+    config = four(shards, **{"report.checkpoint_every": 1})
+    train.train(config, tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["3", "4"]
+
+
+def test_four_steps_equal_two_plus_two(straight, shards, tmp_path):
+    workdir = tmp_path / "run"
+    train.train(four(shards, **{"train.steps": 2}), workdir)
+    assert summary(workdir)["state_sha256"] != digest(straight)
+    train.train(four(shards), workdir)
+    assert digest(workdir) == digest(straight)
+    for name, pixels in pictures(straight / "samples").items():
+        np.testing.assert_array_equal(pictures(workdir / "samples")[name], pixels)
+    losses = [
+        [line["critic/loss"] for line in run_writer.read_lines(run / "metrics.jsonl")] for run in (straight, workdir)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_the_checkpoint_is_the_state(straight, shards):
+    config, about = run_config.read(straight)
+    kept = checkpoints.Checkpoints(straight / "checkpoints", 2)
+    restored = kept.restore(kept.latest(), build_model.of(config, about).state)
+    assert train_state.digest(restored) == digest(straight)
+    assert train_state.digest(restored._replace(step=restored.step + 1)) != digest(straight)
+
+
+@pytest.mark.slow
+def test_stream_and_pmap_resume_a_resident_run(straight, shards, tmp_path):
+    workdir = tmp_path / "run"
+    train.train(four(shards, **{"train.steps": 2}), workdir)
+    train.train(four(shards, **{"data.source": "stream"}), workdir)
+    assert digest(workdir) == digest(straight)
+
+
+def test_a_finished_run_says_so_and_changes_nothing(straight, shards, capsys):
+    before = {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.name != "config.json"}
+    train.train(four(shards), straight)
+    assert "finished at step 4" in capsys.readouterr().out
+    after = {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.name != "config.json"}
+    assert before.keys() == after.keys()
+    assert (straight / "samples").stat().st_mtime_ns == before[straight / "samples"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("train.seed", 1), ("optimizer.critic.learning_rate", 0.5), ("data.mirror", True), ("train.batch_size", 4)],
+)
+def test_a_config_that_trains_otherwise_is_refused_by_key(straight, shards, key, value):
+    with pytest.raises(UserError, match=rf"config.{key} is {value!r}, but the run in .* was started with"):
+        train.train(four(shards, **{key: value}), straight)
+
+
+def test_other_data_are_refused(straight, tmp_path):
+    items = [Item(f"{i}.png", 0, png(drawing(i + 100))) for i in range(9)]
+    write_tfrecords.write(items, tmp_path / "other", frame=Frame(28), name="a", labels=[], description="", workers=0)
+    with pytest.raises(UserError, match=r"config.data.dir holds other images"):
+        train.train(four(tmp_path / "other"), straight)
+
+
+def test_keys_that_do_not_change_the_training_may_change(straight, shards):
+    config, about = run_config.read(straight)
+    assert about.labels == {"box": 25, "disc": 25} and about.images == 50
+    config.data.source, config.report.log_every, config.train.steps = "stream", 7, 9
+    run_config.agree(straight, config, about)
+
+
+@pytest.mark.parametrize("lost", ["default", "default/manifest.ocdbt"])
+def test_a_damaged_checkpoint_is_named(straight, shards, tmp_path, lost):
+    workdir = shutil.copytree(straight, tmp_path / "run")
+    damaged = workdir / "checkpoints" / "4" / lost
+    shutil.rmtree(damaged) if damaged.is_dir() else damaged.write_bytes(b"")
+    with pytest.raises(UserError, match=r"checkpoints/4 cannot be restored .*delete that folder"):
+        train.train(four(shards, **{"train.steps": 6}), workdir)
+
+
+@pytest.mark.slow
+def test_samples_come_from_the_averaged_generator_and_repeat(straight, tmp_path):
+    def sample(out, *flags):
+        subprocess.run(
+            command("logogan_jax.sample", f"--workdir={straight}", f"--out={tmp_path / out}", *flags),
+            env=environment(), cwd=ROOT, check=True, capture_output=True,
+        )  # fmt: skip
+        return pictures(tmp_path / out)
+
+    first = sample("a", "--num=5", "--seed=1")
+    assert sorted(first) == ["00000.png", "00001.png", "00002.png", "00003.png", "00004.png", "grid.png"]
+    assert first["00000.png"].shape == (28, 28, 3)
+    more = sample("b", "--num=7", "--seed=1")
+    np.testing.assert_array_equal(more["00004.png"], first["00004.png"])
+    assert (sample("c", "--num=5", "--seed=2")["00000.png"] != first["00000.png"]).any()
+    line = failing(f"--workdir={straight}", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
+    assert "is not an empty folder" in line
+
+
+@pytest.mark.slow
+def test_a_users_own_folder_trains_in_two_commands(tmp_path):
+    logos = tmp_path / "my logos"
+    for i in range(20):
+        (logos / ("round" if i % 2 else "square")).mkdir(parents=True, exist_ok=True)
+        drawing(i).save(logos / ("round" if i % 2 else "square") / f"{i}.{'jpg' if i % 3 else 'png'}")
+    (logos / "round" / "notes.txt").write_text("not a picture")
+    done = subprocess.run(
+        command("data_prep.write_tfrecords", f"--path={logos}", "--size=28", f"--target_path={tmp_path / 'shards'}"),
+        env=environment(), cwd=ROOT, check=True, text=True, capture_output=True,
+    )  # fmt: skip
+    assert "20 images written" in done.stdout and "1 rejected" in done.stdout
+    said = finish(start(
+        "configs/quickstart.py", tmp_path / "run", f"--config.data.dir={tmp_path / 'shards'}", "--config.train.steps=2",
+        "--config.train.batch_size=4",
+    ))  # fmt: skip
+    assert "Finished 2 steps" in said
+    assert Image.open(tmp_path / "run" / "samples" / "000002.png").size[0] > 8 * 28
+
+
+def test_commands_need_no_tensorflow_and_no_tfds():
+    loaded = "print([name for name in sys.modules if name.startswith('tensorflow')])"
+    doors = ("train", "main", "sample", "evaluate", "replay", "tune")  # all in one program, as in a notebook
+    script = f"import sys, {', '.join(f'logogan_jax.{door}' for door in doors)}; {loaded}"
+    command_line = [*command("x")[:1], "-c", script]
+    found = subprocess.run(command_line, env=environment(), cwd=ROOT, text=True, capture_output=True, check=True)
+    assert found.stdout.strip() == "[]"

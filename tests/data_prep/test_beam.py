@@ -1,0 +1,110 @@
+"""The Beam pipeline writes the very bytes that write_tfrecords writes, and goes on where it was stopped."""
+
+import json
+import subprocess
+
+import pytest
+from conftest import command, drawing, environment, failing
+from test_object_store import s3  # noqa: F401 - a fixture
+
+from data_prep import icon_sets
+from data_prep.pictures.convert import png
+
+beam_tfrecords = pytest.importorskip("data_prep.beam_tfrecords", reason="needs the extra beam")
+
+PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def tool(name, source, target, *flags):
+    arguments = command(f"data_prep.{name}", "--path", source, "--size", 28, "--target_path", target, *flags)
+    done = subprocess.run(arguments, env=environment(), text=True, capture_output=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def logos(tmp_path):
+    """60 pictures in two sub-folders, one of them broken, one with a name that is no plain text."""
+    source = tmp_path / "logos"
+    for label in ("box", "disc"):
+        (source / label).mkdir(parents=True)
+    for i in range(60):
+        drawing(i).save(source / ("box", "disc")[i % 2] / f"{i}.png")
+    (source / "box" / "new\nline 😀.png").write_bytes(png(drawing(99)))
+    (source / "disc" / "bad.png").write_bytes(b"no")
+    return source
+
+
+@pytest.mark.slow
+def test_20000_images_in_several_processes_give_the_same_bytes_as_the_local_path(tmp_path):
+    source = tmp_path / "logos"
+    source.mkdir()
+    drawings = [item.source for item in icon_sets.simple_icons()]
+    for i in range(20_000):
+        (source / f"{i}.svg").write_bytes(drawings[i % len(drawings)])
+    (source / "bad.svg").write_bytes(b"<svg")
+    local = tool("write_tfrecords", source, tmp_path / "local")
+    beam = tool("beam_tfrecords", source, tmp_path / "beam", "--runner=DirectRunner", *PROCESSES)
+    assert local.replace("local", "beam") == beam
+    assert "20000 images written" in beam and "1 rejected" in beam
+    assert contents(tmp_path / "beam") == contents(tmp_path / "local")
+
+
+@pytest.mark.slow
+def test_labels_and_odd_names_come_through(logos, tmp_path):
+    tool("write_tfrecords", logos, tmp_path / "local", "--shards=5")
+    said = tool("beam_tfrecords", logos, tmp_path / "beam", "--shards=5")
+    assert "61 images written" in said and "1 rejected" in said
+    assert contents(tmp_path / "beam") == contents(tmp_path / "local")
+    assert json.loads((tmp_path / "beam" / "metadata.json").read_text())["labels"] == {"box": 31, "disc": 30}
+    names = sorted(str(path.relative_to(logos)) for path in logos.rglob("*") if path.is_file())
+    (tmp_path / "manifest.jsonl").write_text("".join(json.dumps({"path": name}) + "\n" for name in names[::-1]))
+    tool("beam_tfrecords", logos, tmp_path / "listed", "--shards=5", f"--manifest={tmp_path / 'manifest.jsonl'}")
+    assert contents(tmp_path / "listed") == contents(tmp_path / "local")
+    drawing(1).save(logos / "loose.png")
+    there = ("--path", logos, "--size=28", "--target_path", tmp_path / "beam")
+    for flags, message in [
+        (there, "holds finished shards: remove them or choose another"),
+        ((*there[:-1], tmp_path / "new", "--runer=x"), "--runer=x is a flag neither of this tool nor of Beam"),
+        ((*there[:-1], tmp_path / "new", "--size=0"), "--size=0 should be from 1"),
+    ]:
+        assert message in failing(*flags, module="data_prep.beam_tfrecords")
+    refused = subprocess.run(
+        command("data_prep.beam_tfrecords", *there[:-1], tmp_path / "new"),
+        env=environment(), text=True, capture_output=True,
+    )  # fmt: skip
+    assert refused.returncode == 2 and not (tmp_path / "new").exists()
+    assert refused.stderr.splitlines()[-1].startswith("error: --path has files beside its sub-folders")
+
+
+@pytest.mark.slow
+def test_from_bucket_to_bucket(logos, s3, tmp_path):  # noqa: F811
+    s3.create_bucket(Bucket="beam")
+    (logos / "box" / "new\nline 😀.png").rename(logos / "box" / "plain 😀.png")  # the S3 of the test knows no new lines
+    for path in logos.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), "beam", f"logos/{path.relative_to(logos)}")
+    tool("write_tfrecords", logos, tmp_path / "local", "--shards=3")
+    assert "61 images written" in tool("beam_tfrecords", "s3://beam/logos", "s3://beam/shards", "--shards=3")
+    listed = s3.list_objects_v2(Bucket="beam", Prefix="shards/")["Contents"]
+    found = {one["Key"][7:]: s3.get_object(Bucket="beam", Key=one["Key"])["Body"].read() for one in listed}
+    assert found == contents(tmp_path / "local")
+
+
+def test_finished_shards_are_not_made_again(logos, tmp_path, monkeypatch):
+    frame, made = beam_tfrecords.arguments.Frame(28), []
+    names = list(beam_tfrecords._names(logos))
+    placed = [name for name in names if beam_tfrecords._placed(name, 2)[0] == 1]
+    grouped = (1, {"names": placed, "every": [None]})
+    once = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", frame)
+    write_one = beam_tfrecords.shard_files.write_one
+    monkeypatch.setattr(beam_tfrecords.shard_files, "write_one", lambda *a: made.append(a) or write_one(*a))
+    again = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", frame)
+    assert not made and again[1]["records"] == once[1]["records"] > 0
+    other = frame._replace(fit="crop")
+    beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", other)
+    assert len(made) == 1

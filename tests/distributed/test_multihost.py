@@ -1,0 +1,359 @@
+"""Several processes train as one, name the one that is lost, stop together, and go on as fewer or more."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, environment, failing, finish, start, summary
+
+from logogan_jax.config import restore
+from logogan_jax.core.errors import Unfinished, UserError
+from logogan_jax.distributed import rendezvous
+from logogan_jax.training import checkpoints, train_state
+from logogan_jax.training.reporting import cost, messages
+
+SGD = """
+    for role in config.optimizer:
+        config.optimizer[role] = defaults.block(name="sgd", learning_rate=3e-4)
+    config.data.held_out = 0.5 if {looks} else 0.0
+    config.evaluate.every_images = {looks}
+    config.evaluate.samples = 64
+    return config
+"""
+
+
+@pytest.fixture
+def descent(config_file):
+    """A function steps -> path of a config of a small DCGAN under plain gradient descent."""
+
+    def write(steps, looks=0):
+        path = config_file(steps)
+        path.write_text(path.read_text().replace("    return config\n", SGD.format(looks=looks)[1:]))
+        return path
+
+    return write
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def together(config, workdir, count, *flags):
+    """The training command in so many processes that are one run."""
+    at = f"--coordinator=127.0.0.1:{free_port()}"
+    own = lambda number: (at, f"--num_processes={count}", f"--process_id={number}")
+    return [start(config, workdir, *own(number), *flags) for number in range(count)]
+
+
+def weights(workdir, step="newest"):
+    opened = restore.opened(workdir, step)
+    assert opened.step == summary(workdir)["step"]
+    return {
+        name: np.asarray(leaf) for name, leaf in train_state.paths((opened.state.params, opened.state.stats)).items()
+    }
+
+
+def strayed(workdir, other, steps):
+    """How far two runs have come apart, as a share of how far the second has come.
+
+    A number that rounding moves over the kink of a ReLU moves one pixel's gradient: of the whole, that is little.
+    """
+    here, there = weights(workdir), weights(other)
+    first = restore.opened(other, "newest").model.state
+    begun = {name: np.asarray(leaf) for name, leaf in train_state.paths((first.params, first.stats)).items()}
+    far = lambda a, b: np.sqrt(sum(np.sum((a[name] - b[name]) ** 2.0) for name in b))
+    assert summary(workdir)["step"] == summary(other)["step"] == steps
+    return far(here, there) / far(begun, there)
+
+
+def until_there(process, path, seconds=120):
+    """Wait until a run has made a file or folder."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "source"), [(2, "stream"), (4, "resident")])
+def test_processes_train_as_one_and_go_on_as_one(descent, tmp_path, count, source):
+    config, alone, several = descent(12, looks=48), tmp_path / "alone", tmp_path / "several"
+    finish(start(config, alone))
+    said = [finish(process) for process in together(config, several, count, f"--config.data.source={source}")]
+    assert f"{count} x cpu, {count} processes" in said[0] and "Finished" in said[0]
+    assert not any("Finished" in other or "step" in other for other in said[1:]), "one host writes the log"
+    assert strayed(several, alone, 12) < 1e-3
+    assert summary(several)["processes"] == count
+    kid = [summary(workdir)["best"]["kid_efflite0"]["value"] for workdir in (several, alone)]
+    assert kid[0] == pytest.approx(kid[1], rel=0.01)
+    longer = descent(15, looks=48)
+    for workdir in (several, alone):
+        finish(start(longer, workdir))
+    assert strayed(several, alone, 15) < 1e-3
+
+
+WORKER = """
+import json, sys
+import numpy as np
+from logogan_jax import hosts
+hosts.join(sys.argv[1], 2, int(sys.argv[2]))
+from conftest import four
+from logogan_jax import build
+from logogan_jax.data import processes, stream
+seen, decoder = [], processes.decoder
+def recording(part):
+    real = decoder(part)
+    begin = real.begin
+    real.begin = lambda positions, look: (seen.append(positions.tolist()), begin(positions, look))[1]
+    return real
+stream.processes.decoder = recording
+made = build.training(build.resolved(four(sys.argv[3], **{"data.source": "stream", "data.held_out": 0.0})))
+feeds = [made.source.at(step, 1) for step in range(3)]
+rows = [np.asarray(feed.index.addressable_data(0)).tolist() for feed in feeds]
+made.source.close()
+hosts.leave()
+print(json.dumps({"asked": seen[:3], "rows": rows, "images": len(made.train)}))
+"""
+
+
+@pytest.mark.slow
+def test_every_record_of_an_epoch_is_read_by_exactly_one_process(shards, tmp_path):
+    script, at = tmp_path / "worker.py", f"127.0.0.1:{free_port()}"
+    script.write_text(WORKER)
+    words = [sys.executable, str(script), at]
+    workers = [
+        subprocess.Popen(
+            [*words, str(number), str(shards)], env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}"), cwd=ROOT,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for number in range(2)
+    ]  # fmt: skip
+    told = [json.loads(finish(worker).splitlines()[-1 if number else 0]) for number, worker in enumerate(workers)]
+    assert told[0]["images"] == 50
+    asked = [[position for step in each["asked"] for position in step] for each in told]
+    # Three steps of two draws of eight are 48 of the 50 images, shared in halves.
+    assert len(asked[0]) == len(asked[1]) == 24
+    assert len({*asked[0], *asked[1]}) == 48
+    for each, positions in zip(told, asked, strict=True):
+        assert np.array(each["rows"]).ravel().tolist() == positions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [1, 0])
+def test_a_lost_process_is_named_within_a_minute_and_the_others_go_on(descent, tmp_path, lost):
+    config, workdir = descent(100_000), tmp_path / "run"
+    processes = together(config, workdir, 2)
+    until_there(processes[0], workdir / "checkpoints" / "10")
+    processes[lost].kill()
+    began = time.monotonic()
+    said = finish(processes[1 - lost], Unfinished.status)
+    assert time.monotonic() - began < 60
+    line = next(line for line in said.splitlines() if line.startswith("error: "))
+    named = "process 1 of 2 no longer answers" if lost else "process 0"
+    assert named in line and "start the same command again" in line, said
+    finish(processes[lost], -signal.SIGKILL)
+    reached = max(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
+    shorter = descent(reached + 5)
+    assert f"Going on from step {reached}" in finish(start(shorter, workdir))
+
+
+@pytest.mark.slow
+def test_one_sigterm_stops_all_processes_at_one_step(descent, tmp_path):
+    config, workdir = descent(100_000), tmp_path / "run"
+    processes = together(config, workdir, 2)
+    until_there(processes[0], workdir / "checkpoints" / "10")
+    processes[1].send_signal(signal.SIGTERM)
+    said = [finish(process, Unfinished.status) for process in processes]
+    stopped = summary(workdir)
+    assert stopped["status"] == "stopped by SIGTERM" and stopped["step"] > 10 and "the same command goes on" in said[0]
+    assert restore.opened(workdir, "newest").step == stopped["step"]
+
+
+@pytest.mark.slow
+def test_slurm_tells_processes_of_each_other(descent, tmp_path):
+    # What srun sets; JAX takes a port that follows from the job's number.
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    tasks = [
+        start(descent(4), tmp_path / "run", "--coordinator=auto", **job, SLURM_PROCID=str(number), SLURM_LOCALID="0")
+        for number in range(2)
+    ]
+    said = [finish(task) for task in tasks]
+    assert "2 x cpu, 2 processes" in said[0] and summary(tmp_path / "run")["step"] == 4
+
+
+def test_auto_where_there_is_no_cluster_is_one_line():
+    assert "--coordinator=auto finds no Slurm job, TPU pod or Open MPI here" in failing(
+        "--config=configs/quickstart.py", "--coordinator=auto"
+    )
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_once_by_every_process(descent, tmp_path):
+    processes = together(descent(4), tmp_path / "run", 2, "--config.train.batch_size=7")
+    for process in processes:
+        said = finish(process, 2)
+        assert [line for line in said.splitlines() if line.startswith("error: ")] == [
+            "error: config.train.batch_size is 7, which 2 devices do not divide: use --config.train.batch_size=6, or "
+            "fewer devices"
+        ]
+
+
+@pytest.mark.slow
+def test_any_number_of_devices_goes_on_where_another_stopped(descent, tmp_path):
+    elastic, alone = tmp_path / "elastic", tmp_path / "alone"
+    for steps, devices in ((5, 4), (10, 1), (15, 2), (20, 8)):
+        said = finish(start(descent(steps), elastic, JAX_NUM_CPU_DEVICES=str(devices)))
+        assert f"on {devices} x cpu" in said
+    finish(start(descent(20), alone))
+    assert strayed(elastic, alone, 20) < 1e-3
+    assert re.findall(r'"step": (\d+), "sec', (elastic / "metrics.jsonl").read_text()) == ["5", "10", "15", "20"]
+
+
+# ── coming together ─────────────────────────────────────────────────────────────────────────
+
+
+def called(monkeypatch, coming, count, wait=1.5):
+    """What the roll call says to each process that comes: {number: None or the error}."""
+    monkeypatch.setattr(rendezvous, "WAIT", wait)
+    at, said = f"127.0.0.1:{free_port()}", {}
+
+    def come(number):
+        try:
+            said[number] = rendezvous.hold(at, count, number)
+        except UserError as error:
+            said[number] = error
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in coming]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return said
+
+
+def test_a_roll_call_ends_when_all_have_come(monkeypatch):
+    assert called(monkeypatch, (2, 0, 1), 3, wait=20) == {0: None, 1: None, 2: None}
+
+
+def test_a_roll_call_names_the_missing_to_all_that_came(monkeypatch):
+    said = called(monkeypatch, (0, 2), 4)
+    assert {number: error.status for number, error in said.items()} == {0: 75, 2: 75}
+    for error in said.values():
+        assert str(error).startswith("processes 1, 3 of 4 did not come to 127.0.0.1:")
+
+
+def test_a_roll_call_without_process_0_says_so(monkeypatch):
+    assert "process 0 did not come" in str(called(monkeypatch, (1,), 2)[1])
+
+
+def test_strangers_do_not_answer_a_roll_call(monkeypatch):
+    monkeypatch.setattr(rendezvous, "WAIT", 2.0)
+    port, said = free_port(), []
+
+    def listen():
+        with pytest.raises(Unfinished, match="process 1 of 2"):
+            rendezvous.hold(f"127.0.0.1:{port}", 2, 0)
+        said.append(True)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    for text in (b"GET / HTTP/1.1\r\n\r\n", b"[1]", b'{"process": 7}', b""):
+        time.sleep(0.1)
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
+            stranger.sendall(text)
+    thread.join(10)
+    assert said
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--num_processes=2"], "--num_processes needs --coordinator=HOST:PORT"),
+        (["--coordinator=auto", "--process_id=1"], "--process_id needs --coordinator=HOST:PORT"),
+        (["--coordinator=a:1", "--num_processes=2"], "--process_id is missing"),
+        (["--max_cost=5"], "--max_cost=5 needs the price of the machine: add --price="),
+        (["--price=0"], "--price=0: it should be dollars per hour"),
+    ],
+)
+def test_flags_that_do_not_fit_are_told_before_jax_starts(flags, said):
+    assert said in failing("--config=configs/quickstart.py", *flags, JAX_PLATFORMS="nonsense")
+
+
+def test_a_process_number_has_to_be_one_of_them():
+    flags = ("--coordinator=127.0.0.1:1", "--num_processes=2", "--process_id=2")
+    assert "--process_id=2: with --num_processes=2 it should be from 0 to 1" in failing(
+        "--config=configs/quickstart.py", *flags
+    )
+
+
+# ── what the clock says ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file, tmp_path):
+    said = finish(start(config_file(100_000), tmp_path / "run", "--price=3600", "--max_cost=30"))  # a dollar a second
+    found = summary(tmp_path / "run")
+    assert found["status"] == "stopped by --max_cost=30"
+    assert found["cost"]["dollars_per_hour"] == 3600 and found["cost"]["dollars"] >= 30
+    assert restore.opened(tmp_path / "run", "newest").step == found["step"]
+    assert f"It cost ${found['cost']['dollars']:,.2f}." in said and "a higher --max_cost goes on from there" in said
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    costs = [line["dollars"] for line in lines if "dollars" in line]
+    assert costs == sorted(costs) and costs[-1] >= 30 and all(cost < 30 for cost in costs[:-1])
+    again = (f"--config={config_file(100_000)}", f"--workdir={tmp_path / 'run'}", "--price=3600", "--max_cost=30")
+    assert f"--max_cost=30: the run in {tmp_path / 'run'} has cost $" in failing(*again)
+
+
+def test_the_progress_line_tells_what_a_run_has_cost_and_will(monkeypatch):
+    monkeypatch.setattr(cost, "_BEGAN", time.perf_counter())
+    line = messages.line({"critic/loss": 1.0}, 100.0, 3600.0, cost.Purse(price=2.5, before=4.0))
+    assert re.fullmatch(r"100 images/s, 1.0 hours left, \$4\.00 of \$6\.50 spent, critic 1.000", line)
+    assert "$" not in messages.line({}, 100.0, 3600.0, cost.Purse())
+
+
+def test_a_purse_counts_what_earlier_processes_spent():
+    purse = cost.Purse(price=3600.0, most=5.0, before=4.0)
+    assert purse.spent() > 4 and purse.total(10) == pytest.approx(purse.spent() + 10, abs=0.1)
+    assert cost.Purse(price=3600.0, most=5.0, before=6.0).empty() and not cost.Purse(price=3600.0, before=6.0).empty()
+
+
+def test_a_machine_of_the_table_has_its_price(tmp_path, monkeypatch):
+    table = tmp_path / "prices.csv"
+    table.write_text("machine,dollars_per_hour,spot_dollars_per_hour\nlarge,12.5,4.5\nsmall,0.5,\n")
+    monkeypatch.setattr(cost, "TABLE", table)
+    assert cost.purse("large", None) == cost.Purse(12.5) and cost.purse("large:spot", 3.0) == cost.Purse(4.5, 3.0)
+    with pytest.raises(UserError, match="no spot price"):
+        cost.purse("small:spot", None)
+    with pytest.raises(UserError, match="--price=huge: it should be dollars per hour, or one of large, small"):
+        cost.purse("huge", None)
+
+
+@pytest.mark.slow
+def test_an_overdue_checkpoint_is_written_between_the_regular_ones(config_file, tmp_path):
+    finish(start(config_file(15), tmp_path / "run", "--config.report.checkpoint_minutes=0.00001"))
+    # 5 and 15 are due by the clock alone: one of the clock is kept until there is a newer one.
+    with_clock = restore.checkpoint.Checkpoints(tmp_path / "run" / "checkpoints", 3, read_only=True)
+    assert with_clock.steps() == [10, 15]
+    with_clock.close()
+
+
+def test_irregular_checkpoints_go_when_there_is_a_newer_one(tmp_path):
+    import jax.numpy as jnp
+
+    kept = checkpoints.Checkpoints(tmp_path / "checkpoints", 2, every=10)
+    found = []
+    for step in (5, 10, 13, 17, 20, 30, 40):
+        kept.save(step, {"x": jnp.zeros(3)}, best=(13,))
+        kept.wait()
+        found.append(kept.steps())
+    kept.close()
+    assert found == [[5], [10], [10, 13], [10, 13, 17], [10, 13, 20], [13, 20, 30], [13, 30, 40]]

@@ -1,0 +1,141 @@
+"""The three maps are what they say, are each other's transposes, and never meet XLA's slow convolutions."""
+
+import importlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import ROOT
+from jax import lax
+
+from logogan_jax.config import build_training
+from logogan_jax.networks import conv
+
+GEOMETRIES = [
+    conv.same((9, 8), 4, 1),
+    conv.same((9, 8), 4, 2),
+    conv.same((7, 7), 5, 2),
+    conv.same((8, 8), 6, 2),
+    conv.same((28, 28), 5, 2),
+    conv.same((4, 4), 6, 2),  # a filter larger than the image
+    conv.same((2, 2), 5, 1),
+    conv.valid((10, 9), 4, 2),  # leaves a row unread
+    conv.valid((8, 8), 3, 1),
+    conv.same((9, 9), 4, 3),
+]
+
+
+def draws(geometry, n=2, channels=3, filters=4):
+    random = np.random.default_rng(0)
+    shapes = ((n, *geometry.size, channels), (geometry.kernel,) * 2 + (channels, filters), (n, *geometry.out, filters))
+    return [jnp.asarray(random.normal(size=shape), jnp.float32) for shape in shapes]
+
+
+def reference(x, w, geometry):
+    padding = [(geometry.before[axis], geometry.after(axis)) for axis in (0, 1)]
+    strides = (geometry.stride,) * 2
+    return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_forward_and_transposes_agree_with_xla(geometry):
+    x, w, y = draws(geometry)
+    expected, transpose = jax.vjp(lambda x, w: reference(x, w, geometry), x, w)
+    dx, dw = transpose(y)
+    close(conv.conv(x, w, geometry), expected)
+    close(conv.conv_transpose(y, w, geometry), dx)
+    close(conv.filter_grad(x, y, geometry), dw)
+    close(conv._dilated(y, w, geometry), conv._sub_pixel(y, w, geometry))
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_second_order_gradients_agree_with_xla(geometry):
+    x, w, _ = draws(geometry)
+
+    def penalty(function):
+        def of(w):
+            gradient = jax.grad(lambda x: jnp.sum(jnp.tanh(function(x, w, geometry))))(x)
+            return jnp.sum(jnp.square(gradient))
+
+        return jax.grad(of)(w)
+
+    close(penalty(conv.conv), penalty(reference))
+
+
+@pytest.mark.parametrize("name", ["conv", "conv_transpose", "filter_grad"])
+def test_third_order_stays_closed(name):
+    geometry = conv.same((8, 8), 4, 2)
+    x, w, y = draws(geometry)
+    a, b = {"conv": (x, w), "conv_transpose": (y, w), "filter_grad": (x, y)}[name]
+    function = lambda a, b: jnp.sum(getattr(conv, name)(a, b, geometry) ** 3)
+    once = lambda a, b: jnp.sum(jax.grad(function)(a, b) ** 2)
+    twice = lambda a, b: jnp.sum(jax.grad(once, 1)(a, b) ** 2)
+    assert slow(jax.jit(jax.grad(twice)).lower(a, b).as_text()) == 0
+
+
+def slow(stablehlo):
+    """Filter gradients of dilated images in a lowered program, by a dilated or an image-sized filter."""
+    lines = [line for line in stablehlo.splitlines() if "stablehlo.convolution" in line]
+    assert lines, "the program has no convolution at all"
+    wide = lambda line, side: re.search(rf"{side}_dilate = \[(?!1, 1\])", line) is not None
+    return sum(wide(line, "lhs") and (wide(line, "rhs") or "x[i, 0, 1, o]" in line) for line in lines)
+
+
+def test_the_counter_counts():
+    geometry = conv.same((8, 8), 4, 2)
+    x, w, _ = draws(geometry)
+    naive = jax.grad(lambda w: jnp.sum(jax.grad(lambda x: jnp.sum(reference(x, w, geometry) ** 2))(x) ** 2))
+    assert slow(jax.jit(naive).lower(w).as_text()) > 0
+
+
+CONFIGS = sorted(path.stem for path in ROOT.glob("configs/[a-z]*.py"))
+QUICK = ("quickstart", "wgan56")  # the others differ in size or in the loss
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CONFIGS]
+)
+def test_no_shipped_config_meets_slow_convolutions(name, tiny, monkeypatch):
+    config = importlib.import_module(f"configs.{name}").get_config()
+    config.data.dir = tiny().data.dir
+    config.train.batch_size = 8
+    pixels = jax.ShapeDtypeStruct((50, config.data.size, config.data.size, 3), jnp.uint8)
+    monkeypatch.setattr(build_training, "Shards", lambda *_, **__: fake_shards(pixels))
+    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
+    text = made.program(1).lower(made.state, made.source.at(0, 1)).as_text()
+    assert slow(text) == 0
+
+
+def fake_shards(pixels):
+    """Blank images of a size that no data set on this disk has."""
+
+    class Fake:
+        shape, fingerprint, labels = pixels.shape[1:], "", {"box": 25, "disc": 25}
+
+        def __len__(self):
+            return pixels.shape[0]
+
+        def parts(self, held_out, least):
+            return self, self
+
+        def images(self, positions):
+            return np.zeros((len(positions), *self.shape), np.uint8), np.zeros(len(positions), np.int32)
+
+    return Fake()
+
+
+@pytest.mark.slow
+def test_xla_does_not_swap_filters_and_images_in_the_quickstart(tiny):
+    config = importlib.import_module("configs.quickstart").get_config()
+    config.data.dir = tiny().data.dir
+    config.train.batch_size = 8
+    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
+    compiled = made.program(1).lower(made.state, made.source.at(0, 1)).compile().as_text()
+    assert "convolution" in compiled
+    assert "rhs_reversal" not in compiled

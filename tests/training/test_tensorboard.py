@@ -1,0 +1,37 @@
+"""TensorBoard's events: whole records in files of their own, later steps taken back."""
+
+import numpy as np
+from tensorboardX.proto import event_pb2
+
+from logogan_jax.data import tfrecord
+from logogan_jax.training.reporting.tensorboard import Board
+
+
+def events(path):
+    found = tfrecord.index(str(path))
+    return [event_pb2.Event.FromString(tfrecord.read(found, i)) for i in range(len(found.offset))]
+
+
+def test_every_event_is_in_the_file_at_once_with_its_step(tmp_path):
+    board = Board(tmp_path / "board", 1)
+    board.scalars(20, {"critic/loss": 0.5, "images_per_second": 3.0})
+    board.image(20, "samples", np.full((4, 6, 3), 128, np.uint8))
+    (path,) = (tmp_path / "board").iterdir()
+    version, start, numbers, picture = events(path)
+    assert "tfevents" in path.name and version.file_version == "brain.Event:2"
+    assert (start.step, start.session_log.status) == (1, event_pb2.SessionLog.START)
+    assert numbers.step == picture.step == 20 and numbers.wall_time > 1.7e9
+    assert {value.tag: value.simple_value for value in numbers.summary.value} == {
+        "critic/loss": 0.5, "images_per_second": 3.0,
+    }  # fmt: skip
+    (value,) = picture.summary.value
+    assert (value.tag, value.image.height, value.image.width) == ("samples", 4, 6)
+    assert value.image.encoded_image_string.startswith(b"\x89PNG")
+
+
+def test_a_run_that_goes_back_begins_a_file_after_those_there_are(tmp_path):
+    boards = [Board(tmp_path, step) for step in (1, 11, 5)]
+    paths = sorted(tmp_path.iterdir())
+    assert [events(path)[1].step for path in paths] == [1, 11, 5]
+    for board in boards:
+        board.close()

@@ -1,0 +1,379 @@
+"""One step: who moves and how often, what is fresh, and that devices and mappings do not matter."""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import run, sgd
+
+from logogan_jax.config import build_training, defaults
+from logogan_jax.core.errors import UserError
+from logogan_jax.objectives import OBJECTIVES
+from logogan_jax.objectives.base import Player
+from logogan_jax.training import checkpoints, train_state, train_step
+
+DEVICES = jax.devices()
+
+
+def quick(*names):
+    """All objectives, of which the inner loop takes these."""
+    marks = lambda name: () if name in names else pytest.mark.slow
+    return pytest.mark.parametrize("objective", [pytest.param(name, marks=marks(name)) for name in sorted(OBJECTIVES)])
+
+
+EACH, ONE = quick("gan", "wgan_gp"), quick("gan")  # one of each kind: plain, with a penalty
+
+
+def leaves(tree):
+    return {name: np.asarray(leaf) for name, leaf in train_state.paths(tree).items()}
+
+
+def gap(a, b):
+    """Largest difference of two trees, relative to the largest entry of its leaf."""
+    a, b = leaves(a), leaves(b)
+    assert a.keys() == b.keys()
+    return max(np.abs(a[name] - b[name]).max() / max(np.abs(a[name]).max(), 1e-3) for name in a if a[name].size)
+
+
+@pytest.fixture
+def smooth(monkeypatch):
+    """Activations without a kink.
+
+    Two orders of one sum differ in the last bit; a number that close to the kink falls on either side of it, and the
+    gradient jumps. With these, what is left between two ways of counting is rounding alone.
+    """
+    relu = lambda x: jax.nn.softplus(16 * x) / 16
+    monkeypatch.setattr("flax.nnx.relu", relu)
+    monkeypatch.setattr("flax.nnx.leaky_relu", lambda x, slope=0.01: slope * x + (1 - slope) * relu(x))
+
+
+def numbers(found):
+    """The parts of a state that are not random keys or counters."""
+    return found.params, found.stats, found.ema
+
+
+def test_four_devices_are_simulated():
+    assert len(DEVICES) == 4
+
+
+def updates_of(objective):
+    """How often a step updates each network."""
+    return {
+        name: sum(player.updates for player in objective.players if name in player.trains)
+        for name in objective.networks
+    }
+
+
+@EACH
+def test_a_step_updates_each_player_as_often_as_it_says(tiny, objective):
+    made = build_training.training(tiny(objective), devices=DEVICES[:1])
+    before = leaves(made.state.params)
+    after, metrics = run(made, 2)
+    updates = updates_of(made.model.objective)
+    assert updates.keys() == after.opt.keys() and min(updates.values()) >= 1
+    for name, opt in after.opt.items():
+        counts = {int(leaf) for path, leaf in leaves(opt).items() if path.endswith("count")}
+        assert counts == {2 * updates[name]}, name
+    # Biases may rest: adding a constant to every score changes no difference of scores.
+    moving = ("kernel", "table")
+    assert all((leaf != before[name]).any() for name, leaf in leaves(after.params).items() if name.endswith(moving))
+    assert int(after.step) == 2
+    assert all(np.isfinite(list(metrics[1].values())))
+
+
+@ONE
+def test_only_the_players_in_turn_change(tiny, objective):
+    made = build_training.training(tiny(objective), devices=DEVICES[:1])
+    for player in made.model.objective.players:
+        alone = made.model.objective._replace(players=(player,))
+        one = train_step.make_step(
+            alone, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=1e9
+        )
+        replica, before = train_step.make_replica(one, made.source, 1), leaves(made.state)
+        current = jax.tree.map(jnp.copy, made.state)
+        after, _ = made.parallel.program(replica, made.source.specs)(current, made.source.at(0, 1))
+        changed = {name for name, leaf in leaves(after).items() if (leaf != before[name]).any()}
+        parts = {tuple(name.split("/")[:2]) for name in changed} - {("step",)}
+        assert {network for part, network in parts if part in ("params", "opt")} == set(player.trains)
+        averaged_too = {network for part, network in parts if part == "stats"}
+        assert averaged_too == {name for name in player.trains if made.state.stats[name]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
+def test_four_steps_equal_two_plus_two_through_a_checkpoint(tiny, objective, tmp_path):
+    config = tiny(objective)
+    straight, _ = run(build_training.training(config, devices=DEVICES[:2]), 4)
+    half, _ = run(build_training.training(config, devices=DEVICES[:2]), 2)
+    with contextlib.closing(checkpoints.Checkpoints(tmp_path / "checkpoints", 1)) as kept:
+        kept.save(2, half, best=())
+        kept.wait()
+        again = build_training.training(config, devices=DEVICES[:2])
+        restored = kept.restore(2, again.state)
+    resumed, _ = run(again, 2, restored, 2)
+    assert train_state.digest(resumed) == train_state.digest(straight)
+
+
+# ── every size, every number of channels, with labels ───────────────────────────────────────
+
+FORMS = [
+    # objective, model, height, width, channels, labels
+    ("wgan_gp", {"name": "wgan", "kernel": 4}, 56, 56, 3, False),
+    ("hinge", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 112, 112, 3, False),
+    ("r3gan", {"name": "r3gan"}, 64, 64, 3, True),
+    ("wgan_gp", {"name": "resnet"}, 32, 32, 3, True),
+    ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.4}, 96, 48, 4, True),
+    ("wgan_gp", {"name": "wgan", "kernel": 4}, 28, 28, 1, True),
+    ("vae", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 96, 48, 1, True),
+    ("glo", {"name": "wgan", "kernel": 4}, 28, 28, 4, True),
+    ("r3gan", {"name": "r3gan"}, 96, 48, 3, False),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("objective", "model", "height", "width", "channels", "labels"), FORMS)
+def test_every_form_of_image_trains(tiny, drawings, objective, model, height, width, channels, labels):
+    folder = drawings(height, width, channels)
+    config = tiny(objective, data__size=height, data__dir=str(folder), data__channels=channels, train__batch_size=4)
+    config.data.width, config.data.labels = width if width != height else 0, labels
+    config.model = defaults.block(latent=8, width=4, **model)
+    made = build_training.training(config, devices=DEVICES[:1])
+    after, metrics = run(made, 1)
+    assert np.isfinite(list(metrics[0].values())).all()
+    key, numbers = jax.random.key(0), np.arange(4)
+    drawn = np.asarray(made.model.generate(after, key, numbers))
+    assert drawn.shape == (4, height, width, channels) and drawn.dtype == np.uint8
+    one, other = (np.asarray(made.model.generate(after, key, numbers, np.full(4, n, np.int32))) for n in (0, 1))
+    assert (one != other).any() == labels
+
+
+def test_labels_are_drawn_as_often_as_they_occur(tiny, shards):
+    seen = []
+
+    class Telling:
+        def generator(self, z, label, *, train):
+            seen.append(label)
+            return jnp.zeros((len(z), 2, 2, 1))
+
+    made = build_training.training(tiny("cgan"), devices=DEVICES[:1])
+    generate = train_step.make_generate(made.model.objective, made.model.graphs, [30, 0, 10])
+    step_merge = train_step.merge
+    try:
+        train_step.merge = lambda *_: Telling()
+        generate(made.state, jax.random.key(0), jnp.arange(4000))
+    finally:
+        train_step.merge = step_merge
+    share = np.bincount(np.asarray(seen[0]), minlength=3) / 4000
+    np.testing.assert_allclose(share, [0.75, 0, 0.25], atol=0.03)
+
+
+def test_a_conditional_config_needs_labels(tiny, tmp_path):
+    from conftest import drawing, png
+
+    from data_prep import write_tfrecords
+    from data_prep.pictures.convert import Frame, Item
+
+    items, folder = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(10)], tmp_path / "unlabelled"
+    write_tfrecords.write(items, folder, frame=Frame(28), name="plain", labels=[], description="", workers=0)
+    with pytest.raises(UserError, match=rf"config.data.labels is True, but {folder} has no labels: .*cluster_labels"):
+        build_training.training(tiny("cgan", data__dir=str(folder)))
+    with pytest.raises(UserError, match=r"config.objective.name is 'cgan', which needs labels: use --config.data.lab"):
+        build_training.training(tiny("cgan", data__labels=False))
+
+
+def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
+    seen = []
+
+    def loss(nets, batch, keys):
+        jax.debug.callback(
+            lambda index, bits: seen.append((np.asarray(index), np.asarray(bits))),
+            batch.index,
+            jax.random.key_data(keys),
+        )
+        return 0.0 * jnp.sum(nets.critic(batch.image, keys=keys, train=True)) + jnp.zeros(len(batch.index)), {}
+
+    made = build_training.training(tiny("gan", train__batch_size=4), devices=DEVICES[:1])
+    objective = made.model.objective._replace(players=(Player("critic", ("critic",), loss, updates=2),))
+    one = train_step.make_step(
+        objective, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=10
+    )
+    program = made.parallel.program(train_step.make_replica(one, made.source, 1), made.source.specs)
+    current = made.state
+    for number in range(3):
+        current, _ = program(current, made.source.at(number, 1))
+    jax.block_until_ready(current)
+    jax.effects_barrier()
+    assert len(seen) == 6
+    assert len({int(i) for index, _ in seen for i in index}) == 24, "an image came twice within an epoch"
+    assert len({tuple(bits.tolist()) for _, all_bits in seen for bits in all_bits}) == 24, "a key was used twice"
+
+
+def the_same(one, metrics, other, seen):
+    """Assert that two trainings came as far, but for rounding."""
+    assert gap(numbers(one), numbers(other)) < 1e-5
+    assert int(one.step) == int(other.step)
+    for a, b in zip(metrics, seen, strict=True):
+        for name in a:
+            assert a[name] == pytest.approx(b[name], rel=1e-3, abs=1e-5) or "/gradient/" in name, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
+def test_the_number_of_devices_changes_nothing_but_rounding(tiny, smooth, objective):
+    config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True))
+    one, metrics = run(build_training.training(config, devices=DEVICES[:1]), 3)
+    the_same(one, metrics, *run(build_training.training(config, devices=DEVICES), 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
+def test_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objective):
+    """Under pmap, and two steps at a time."""
+    config = sgd(tiny(objective, data__rotate=20.0, train__steps_per_dispatch=2))
+    made = build_training.training(config, devices=DEVICES[:2])
+    assert made.per_dispatch == 2
+    doubled, found = build_training.training(config, devices=DEVICES[:2]).state, []
+    for number in (0, 2):
+        doubled, both = made.program(2)(doubled, made.source.at(number, 2))
+        found += [{name: float(value[i]) for name, value in both.items()} for i in (0, 1)]
+    one, metrics = run(made, 4)
+    the_same(one, metrics, doubled, found)
+    config.train.parallel = "pmap"
+    the_same(one, metrics, *run(build_training.training(config, devices=DEVICES[:2]), 4))
+
+
+@pytest.mark.slow
+def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smooth, monkeypatch):
+    config = sgd(tiny("wgan_gp"))
+    unrolled, _ = run(build_training.training(config, devices=DEVICES[:2]), 2)
+    monkeypatch.setattr("logogan_jax.training.scan.jax.default_backend", lambda: "gpu")
+    monkeypatch.setattr("logogan_jax.networks.conv.jax.default_backend", lambda: "gpu")
+    made = build_training.training(config, devices=DEVICES[:2])
+    assert "while" in made.program(1).lower(made.state, made.source.at(0, 1)).as_text()
+    scanned, _ = run(made, 2)
+    assert gap(numbers(unrolled), numbers(scanned)) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half_life", [12, 10**9])
+def test_the_average_has_the_half_life_asked_for_and_warms_up(tiny, half_life):
+    made = build_training.training(tiny("gan", train__ema_images=half_life), devices=DEVICES[:1])
+    current, expected = made.state, leaves(made.state.params["generator"])
+    for number in range(4):
+        current, _ = run(made, 1, current, number)
+        # Batches of 8; early on the half-life is 5 % of the images seen.
+        decay = 0.5 ** (8 / min(half_life, 0.05 * 8 * (number + 1)))
+        now = leaves(current.params["generator"])
+        expected = {name: now[name] + decay * (expected[name] - now[name]) for name in now}
+    found = leaves(current.ema["params"]["generator"])
+    for name, leaf in found.items():
+        np.testing.assert_allclose(leaf, expected[name], rtol=1e-5, atol=1e-7, err_msg=name)
+    assert any((leaf != now[name]).any() for name, leaf in found.items())
+
+
+def test_generate_draws_the_same_picture_for_a_number_in_any_company(tiny):
+    made = build_training.training(tiny("gan"), devices=DEVICES[:1]).model
+    key = jax.random.key(0)
+    many = np.asarray(made.generate(made.state, key, np.arange(6)))
+    assert many.shape == (6, 28, 28, 3) and many.dtype == np.uint8
+    few = np.asarray(made.generate(made.state, key, np.array([4, 1])))
+    np.testing.assert_allclose(few.astype(int), many[[4, 1]].astype(int), atol=1)
+    assert (many[0] != many[1]).any()
+
+
+@pytest.mark.slow
+def test_bfloat16_trains_with_float32_weights(tiny):
+    after, metrics = run(build_training.training(tiny("wgan_gp", train__dtype="bfloat16"), devices=DEVICES[:1]), 2)
+    assert {leaf.dtype for leaf in leaves(after.params).values()} == {np.dtype("float32")}
+    assert np.isfinite(list(metrics[-1].values())).all()
+
+
+def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(tiny, monkeypatch):
+    from logogan_jax.networks import NETWORKS, dcgan, layers
+
+    class Normed(dcgan.Critic):
+        def __init__(self, *, size, channels, classes, outputs, width, kernel, dropout, dtype, rngs):
+            super().__init__(
+                size=size, channels=channels, classes=classes, outputs=outputs, width=width, kernel=kernel,
+                dropout=dropout, dtype=dtype, rngs=rngs,
+            )  # fmt: skip
+            self.norm = layers.batch_norm(3, momentum=0.9, dtype=dtype, rngs=rngs)
+
+    model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.0, spectral=True)
+    config = tiny("r3gan")
+    config.model = model
+    with pytest.raises(UserError, match=r"config.objective.name is 'r3gan', whose critic .* normalisation"):
+        build_training.training(config)
+    monkeypatch.setitem(NETWORKS, "dcgan", {**NETWORKS["dcgan"], "critic": Normed})
+    with pytest.raises(UserError, match=r"config.objective.name is 'r3gan', whose critic .* normalisation"):
+        build_training.training(tiny("r3gan"))
+
+
+# ── what the critic looks through ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["gan", "r3gan"])
+def test_a_view_trains_the_same_on_any_number_of_devices(tiny, objective):
+    config = sgd(tiny(objective, augment__policy="diffaugment"))
+    one, _ = run(build_training.training(config, devices=DEVICES[:1]), 3)
+    many, _ = run(build_training.training(config, devices=DEVICES[:4]), 3)
+    assert gap(numbers(one), numbers(many)) < 1e-5
+    plain, _ = run(build_training.training(sgd(tiny(objective)), devices=DEVICES[:1]), 3)
+    assert any((a != b).any() for a, b in zip(leaves(one.params).values(), leaves(plain.params).values(), strict=True))
+    assert float(one.stats["critic"]["strength"]) == 1.0
+
+
+@pytest.mark.slow
+def test_adaptive_strength_follows_the_sign_of_the_scores(tiny):
+    config = tiny("gan", augment__policy="logo", augment__adaptive=True, augment__adapt_images=80)
+    config.optimizer.critic.learning_rate = 1e-2  # soon it tells real from drawn
+    made, expected, strengths = build_training.training(config, devices=DEVICES[:2]), 0.0, []
+    current = made.state
+    for number in range(12):
+        current, (metrics,) = run(made, 1, current, number)
+        expected = min(max(expected + np.sign(metrics["critic/sign"] - 0.6) * 8 / 80, 0.0), 1.0)
+        strengths.append(float(current.stats["critic"]["strength"]))
+        assert strengths[-1] == pytest.approx(expected, abs=1e-6), number
+    assert max(strengths) > 0.2
+
+
+def test_views_that_cannot_be_are_refused(tiny):
+    for objective, changes, said in (
+        ("vae", {"augment__policy": "logo"}, "config.augment.policy is for a critic"),
+        ("wgan_gp", {"augment__policy": "logo", "augment__adaptive": True}, "listens to the sign"),
+        ("gan", {"augment__adaptive": True}, "config.augment.adaptive is True: it needs"),
+        ("gan", {"augment__policy": "hue"}, "config.augment.policy"),
+    ):
+        with pytest.raises(UserError, match=said):
+            build_training.training(tiny(objective, **changes))
+
+
+def test_projections_apply_after_every_update(tiny):
+    made = build_training.training(tiny("gan"), devices=DEVICES[:1])
+    clip = lambda params: jax.tree.map(lambda p: jnp.clip(p, -0.01, 0.01), params)
+    players = made.model.objective.players
+    objective = made.model.objective._replace(players=(players[0]._replace(project={"critic": clip}), players[1]))
+    one = train_step.make_step(
+        objective, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=10
+    )
+    program = made.parallel.program(train_step.make_replica(one, made.source, 1), made.source.specs)
+    after, _ = program(made.state, made.source.at(0, 1))
+    assert max(np.abs(leaf).max() for leaf in leaves(after.params["critic"]).values()) <= 0.01 + 1e-9
+
+
+def test_keras_rmsprop_by_hand():
+    from logogan_jax.training.optimizers import OPTIMIZERS
+
+    optimizer = OPTIMIZERS["rmsprop"](images_per_update=8, learning_rate=0.1, decay=1.0)
+    params, gradient = jnp.array(1.0), jnp.array(2.0)
+    opt, expected, square = optimizer.init(params), 1.0, 0.0
+    for count in range(3):
+        changes, opt = optimizer.update(gradient, opt, params)
+        params = optax.apply_updates(params, changes)
+        square = 0.9 * square + 0.1 * 4.0
+        expected -= 0.1 / (1 + count) * 2.0 / (np.sqrt(square) + 1e-7)
+        assert float(params) == pytest.approx(expected, rel=1e-5)
