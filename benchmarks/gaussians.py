@@ -151,7 +151,7 @@ def picture(found):
             axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=[], yticks=[], aspect="equal")
             axes.set_title(f"{NAMES[name]}: {result.covered} of {MODES}", fontsize=11)
         row[0].set_ylabel(f"{updates} critic update{'s' if updates > 1 else ''} per step")
-    with files.whole(ROOT / "docs" / "gaussians.png") as partial:
+    with files.atomic_write(ROOT / "docs" / "gaussians.png") as partial:
         figure.savefig(partial, format="png", dpi=90)
 
 

@@ -86,7 +86,7 @@ def ends(lines):
 
 
 def tiles(sheet, count):
-    """The pictures of a sheet that images.write_sheet wrote of `count` squares of SIDE pixels."""
+    """The pictures of a sheet that images.write_image_grid wrote of `count` squares of SIDE pixels."""
     columns, scale = int(np.ceil(np.sqrt(count))), 112 // SIDE
     small_sheet, step = sheet[::scale, ::scale], SIDE + 2
     corners = [(2 + i // columns * step, 2 + i % columns * step) for i in range(count)]

@@ -59,7 +59,7 @@ def rewrite_table(marker, text):
     between = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.S)
     whole, count = between.subn(lambda found: f"{found[1]}{text}{found[2]}", path.read_text())
     assert count == 1
-    with files.whole(path) as partial:
+    with files.atomic_write(path) as partial:
         partial.write_text(whole)
 
 

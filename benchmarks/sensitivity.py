@@ -160,7 +160,7 @@ def write_tables(path, record):
         between = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.S)
         text, count = between.subn(lambda found, table=table: f"{found[1]}{table(record)}\n{found[2]}", text)
         assert count == 1, marker
-    with files.whole(path) as partial:
+    with files.atomic_write(path) as partial:
         partial.write_text(text)
 
 
@@ -177,7 +177,7 @@ def main():
     parser.add_argument("--source", help="an icon set (see data_prep.make_logos) in the place of the embedded logos")
     source = parser.parse_args().source
     began = time.perf_counter()
-    with errors.reported():
+    with errors.exit_on_error():
         pixels, network = logos(source), features.network("efflite0")
         seen, training = features.embed(network, pixels), slice(0, len(pixels) - HELD)
         null, changes = real_sets(seen, HELD, SPLITS), {}

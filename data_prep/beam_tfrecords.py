@@ -60,7 +60,7 @@ def pipeline(root, path, target, *, manifest, frame, labelled, shards):
 
 
 def _names(path):
-    return filesystem.images(filesystem.at(path))
+    return filesystem.image_names(filesystem.open_store(path))
 
 
 def _top(name):
@@ -87,11 +87,11 @@ def _placed(name, shards):
 def _write_shard(grouped, shards, labels, name, path, target, frame):
     """One shard's names to its file -> (shard, what it holds), read from its note if it was written before."""
     shard, found = grouped
-    numbers, where = {label: number for number, label in enumerate(labels)}, filesystem.at(path)
+    numbers, where = {label: number for number, label in enumerate(labels)}, filesystem.open_store(path)
     items = plan.in_order(
         Item(image, numbers.get(image.partition("/")[0], 0), f"{where}/{image}") for image in found["names"]
     )
-    there, file = filesystem.at(target), shard_files.path(pathlib.PurePath(), name, shard, shards).name
+    there, file = filesystem.open_store(target), shard_files.path(pathlib.PurePath(), name, shard, shards).name
     wanted = [file, *frame, [[item.name, item.label] for item in items]]
     identity = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
     note = _note(shard)
@@ -112,7 +112,7 @@ def _write_shard(grouped, shards, labels, name, path, target, frame):
 
 def _finish(notes, labels, name, target, frame):
     """Describe the shards; metadata.json, which says that they are whole, comes last."""
-    there, text = filesystem.at(target), f"Images of a folder, {arguments.spoken(frame)}."
+    there, text = filesystem.open_store(target), f"Images of a folder, {arguments.spoken(frame)}."
     with tempfile.TemporaryDirectory() as folder:
         local = pathlib.Path(folder)
         held = [note for _, note in sorted(notes, key=lambda note: note[0])]
@@ -153,10 +153,10 @@ def main(argv=None):
     )
     parser.add_argument("--runner", choices=RUNNERS, default="DirectRunner", help="where it runs (default: here)")
     args, flags = parser.parse_known_args(argv)
-    with errors.reported():
-        options, frame, there = _options(flags), arguments.frame(args), filesystem.at(args.target_path)
+    with errors.exit_on_error():
+        options, frame, there = _options(flags), arguments.frame(args), filesystem.open_store(args.target_path)
         options.view_as(StandardOptions).runner = args.runner
-        if not filesystem.at(args.path).exists():
+        if not filesystem.open_store(args.path).exists():
             raise UserError(f"--path={args.path} is not a folder")
         if there.size("metadata.json"):
             raise UserError(f"--target_path={args.target_path} holds finished shards: remove them or choose another")

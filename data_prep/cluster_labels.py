@@ -34,7 +34,7 @@ def embedded(shards):
     """float32[n, D]: the features of all images, of length 1, kept in the user's cache for other --clusters."""
     from logogan_jax.metrics import feature_cache, features
 
-    cache.compiled_programs()
+    cache.enable_compilation_cache()
     network, found = features.network("efflite0", "data_prep.cluster_labels"), []
     with progress.Bar("looking", len(shards)) as bar:
         for start in range(0, len(shards), _BLOCK):
@@ -101,7 +101,7 @@ def sheet(shards, labels, distance, names):
         chosen = members[np.unique(np.linspace(0, len(members) - 1, _SHOWN).round().astype(int))]
         row = [np.broadcast_to(images.on_white(shards.image(one)[0]), blank.shape) for one in chosen]
         tiles += [_caption(blank, f"{number}\n{len(members):,}"), *row, *[blank] * (_SHOWN - len(row))]
-    return images.tile(np.stack(tiles), columns=_SHOWN + 1)
+    return images.make_grid(np.stack(tiles), columns=_SHOWN + 1)
 
 
 def _caption(blank, text):
@@ -134,7 +134,7 @@ def main(argv=None):
     parser.add_argument("--clusters", type=int, default=32, help="how many labels (default 32)")
     parser.add_argument("-tp", "--target_path", required=True, help="new folder for the labelled shards")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         shards, target = _opened(args), pathlib.Path(args.target_path).expanduser()
         digits = max(2, len(str(args.clusters - 1)))
         names = [f"cluster {number:0{digits}d}" for number in range(args.clusters)]
@@ -144,7 +144,7 @@ def main(argv=None):
                     path.unlink()
             labels, distance = clusters(embedded(shards), args.clusters)
             picture = sheet(shards, labels, distance, names)
-            images.write_png(partial / "clusters.png", picture, scale=images.enlarged(shards.shape[:2]))
+            images.write_png(partial / "clusters.png", picture, scale=images.display_scale(shards.shape[:2]))
             write(shards, partial, labels, names)
         sizes, before = np.bincount(labels), f"; the {len(shards.labels)} labels before are not in them"
         told = f"{len(shards):,} images written to {target}, in {len(names)} clusters of {sizes[-1]:,} to {sizes[0]:,}"

@@ -41,7 +41,7 @@ def download(
                               ("max_pixels", max_pixels, Image.MAX_IMAGE_PIXELS)]:  # fmt: skip
         if not 1 <= value <= most:
             raise UserError(f"--{flag}={value} should be from 1 to {most}")
-    total, where = sum(1 for _ in items.rows(filename)), filesystem.at(target)
+    total, where = sum(1 for _ in items.rows(filename)), filesystem.open_store(target)
     trusted = addresses.trusted(trusted)
     fetcher = fetch.Fetcher(trusted=trusted, max_bytes=max_bytes, patience=patience, contact=contact)
     run, sizes = _Run(where, max_pixels), where.sizes()
@@ -216,7 +216,7 @@ def main(argv=None):
     add("--contact", default="", help="e-mail address or page at which servers can reach you; Wikimedia asks for one")
     add("--retry_rejects", action="store_true", help="try all rejects again, also those that seemed final")
     args = vars(parser.parse_args(argv))
-    with errors.reported():
+    with errors.exit_on_error():
         where = target(args.pop("target_path"), args.pop("local"), args.pop("bucketname"), args["filename"])
         print(download(args.pop("filename"), where, **args))
 

@@ -19,7 +19,7 @@ def visible(path):
     folder = filesystem.Folder(path)
     if not folder.exists():
         raise UserError(f"--path={path} is not a folder")
-    return [pathlib.Path(name) for name in filesystem.images(folder)]
+    return [pathlib.Path(name) for name in filesystem.image_names(folder)]
 
 
 def transform(function, path, names, target, *, settings, first=""):
@@ -46,7 +46,7 @@ def transform(function, path, names, target, *, settings, first=""):
                 why = outcome.reason if isinstance(outcome, pool.Failed) else outcome
                 rejects.append({"path": str(name), "reason": why})
             bar.update(done)
-    with files.whole(target / "rejects.jsonl") as partial:
+    with files.atomic_write(target / "rejects.jsonl") as partial:
         partial.write_text("".join(json.dumps(line) + "\n" for line in rejects))
     before = f", {counts['skipped']} done before" if counts["skipped"] else ""
     reasons = " (reasons in rejects.jsonl there)" if rejects else ""
@@ -86,7 +86,7 @@ def _one(function, path, target, first, names):
         pngs = [(suffix, convert.png(image)) for suffix, image in function(path / name)]
         out.parent.mkdir(parents=True, exist_ok=True)
         for suffix, data in reversed(pngs):  # the first, which says that the file is done, comes last
-            with files.whole(out.with_name(f"{out.name}{suffix}.png")) as partial:
+            with files.atomic_write(out.with_name(f"{out.name}{suffix}.png")) as partial:
                 partial.write_bytes(data)
     except convert.UNREADABLE as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -66,7 +66,7 @@ def write(arrays, target):
     rejects, counts = [], {"written": 0, "done": 0}
     with (
         progress.Bar("images", total) as bar,
-        files.whole(target / "manifest.jsonl") as partial,
+        files.atomic_write(target / "manifest.jsonl") as partial,
         open(partial, "w") as manifest,
         pool.ordered(_save, _tasks(arrays, target), 0 if total < _FEW else None) as outcomes,
     ):
@@ -78,7 +78,7 @@ def write(arrays, target):
             else:
                 rejects.append({**line, "reason": outcome})
             bar.update(number)
-    with files.whole(target / "rejects.jsonl") as partial:
+    with files.atomic_write(target / "rejects.jsonl") as partial:
         partial.write_text("".join(json.dumps(line) + "\n" for line in rejects))
     before = f", {counts['done']:,} done before" if counts["done"] else ""
     reasons = " (reasons in rejects.jsonl there)" if rejects else ""
@@ -120,7 +120,7 @@ def _save(task):
     """_Task -> ("written", "done" or the reason why not, its line of the manifest)."""
     if task.pixels is not None:
         task.path.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(task.path) as partial:
+        with files.atomic_write(task.path) as partial:
             partial.write_bytes(convert.png(convert.picture(task.pixels)))
     return task.reason or ("done" if task.pixels is None else "written"), task.line
 
@@ -221,7 +221,7 @@ def main(argv=None):
     add("--key", help="array of an .npz or HDF5 file (default: the only one of 4 dimensions)")
     add("--labels", metavar="PATH_IN_FILE", help="its array of class numbers, as labels/resnet/rc_64 of LLD")
     args = parser.parse_args(argv)
-    with errors.reported(), contextlib.ExitStack() as stack:
+    with errors.exit_on_error(), contextlib.ExitStack() as stack:
         paths = [pathlib.Path(name).expanduser() for name in args.filename]
         if len({path.stem for path in paths}) < len(paths):
             raise UserError("--filename: several files have the same name, so that their images would have, too")

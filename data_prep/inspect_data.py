@@ -66,7 +66,7 @@ def write_report(report, ours, items, against, frame, target):
     there = filesystem.Folder(target)
     there.write("images.jsonl", "".join(json.dumps(line) + "\n" for line in _lines(ours)).encode())
     there.write("report.html", page.encode("utf-8", "backslashreplace"))
-    there.write("report.json", files.as_json(report).encode())
+    there.write("report.json", files.to_json(report).encode())
 
 
 def write_clean(items, ours, out, target):
@@ -158,7 +158,7 @@ def main(argv=None):
     parser.add_argument("--report", help="folder for the report (default: PATH_report)")
     parser.add_argument("--fix", metavar="DIR", help="new folder for a copy without what is bad; PATH is not touched")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         items = survey.source(args.path, "path")
         against = survey.source(args.against, "against") if args.against else None
         frame = _frame(args, items)

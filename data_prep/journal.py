@@ -37,7 +37,7 @@ class Journal:
         if isinstance(self._where, filesystem.Folder):
             path = self._where.where / self._name
             path.parent.mkdir(parents=True, exist_ok=True)
-            with files.whole(path) as partial, open(partial, "wb") as file:
+            with files.atomic_write(path) as partial, open(partial, "wb") as file:
                 file.writelines(wanted)
             self._earlier = path.stat().st_size
             self._file = open(path, "ab")

@@ -22,7 +22,7 @@ def embedded(*, size, width=0, channels):
     version = importlib.metadata.version("simple-icons-pack")
     frame = Frame(size, channels, width=0 if width == size else width)
     sides = f"{size}x{width or size}"
-    target = cache.folder("data", f"simple-icons-{version}-{sides}-{MODES[channels].lower()}")
+    target = cache.path("data", f"simple-icons-{version}-{sides}-{MODES[channels].lower()}")
     if not (target / "metadata.json").exists():
         print(f"Drawing the embedded logos at {arguments.spoken(frame)}, once, into {target}")
         try:
@@ -67,7 +67,7 @@ def main(argv=None):
     parser.add_argument("--target_path", help="new folder for the shards (default for simple-icons: the user's cache)")
     arguments.add_frame(parser, size=56)
     args = parser.parse_args(argv, argparse.Namespace(augment=None))
-    with errors.reported():
+    with errors.exit_on_error():
         frame = arguments.frame(args)
         if args.target_path:
             print(write_tfrecords.report(make(args.source, args.target_path, frame), args.target_path, args))

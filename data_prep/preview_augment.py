@@ -39,7 +39,9 @@ def preview(config):
     strength = 1.0 if config.augment.adaptive else config.augment.strength
 
     def seen(step):
-        rows = prng.rows(prng.at(jax.random.key(config.train.seed), prng.STEP, step, 0, 0), np.arange(count))
+        rows = prng.per_example_keys(
+            prng.fold_in(jax.random.key(config.train.seed), prng.STEP, step, 0, 0), np.arange(count)
+        )
         augment_keys, view_keys = prng.split(rows, 2)
         augmented = turn(augment_keys, images.to_float(pixels))
         shown = [augmented, look(view_keys, augmented, strength)] if look else [augmented]
@@ -77,7 +79,9 @@ def main():
     from logogan_jax.core import images
 
     logos, columns, *shape = pixels.shape
-    images.write_png(out, images.tile(pixels.reshape(-1, *shape), columns), scale=images.enlarged(_size(data)))
+    images.write_png(
+        out, images.make_grid(pixels.reshape(-1, *shape), columns), scale=images.display_scale(_size(data))
+    )
     critic = f" and as many of what its critic sees through {policy!r}" if policy else ""
     print(f"{logos} logos of {data.dir}, each with {VIEWS} of its views{critic}, are in {out}")
 

@@ -26,7 +26,7 @@ def main(argv=None):
     parser.add_argument("--target_path", help="folder for the squares (default: PATH_SIZE, or PATH_SIZExWIDTH)")
     arguments.add_frame(parser, fit="crop")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         frame = arguments.frame(args)
         sides = f"{frame.size}x{frame.width}" if frame.width else frame.size
         target = args.target_path or f"{args.path.rstrip('/')}_{sides}"

@@ -189,7 +189,7 @@ def main(argv=None):
     add("--openverse_api", default=OPENVERSE, help=f"address of Openverse's image search (default {OPENVERSE})")
     add("--commons_api", default=COMMONS, help=f"address of a MediaWiki's api.php (default {COMMONS})")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         if args.num < 1:
             raise UserError(f"--num={args.num} should be at least 1")
         sources = _listed(args.sources, SOURCES, "--sources")

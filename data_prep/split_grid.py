@@ -31,7 +31,7 @@ def main(argv=None):
     parser.add_argument("--row", type=int, required=True, help="logos down")
     parser.add_argument("--target_path", help="folder for the logos (default: SHEET or FOLDER with _split behind)")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         path = pathlib.Path(args.filename).expanduser()
         if min(args.col, args.row) < 1:
             raise UserError(f"--col={args.col} and --row={args.row} should be at least 1")

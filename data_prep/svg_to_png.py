@@ -35,7 +35,7 @@ def main(argv=None):
     parser.add_argument("--target_path", help="folder for the PNGs (default: PATH/png)")
     parser.add_argument("--engine", choices=list(svg.ENGINES), default="resvg", help="what draws (default resvg)")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         if args.engine == "cairosvg":
             _need_cairosvg()
         target = args.target_path or pathlib.Path(args.path) / "png"

@@ -18,7 +18,7 @@ WORKERS = 8
 
 def upload(path, target, *, replace=False, workers=WORKERS):
     """Copy every file below a folder but hidden ones to an address; return the line of totals."""
-    folder, bucket = filesystem.at(path), filesystem.at(target)
+    folder, bucket = filesystem.open_store(path), filesystem.open_store(target)
     if isinstance(folder, filesystem.Bucket) or not folder.exists():
         raise UserError(f"--path={path} is not a folder")
     if isinstance(bucket, filesystem.Folder):
@@ -77,7 +77,7 @@ def main(argv=None):
     parser.add_argument("--replace", action="store_true", help="overwrite objects that have other bytes")
     parser.add_argument("--workers", type=int, default=WORKERS, help=f"files at once (default {WORKERS})")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         if bool(args.target_path) == bool(args.bucketname):
             raise UserError("give either --target_path=s3://bucket/folder or --bucketname=NAME")
         target = args.target_path or f"s3://{args.bucketname}"

@@ -229,7 +229,7 @@ def main(argv=None):
         "strict: robots.txt decides everywhere; ignore: robots.txt is not asked",
     )  # fmt: skip
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         courtesy.introduce(args.contact, args.api)
         if args.limit is not None and args.limit < 1:
             raise UserError(f"--limit={args.limit} should be at least 1")

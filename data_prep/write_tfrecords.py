@@ -84,10 +84,10 @@ class FolderItems:
     """
 
     def __init__(self, path, labelled=True):
-        self._store, tops, self._count, loose = filesystem.at(path), set(), 0, 0
+        self._store, tops, self._count, loose = filesystem.open_store(path), set(), 0, 0
         if not self._store.exists():
             raise UserError(f"--path={path} is not a folder")
-        for name in filesystem.images(self._store):
+        for name in filesystem.image_names(self._store):
             top, below, _ = name.partition("/")
             tops |= {top} if below else set()
             loose += not below
@@ -104,7 +104,7 @@ class FolderItems:
         return self._count
 
     def __iter__(self):
-        for name in filesystem.images(self._store):
+        for name in filesystem.image_names(self._store):
             yield Item(name, self._numbers.get(name.partition("/")[0], 0), f"{self._store}/{name}")
 
 
@@ -153,7 +153,7 @@ def main(argv=None):
     add_arguments(parser)
     parser.add_argument("--workers", type=int, help="processes (default: one per core; try more for a bucket)")
     args = parser.parse_args(argv)
-    with errors.reported():
+    with errors.exit_on_error():
         for flag in ("shards", "workers"):
             if (getattr(args, flag) or 1) < 1:
                 raise UserError(f"--{flag}={getattr(args, flag)} should be at least 1")

@@ -133,7 +133,7 @@ def define():
 
 def main():
     """The command."""
-    cache.compiled_programs()
+    cache.enable_compilation_cache()
     network = features.network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
     if flags.FLAGS.workdir and not flags.FLAGS.images:

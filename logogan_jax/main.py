@@ -49,7 +49,7 @@ def _train(config, workdir, purse, meeting):
     default_dataset.given(config)
     from logogan_jax import train
 
-    cache.compiled_programs()
+    cache.enable_compilation_cache()
     finished = train.train(config, workdir, purse)
     if meeting:
         multihost.leave()

@@ -34,7 +34,7 @@ def define():
 
 def main():
     """The command."""
-    cache.compiled_programs()
+    cache.enable_compilation_cache()
     workdir, config, about = restore.config_of(flags.FLAGS.workdir)
     folder = nonfinite.newest(workdir)
     recorded, broken, metrics = replay(folder, config, about)

@@ -34,10 +34,10 @@ def write(folder, pixels, beside=None):
     for i, picture in enumerate(pixels):
         images.write_png(folder / f"{i:05d}.png", picture)
     if beside is None:
-        images.write_sheet(folder / "grid.png", pixels[:100])
+        images.write_image_grid(folder / "grid.png", pixels[:100])
     else:
         pairs = np.stack([beside, pixels], axis=1)[:50]
-        images.write_sheet(folder / "grid.png", pairs.reshape(-1, *pixels.shape[1:]), columns=10)
+        images.write_image_grid(folder / "grid.png", pairs.reshape(-1, *pixels.shape[1:]), columns=10)
 
 
 def label_of(run, name):
@@ -78,7 +78,7 @@ def define():
 
 def main():
     """The command."""
-    cache.compiled_programs()
+    cache.enable_compilation_cache()
     folder = pathlib.Path(flags.FLAGS.out).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")

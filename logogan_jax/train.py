@@ -36,7 +36,7 @@ class Run(NamedTuple):
     dispatch: Dispatch
     bar: progress.Bar
     stop: preemption.StopRequest
-    alarm: timing.Alarm
+    alarm: timing.Timer
     purse: cost.Purse
     keep: Callable
     beginning: Callable
@@ -78,7 +78,7 @@ def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
         stack.enter_context(bar)
         bar.say(messages.greeting(config, named, made, start, unmeasured))
         dispatch = Dispatch(made.program, bar.say, last - start)
-        alarm = timing.Alarm(config.report.checkpoint_minutes)
+        alarm = timing.Timer(config.report.checkpoint_minutes)
         beginning = lambda: build_model.of(config, made.about).state
         run = Run(
             config, workdir, made, checkpoints, reporter, watch, dispatch, bar, asked, alarm, purse, keep, beginning

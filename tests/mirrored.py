@@ -91,12 +91,12 @@ def main(address, seconds):
     from logogan_jax.core.storage import lease, sync
 
     sync.PACE, lease.SECONDS, lease.BEAT, lease.LOOK, lease.SETTLE = 0.0, 2.0, 0.3, 0.2, 0.2
-    copy = sync.Mirror(address)
-    copy.pull()
+    copy = sync.SyncedRun(address)
+    copy.acquire()
     print(check(copy.local), flush=True)
 
     def send():
-        copy.push()
+        copy.request_upload()
         time.sleep(float(seconds))
 
     go(copy.local, send, last=10**6, size=300_000)

@@ -70,7 +70,7 @@ class Facts(NamedTuple):
 def examine(item, frame):
     """convert.Item, Frame -> Facts, or pool.Failed with the reason why there are none."""
     try:
-        data = item.source if isinstance(item.source, bytes) else filesystem.read(item.source)
+        data = item.source if isinstance(item.source, bytes) else filesystem.read_file(item.source)
         image = convert.read(data, LOOK, longer=frame.fit == "pad")
         plain = flat(image)
         square = convert.framed(image, Frame(LOOK, 3, frame.fit, frame.trim))

@@ -27,7 +27,7 @@ class Images:
     """The files below a folder or bucket as Items, whose label is the name of the top sub-folder, or ""."""
 
     def __init__(self, path, flag):
-        self.store, self.metadata = filesystem.at(path), None
+        self.store, self.metadata = filesystem.open_store(path), None
         if not self.store.exists():
             raise UserError(f"--{flag}={path} is not a folder")
         self._count = sum(1 for _ in self)
@@ -38,7 +38,7 @@ class Images:
         return self._count
 
     def __iter__(self):
-        for name in filesystem.images(self.store):
+        for name in filesystem.image_names(self.store):
             yield Item(name, name.rpartition("/")[0].partition("/")[0], f"{self.store}/{name}")
 
     def notes(self):
@@ -68,7 +68,7 @@ class Records:
 
 def source(path, flag):
     """The Images of a folder or bucket, or the Records of a folder of our shards; UserError if there is neither."""
-    there = filesystem.at(path)
+    there = filesystem.open_store(path)
     if there.exists() and there.size("metadata.json") is not None:
         if isinstance(there, filesystem.Bucket):
             raise UserError(f"--{flag}={path} holds shards in a bucket: copy them to a folder and give that")
@@ -111,7 +111,7 @@ def pictures(items, frame, squares=(), whole=()):
     for item in items:
         for names, shown, show in ((squares, drawn[0], _square), (whole, drawn[1], _whole)):
             if item.name in names and item.name not in shown:
-                data = item.source if isinstance(item.source, bytes) else filesystem.read(item.source)
+                data = item.source if isinstance(item.source, bytes) else filesystem.read_file(item.source)
                 shown[item.name] = "data:image/png;base64," + base64.b64encode(show(data, frame)).decode()
     return drawn
 

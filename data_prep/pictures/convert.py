@@ -55,7 +55,7 @@ class Converted(NamedTuple):
 def convert(item, frame):
     """Item, Frame -> Converted; a picture that cannot be read is a reason, never an exception."""
     try:
-        data = item.source if isinstance(item.source, bytes) else filesystem.read(item.source)
+        data = item.source if isinstance(item.source, bytes) else filesystem.read_file(item.source)
         image = read_for(data, frame)
         pixels = framed(image, frame)
     except UNREADABLE as error:

@@ -79,7 +79,7 @@ class Plan:
 def resume(folder, plan, **settings):
     """Whether what lies in a folder was made by this plan and these settings; if not, it is to be noted there now."""
     path, wanted = folder / "plan.json", {"identity": plan.identity, "shards": len(plan.counts), **settings}
-    if path.exists() and path.read_text() == files.as_json(wanted):
+    if path.exists() and path.read_text() == files.to_json(wanted):
         return True
     files.write_json(path, wanted)
     return False

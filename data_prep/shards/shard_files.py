@@ -43,7 +43,7 @@ def write_one(path, converted):
     images that have it}, "rejects": [{"path", "reason"}]}
     """
     rejects, long, labels = [], 0, {}
-    with files.whole(path) as partial, tfrecord.Writer(partial) as writer:
+    with files.atomic_write(path) as partial, tfrecord.Writer(partial) as writer:
         for item, result in converted:
             if result.reason:
                 rejects.append({"path": item.name, "reason": result.reason})

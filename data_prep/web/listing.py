@@ -47,7 +47,7 @@ class Kept:
 
     def __init__(self, filename, question):
         folder, self._name = os.path.split(str(filename))
-        self._where, self._filename, self._question = filesystem.at(folder or "."), filename, question
+        self._where, self._filename, self._question = filesystem.open_store(folder or "."), filename, question
         if not self._name or os.path.isdir(filename):
             better = os.path.join(filename, "items.csv")
             raise UserError(f"--filename={filename} should be the name of a file, as {better}")

@@ -164,7 +164,7 @@ def main():
     if wanted.peer:  # share a GPU's memory: JAX, here and in a peer, takes what it needs instead of most of it at once
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     numbers, rows = counts(wanted.devices, wanted.peer), []
-    cache.compiled_programs()
+    cache.enable_compilation_cache()
     config = build_training.resolved(wanted.config)
     default_dataset.given(config)
     with contextlib.ExitStack() as stack:

@@ -128,12 +128,12 @@ def _networks(config, objective, images, classes):
     for key in values.keys() - set().union(*taken.values()):
         takes = ", ".join(sorted(set().union(*taken.values()) - {"classes", "outputs", "rngs"}))
         raise UserError(f"config.model.{key} is no value of {name!r} networks here, which take: {takes}")
-    first, networks = prng.at(jax.random.key(config.train.seed), prng.INIT), {}
+    first, networks = prng.fold_in(jax.random.key(config.train.seed), prng.INIT), {}
     for role, kind in kinds.items():
         networks[role] = registry.call(
             kind, "config.model", {key: value for key, value in values.items() if key in taken[role]}, **given,
             classes=classes if role in objective.conditional else 0, outputs=objective.outputs.get(role, 1),
-            rngs=nnx.Rngs(prng.at(first, ROLES.index(role))),
+            rngs=nnx.Rngs(prng.fold_in(first, ROLES.index(role))),
         )  # fmt: skip
     _keep_apart(config, objective, networks)
     if config.augment.policy:

@@ -46,7 +46,9 @@ def resolved(config):
 
 def shards_of(config):
     """The shards that a config trains on, brought to this machine if they are in a bucket."""
-    return Shards(download.local(config.data.dir), size=build_model.size_of(config), channels=config.data.channels)
+    return Shards(
+        download.local_folder(config.data.dir), size=build_model.size_of(config), channels=config.data.channels
+    )
 
 
 def training(config, devices=None):

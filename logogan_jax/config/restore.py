@@ -36,7 +36,7 @@ class Opened(NamedTuple):
 
 def config_of(workdir):
     """(folder, config, About its data) of the run in a folder; UserError if there is none."""
-    workdir = sync.read(workdir)
+    workdir = sync.download_run(workdir)
     config, about = run_config.read(workdir)
     if config is None:
         raise UserError(f"--workdir={workdir} holds no run (no config.json): give the folder that training wrote to")
@@ -63,7 +63,7 @@ def draw(run, *, first, count, seed, label=None):
 
     All of one label, by its number, or of all labels as often as they occur in the data.
     """
-    key = prng.at(jax.random.key(seed), prng.SAMPLE)
+    key = prng.fold_in(jax.random.key(seed), prng.SAMPLE)
     asked = () if label is None else (np.full(CHUNK, label, np.int32),)
     starts = range(first, first + count, CHUNK)
     drawn = [run.model.generate(run.state, key, np.arange(at, at + CHUNK), *asked) for at in starts]
@@ -87,7 +87,7 @@ def reconstructed(run, count):
     pixels, label = part.images(index)
     program = jax.jit(train_step.make_reconstruct(objective, run.model.graphs))
     batch = Batch(pixels, label, index.astype(np.int32))
-    return pixels, np.asarray(program(run.state, batch, prng.at(jax.random.key(0), prng.SAMPLE)))
+    return pixels, np.asarray(program(run.state, batch, prng.fold_in(jax.random.key(0), prng.SAMPLE)))
 
 
 class Images(NamedTuple):

@@ -4,7 +4,7 @@ import os
 import pathlib
 
 
-def folder(*parts):
+def path(*parts):
     """A path below $LOGOGAN_CACHE, or below logogan_jax in the user's cache folder; not created."""
     root = os.environ.get("LOGOGAN_CACHE")
     if not root:
@@ -13,10 +13,10 @@ def folder(*parts):
     return pathlib.Path(root).joinpath(*parts)
 
 
-def compiled_programs():
+def enable_compilation_cache():
     """Let JAX keep compiled programs, small ones too, below the cache folder, unless the user has said where."""
     import jax
 
     if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(folder("compiled")))
+        jax.config.update("jax_compilation_cache_dir", str(path("compiled")))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -18,11 +18,11 @@ def run(main, define, required=()):
     logging.set_verbosity(logging.FATAL)  # libraries narrate what they raise; what matters to the user is said by us
 
     def checked(_):
-        with errors.reported():
+        with errors.exit_on_error():
             main()
 
     def parse(argv):
-        with errors.reported():
+        with errors.exit_on_error():
             return _parse(argv, required)
 
     app.run(checked, flags_parser=parse)

@@ -26,7 +26,7 @@ class Unfinished(UserError):
 
 
 @contextlib.contextmanager
-def reported():
+def exit_on_error():
     """Leave with one line on stderr.
 
     The status is that of a UserError, 2 for a full disk, 130 for Ctrl-C, 143 for SIGTERM.

@@ -9,7 +9,7 @@ import pathlib
 
 
 @contextlib.contextmanager
-def whole(path):
+def atomic_write(path):
     """A hidden path to write to, moved to `path` when the block ends well and removed when it does not."""
     path = pathlib.Path(path)
     # Short, because a name may already be as long as the file system allows.
@@ -21,7 +21,7 @@ def whole(path):
         partial.unlink(missing_ok=True)
 
 
-def lock(path, how=fcntl.LOCK_EX):
+def try_lock(path, how=fcntl.LOCK_EX):
     """The open file that holds a lock until it is closed or the process ends, however it ends; None if others do."""
     file = open(path, "a")  # noqa: SIM115 - held by the caller
     try:
@@ -32,12 +32,12 @@ def lock(path, how=fcntl.LOCK_EX):
     return file
 
 
-def as_json(value):
+def to_json(value):
     """A value as indented JSON."""
     return json.dumps(value, indent=2) + "\n"
 
 
 def write_json(path, value):
     """Write a value as indented JSON."""
-    with whole(path) as partial:
-        partial.write_text(as_json(value))
+    with atomic_write(path) as partial:
+        partial.write_text(to_json(value))

@@ -46,7 +46,7 @@ def on_white(pixels):
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def tile(pixels, columns, gap=2):
+def make_grid(pixels, columns, gap=2):
     """Lay uint8[n, H, W, 1|3|4] out in rows of `columns` on white -> uint8[rows*(H+gap)+gap, ..., 1|3]."""
     pixels = on_white(np.asarray(pixels))
     n, height, width, channels = pixels.shape
@@ -58,12 +58,12 @@ def tile(pixels, columns, gap=2):
     return sheet
 
 
-def across(count, size):
+def grid_columns(count, size):
     """How many columns make the sheet of `count` images of a size (height, width) nearly square."""
     return math.ceil(math.sqrt(count * size[0] / size[1]))
 
 
-def enlarged(size):
+def display_scale(size):
     """By how much an image of a size (height, width) is enlarged so that it can be judged."""
     return max(1, 112 // max(size))
 
@@ -72,11 +72,11 @@ def write_png(path, pixels, scale=1):
     """Write uint8[H, W, 1|3|4] as a PNG, whole or not at all; `scale` repeats pixels for small images."""
     pixels = np.asarray(pixels).repeat(scale, 0).repeat(scale, 1)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    with files.whole(path) as partial:
+    with files.atomic_write(path) as partial:
         image.save(partial, format="PNG")
 
 
-def write_sheet(path, pixels, columns=None):
+def write_image_grid(path, pixels, columns=None):
     """Write uint8[n, H, W, 1|3|4] as one sheet, near-square by default, enlarged so that small images can be judged."""
     size = pixels.shape[1:3]
-    write_png(path, tile(pixels, columns=columns or across(len(pixels), size)), scale=enlarged(size))
+    write_png(path, make_grid(pixels, columns=columns or grid_columns(len(pixels), size)), scale=display_scale(size))

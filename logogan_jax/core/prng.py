@@ -12,37 +12,37 @@ INIT, STEP, GRID, SAMPLE, EVALUATE = range(5)
 LABEL = 2**31  # last component of the address of a picture's label, beyond any picture's number
 
 
-def at(key, *address):
+def fold_in(key, *address):
     """Key at an address of whole numbers (python or traced): scalar key -> scalar key."""
     for number in address:
         key = jax.random.fold_in(key, number)
     return key
 
 
-def rows(key, numbers):
+def per_example_keys(key, numbers):
     """One key per row: scalar key, int32[b] -> key[b]."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
 
 
-def split(row_keys, count):
+def split(keys, count):
     """`count` independent sets of row keys: key[b] -> tuple of key[b]."""
-    folded = jax.vmap(jax.vmap(jax.random.fold_in, in_axes=(0, None)), in_axes=(None, 0))(row_keys, jnp.arange(count))
+    folded = jax.vmap(jax.vmap(jax.random.fold_in, in_axes=(0, None)), in_axes=(None, 0))(keys, jnp.arange(count))
     return tuple(folded[use] for use in range(count))
 
 
-def normal(row_keys, shape):
+def normal(keys, shape):
     """Standard normal draws, one array per row: key[b] -> float32[b, *shape]."""
-    return jax.vmap(lambda key: jax.random.normal(key, shape))(row_keys)
+    return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 
-def uniform(row_keys, shape=(), low=0.0, high=1.0):
+def uniform(keys, shape=(), low=0.0, high=1.0):
     """Uniform draws in [low, high), one array per row: key[b] -> float32[b, *shape]."""
-    return jax.vmap(lambda key: jax.random.uniform(key, shape, minval=low, maxval=high))(row_keys)
+    return jax.vmap(lambda key: jax.random.uniform(key, shape, minval=low, maxval=high))(keys)
 
 
-def keep(row_keys, probability, shape):
+def bernoulli_mask(keys, probability, shape):
     """True with the given probability, one mask per row: key[b] -> bool[b, *shape]."""
     # 16 random bits decide each element: half the traffic of a float draw, exact to 1/65536.
     threshold = jnp.uint16(round(probability * 2**16))
-    bits = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint16))(row_keys)
+    bits = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint16))(keys)
     return bits < threshold

@@ -47,7 +47,7 @@ class Bar:
         if pace <= 0:
             return ""
         rate = f"{pace:,.0f} {self._unit}/s" if pace >= 1 else f"{1 / pace:,.1f} s per {self._unit.rstrip('s')}"
-        return f"{rate}, {timing.spoken((self._total - done) / pace)} left"
+        return f"{rate}, {timing.format_duration((self._total - done) / pace)} left"
 
     def say(self, line):
         """Print a line above the bar."""

@@ -3,7 +3,7 @@
 import time
 
 
-def every(period, step, last):
+def is_due(period, step, last):
     """True on each multiple of `period`, and on the last step; a period of 0 means never."""
     return period > 0 and (step % period == 0 or step == last)
 
@@ -17,7 +17,7 @@ class Throughput:
     def __init__(self, step):
         self._step, self._time = step, time.perf_counter()
 
-    def pause(self, seconds):
+    def exclude(self, seconds):
         """Leave out of the pace what was not spent on steps."""
         self._time += seconds
 
@@ -30,23 +30,23 @@ class Throughput:
         return pace * images_per_step, (last - step) / pace if pace else float("inf")
 
 
-class Alarm:
+class Timer:
     """Rings once so many minutes have passed since it was made or wound; 0: never."""
 
     def __init__(self, minutes):
         self._seconds = minutes * 60
-        self.wind()
+        self.reset()
 
-    def wind(self):
+    def reset(self):
         """Start again."""
         self._time = time.perf_counter()
 
-    def rings(self):
+    def expired(self):
         """Whether the minutes have passed."""
         return self._seconds > 0 and time.perf_counter() - self._time >= self._seconds
 
 
-def spoken(seconds):
+def format_duration(seconds):
     """A duration as a person says it: 95 -> '1 min 35 s', 200000 -> '2.3 days'."""
     if seconds < 60:
         return f"{seconds:.0f} s"

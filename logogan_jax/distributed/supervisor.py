@@ -38,7 +38,7 @@ def _child(work):
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     status = 0
     try:
-        with errors.reported():
+        with errors.exit_on_error():
             work()
     except SystemExit as end:
         status = end.code or 0

@@ -24,7 +24,7 @@ class Evaluation:
     def __init__(self, network, reals, generate, lanes, *, samples, seed):
         self.kid = compute.named("kid", network.name)
         self.samples, self._reals, self._generate, self._lanes = samples, reals, generate, lanes
-        key = prng.at(jax.random.key(seed), prng.EVALUATE)
+        key = prng.fold_in(jax.random.key(seed), prng.EVALUATE)
         weights, self._key = lanes.place((network.weights, key), data_parallel.WHOLE)
         self._network = network._replace(weights=weights)
 

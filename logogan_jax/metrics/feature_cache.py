@@ -10,7 +10,7 @@ from logogan_jax.metrics import features
 
 def embedded(network, images, pixels):
     """Features of images that the text `images` identifies by content; `pixels()` -> uint8[n, H, W, C] if need be."""
-    path = cache.folder("features", f"{network.name}-{network.digest[:16]}-{images}.npz")
+    path = cache.path("features", f"{network.name}-{network.digest[:16]}-{images}.npz")
     try:
         with np.load(path) as found:
             return features.Features(found["head"], found["taps"])
@@ -18,6 +18,6 @@ def embedded(network, images, pixels):
         pass  # not there yet, or damaged
     found = features.embed(network, pixels())
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.whole(path) as partial, open(partial, "wb") as file:
+    with files.atomic_write(path) as partial, open(partial, "wb") as file:
         np.savez(file, **found._asdict())
     return found

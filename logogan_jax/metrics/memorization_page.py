@@ -44,7 +44,7 @@ img.grown { image-rendering: pixelated; }
 
 def write(path, pixels, copies, training, *, detector, title):
     """Write the page on the Copies among images uint8[n, H, W, C] of the Detector of `training` uint8[N, H, W, C]."""
-    with files.whole(path) as partial:
+    with files.atomic_write(path) as partial:
         partial.write_text(page(pixels, copies, training, detector=detector, title=title))
 
 

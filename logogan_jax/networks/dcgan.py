@@ -17,7 +17,7 @@ def dropout(keys, x, rate):
     """Zero each activation with probability `rate` and scale the others up: key[n], [n, ...]."""
     if not rate:
         return x
-    kept = randomness.keep(keys, 1 - rate, x.shape[1:])
+    kept = randomness.bernoulli_mask(keys, 1 - rate, x.shape[1:])
     return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
 
 

@@ -38,7 +38,7 @@ def keep(run, good, broken, name):
         made.train, seed=config.train.seed, step=number, count=count,
         shape=(made.model.objective.draws, config.train.batch_size), same_batch_for=config.data.same_batch_for,
     )  # fmt: skip
-    with files.whole(folder / "batch.npz") as partial, open(partial, "wb") as file:
+    with files.atomic_write(folder / "batch.npz") as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **batch._asdict())
     about = {"broken": {**broken._asdict(), "value": str(broken.value)}, "first_step": number, "steps": count}
     keys = "fold_in(key of the state, [1, step - 1, player, update]), then the row of the batch"

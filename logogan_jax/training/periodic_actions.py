@@ -60,13 +60,13 @@ class Looks:
             return back
         self._good = number, state
         if due.measures:
-            self._speed.pause(run.watch.begin(number, state, jax.device_get(pixels)))
+            self._speed.exclude(run.watch.begin(number, state, jax.device_get(pixels)))
         if due.shows:
             run.reporter.sheet(number, f"samples/{number:06d}", jax.device_get(pixels))
             run.reporter.curves()
         if due.saves:
             run.checkpoints.save(number, state, best=run.watch.best_steps())
-            run.alarm.wind()
+            run.alarm.reset()
             self._overdue = False
         run.keep()
         return None
@@ -74,7 +74,7 @@ class Looks:
     def _heed_clocks(self):
         """What the first process's clock says: whether a checkpoint is overdue, and whether the money is spent."""
         run = self._run
-        self._overdue, spent = multihost.told(lambda: (run.alarm.rings(), run.purse.empty()))
+        self._overdue, spent = multihost.told(lambda: (run.alarm.expired(), run.purse.empty()))
         if spent:
             run.stop.ask(f"--max_cost={run.purse.most:g}")
 
@@ -94,10 +94,10 @@ class _Due(NamedTuple):
 def _due(run, number, now):
     every, last, measures = run.config.report, run.config.train.steps, run.watch.due(number, run.config.train.steps)
     return _Due(
-        logs=timing.every(every.log_every, number, last),
-        shows=timing.every(every.samples_every, number, last),
+        logs=timing.is_due(every.log_every, number, last),
+        shows=timing.is_due(every.samples_every, number, last),
         measures=measures,
-        saves=measures or now or timing.every(every.checkpoint_every, number, last),
+        saves=measures or now or timing.is_due(every.checkpoint_every, number, last),
     )
 
 
@@ -116,7 +116,7 @@ def pictures(made, seed):
     """
     reals = made.train.pixels(PICTURES)
     real = max(float(spread(reals)), 1e-6)
-    key = prng.at(jax.random.key(seed), prng.GRID)
+    key = prng.fold_in(jax.random.key(seed), prng.GRID)
     key, numbers = made.parallel.place((key, np.arange(PICTURES)), data_parallel.WHOLE)
 
     @jax.jit

@@ -53,9 +53,9 @@ class Dispatch:
             with jax.transfer_guard("allow"):
                 total = cpu_estimate.seconds(flops.of(program, state, feed) / count) * self._steps
             hint = f" Logos in minutes: {QUICK}" if total > 3600 else ""
-            self._say(f"On this CPU {self._steps:,} steps should take about {timing.spoken(total)}.{hint}")
+            self._say(f"On this CPU {self._steps:,} steps should take about {timing.format_duration(total)}.{hint}")
         began = time.perf_counter()
         compiled = lowered.compile()
         compiling = time.perf_counter() - began
-        self._say(f"Compiled in {timing.spoken(compiling)}.")
+        self._say(f"Compiled in {timing.format_duration(compiling)}.")
         return Prepared(compiled, tracing, compiling)

@@ -48,8 +48,8 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
     def update(player, number, state, batch, turn):
         """One update of one player on its batch of b rows."""
         rows = data_parallel.row_numbers(batch.image.shape[0])
-        key = prng.at(jax.random.wrap_key_data(state.key), prng.STEP, state.step, number, turn)
-        augment_keys, loss_keys = prng.split(prng.rows(key, rows), 2)
+        key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, number, turn)
+        augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
         batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
 
         def loss(trained):
@@ -114,9 +114,9 @@ def make_generate(objective, graphs, labels):
 
     def generate(state, key, numbers, label=None):
         nets = merge({name: graphs[name] for name in state.ema["params"]}, state.ema["params"], state.ema["stats"])
-        rows = prng.rows(key, numbers)
+        rows = prng.per_example_keys(key, numbers)
         if label is None:
-            drawn = prng.uniform(prng.rows(prng.at(key, prng.LABEL), numbers))
+            drawn = prng.uniform(prng.per_example_keys(prng.fold_in(key, prng.LABEL), numbers))
             label = jnp.searchsorted(below, drawn, side="right").astype(jnp.int32)
         return images.to_uint8(nets.generator(objective.prior(nets, rows), label, train=False))
 
@@ -128,7 +128,7 @@ def make_reconstruct(objective, graphs):
 
     def reconstruct(state, batch, key):
         nets = merge({name: graphs[name] for name in state.ema["params"]}, state.ema["params"], state.ema["stats"])
-        rows = prng.rows(key, jnp.arange(len(batch.index)))
+        rows = prng.per_example_keys(key, jnp.arange(len(batch.index)))
         return images.to_uint8(objective.reconstruct(nets, batch._replace(image=images.to_float(batch.image)), rows))
 
     return reconstruct

@@ -41,7 +41,7 @@ def entered(where):
 
 def _hold(held, where, found):
     """Enter a run's own folder, which `found` gets, until the stack `held` is closed -> {name: text} of its notes."""
-    folder, keep = held.enter_context(sync.kept(where))
+    folder, keep = held.enter_context(sync.synced_workdir(where))
     held.enter_context(owned(folder))
     found.append(Entered(folder, keep))
     return {name: (folder / name).read_text() for name in _NOTES if (folder / name).exists()}
@@ -52,7 +52,7 @@ def owned(folder):
     """Make the folder if need be, see that it is a run's or empty, and hold it until the block ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = files.lock(folder / ".lock")
+        lock = files.try_lock(folder / ".lock")
     except OSError as error:
         raise UserError(f"--workdir={folder} cannot be written ({error.strerror}): choose another") from None
     if lock is None:

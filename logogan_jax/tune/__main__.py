@@ -54,7 +54,7 @@ def main():
     def write_report():
         trials = study.trials()
         page = report.page(plan, folder, trials, total=total, importance=study.importance())
-        with study.alone(), files.whole(folder / "report.html") as partial:
+        with study.alone(), files.atomic_write(folder / "report.html") as partial:
             partial.write_text(page)
 
     write_report()

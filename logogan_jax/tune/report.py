@@ -182,7 +182,7 @@ def _row(plan, trial, best):
     kind = ' class="best"' if best and trial.number == best.number else ""
     cells = [
         trial.number, _spoken(trial.kid), trial.step or "", trial.state,
-        timing.spoken(trial.seconds) if trial.seconds else "",
+        timing.format_duration(trial.seconds) if trial.seconds else "",
         *(_value(trial.params[key]) if key in trial.params else "" for key in plan.ranges),
     ]  # fmt: skip
     state = ' class="failed"' if trial.state == "failed" else ""

@@ -115,7 +115,7 @@ def _advice(count, outcome, log):
 
 
 def _line(number, outcome):
-    took = f", {timing.spoken(outcome.seconds)}" if outcome.seconds else ""
+    took = f", {timing.format_duration(outcome.seconds)}" if outcome.seconds else ""
     if outcome.state == "finished":
         return f"Trial {number}: KID {outcome.kid.value:.4f} at step {outcome.step}{took}"
     return f"Trial {number} {outcome.state}: {outcome.reason}{took}"

@@ -96,7 +96,7 @@ def check(plan):
 
 def settle(plan, path):
     """Write a plan to the study's file, or raise a UserError that names how it differs from the one there."""
-    new = json.loads(files.as_json(_plain(plan)))
+    new = json.loads(files.to_json(_plain(plan)))
     if not path.exists():
         files.write_json(path, new)
         return

@@ -124,7 +124,7 @@ class Study:
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
 
     def _taken(self, number):
-        return files.lock(self._folder / "locks" / f"{number:04d}")
+        return files.try_lock(self._folder / "locks" / f"{number:04d}")
 
     def _claim(self, number, lock):
         storage = self._storage

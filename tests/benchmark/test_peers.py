@@ -111,7 +111,7 @@ class Ours:
             index=np.arange(BATCH, dtype=np.int32),
         )
         # What the players draw from these keys, by the addresses at which they draw it.
-        self.keys = prng.rows(jax.random.key(1), jnp.arange(BATCH))
+        self.keys = prng.per_example_keys(jax.random.key(1), jnp.arange(BATCH))
         first, second, *_ = prng.split(self.keys, 4)
         prior = self.model.objective.prior
         self.given = {"z": prior(None, first), "mixing": prng.uniform(second), "real": self.batch.image}

@@ -81,5 +81,5 @@ def test_reconstructions_are_of_the_images_beside_them(shards, tmp_path, objecti
     run = restore.opened(workdir, "newest")
     beside, again = restore.reconstructed(run, 20)
     np.testing.assert_array_equal(beside, reals)
-    pairs = images.tile(np.stack([beside, again], axis=1).reshape(-1, 28, 28, 3), columns=10)
+    pairs = images.make_grid(np.stack([beside, again], axis=1).reshape(-1, 28, 28, 3), columns=10)
     np.testing.assert_allclose(drawn["grid.png"][::4, ::4].astype(int), pairs.astype(int), atol=1)

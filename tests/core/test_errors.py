@@ -188,7 +188,7 @@ def test_no_checkpoint_is_begun_that_the_disk_has_no_room_for(tmp_path, monkeypa
 
 def test_a_full_disk_is_recognised_in_every_dress(capsys):
     for number in (errno.ENOSPC, errno.EDQUOT):
-        with pytest.raises(SystemExit) as left, errors.reported():
+        with pytest.raises(SystemExit) as left, errors.exit_on_error():
             raise OSError(number, "No space left on device", "/disk/run")
         assert left.value.code == 2
         assert capsys.readouterr().err == (
@@ -197,7 +197,7 @@ def test_a_full_disk_is_recognised_in_every_dress(capsys):
     with pytest.raises(OSError) as caught, checkpoints._full_disk_named("/disk"):
         raise ValueError("tensorstore: RESOURCE_EXHAUSTED: No space left on device")
     assert caught.value.errno == errno.ENOSPC
-    with pytest.raises(PermissionError), errors.reported():
+    with pytest.raises(PermissionError), errors.exit_on_error():
         raise PermissionError("other errors keep their traceback")
 
 

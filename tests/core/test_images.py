@@ -80,7 +80,7 @@ def test_sheets_are_nearly_square_and_on_white(tmp_path, channels, size, columns
     pixels = np.zeros((9 if size != (96, 48) else 10, *size, channels), np.uint8)
     if channels == 4:
         pixels[:, :, : size[1] // 2, 3] = 255  # the right half cannot be seen
-    images.write_sheet(tmp_path / "sheet.png", pixels)
+    images.write_image_grid(tmp_path / "sheet.png", pixels)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     rows = -(-len(pixels) // columns)
     assert sheet.shape[:2] == tuple(scale * (n * (side + 2) + 2) for n, side in zip((rows, columns), size, strict=True))

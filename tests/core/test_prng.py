@@ -16,29 +16,29 @@ def data(key):
 def test_addresses_are_repeatable_and_distinct():
     addresses = [(prng.STEP, step, player, update) for step in range(3) for player in range(2) for update in range(5)]
     addresses += [(prng.INIT,), (prng.GRID,), (prng.SAMPLE,)]
-    found = {tuple(data(prng.at(KEY, *address))) for address in addresses}
+    found = {tuple(data(prng.fold_in(KEY, *address))) for address in addresses}
     assert len(found) == len(addresses)
-    assert (data(prng.at(KEY, 1, 2)) == data(prng.at(prng.at(KEY, 1), 2))).all()
+    assert (data(prng.fold_in(KEY, 1, 2)) == data(prng.fold_in(prng.fold_in(KEY, 1), 2))).all()
 
 
 def test_a_row_draws_the_same_whatever_rows_are_beside_it():
-    whole = prng.rows(KEY, jnp.arange(8))
-    half = prng.rows(KEY, jnp.arange(4, 8))
+    whole = prng.per_example_keys(KEY, jnp.arange(8))
+    half = prng.per_example_keys(KEY, jnp.arange(4, 8))
     for draw in (
         lambda k: prng.normal(k, (5,)),
         lambda k: prng.uniform(k, (5,)),
-        lambda k: prng.keep(k, 0.5, (9,)),
+        lambda k: prng.bernoulli_mask(k, 0.5, (9,)),
         lambda k: prng.normal(prng.split(k, 2)[1], (2,)),
     ):
         np.testing.assert_array_equal(draw(whole)[4:], draw(half))
 
 
 def test_uses_of_one_row_never_share_a_draw():
-    first, second = prng.split(prng.rows(KEY, jnp.arange(4)), 2)
+    first, second = prng.split(prng.per_example_keys(KEY, jnp.arange(4)), 2)
     draws = np.concatenate([prng.normal(first, (3,)).ravel(), prng.normal(second, (3,)).ravel()])
     assert len(np.unique(draws)) == draws.size
 
 
 def test_keep_keeps_the_share_asked_for():
-    kept = prng.keep(prng.rows(KEY, jnp.arange(4)), 0.6, (100, 100))
+    kept = prng.bernoulli_mask(prng.per_example_keys(KEY, jnp.arange(4)), 0.6, (100, 100))
     assert abs(float(kept.mean()) - 0.6) < 0.01

@@ -14,7 +14,7 @@ from logogan_jax.data import augment
 from logogan_jax.distributed import data_parallel
 
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (16, 9, 9, 3)), jnp.float32)
-ROWS = prng.rows(jax.random.key(0), jnp.arange(16))
+ROWS = prng.per_example_keys(jax.random.key(0), jnp.arange(16))
 
 
 def test_flip_mirrors_about_half_and_changes_nothing_else():

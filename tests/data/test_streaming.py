@@ -200,7 +200,7 @@ from logogan_jax import errors
 from logogan_jax.data import processes
 from logogan_jax.data.dataset import Shards
 
-with errors.reported():
+with errors.exit_on_error():
     workers = processes.Workers(Shards(sys.argv[1], size=(28, 28), channels=3), 2)
     workers.end(workers.begin(np.arange(50)))
     print(*[worker.pid for worker in workers._workers], flush=True)

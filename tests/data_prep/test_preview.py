@@ -40,7 +40,9 @@ def test_views_are_those_of_the_first_steps(tiny):
     found = sheet(tiny, data__rotate=20.0, data__mirror=True)
     view = augment.pipeline(rotate_degrees=20.0, mirror=True)
     # As logogan_jax.training.train_step makes them: the first player's first update of step 3.
-    rows = prng.rows(prng.at(jax.random.key(config.train.seed), prng.STEP, 3, 0, 0), np.arange(len(found)))
+    rows = prng.per_example_keys(
+        prng.fold_in(jax.random.key(config.train.seed), prng.STEP, 3, 0, 0), np.arange(len(found))
+    )
     seen = images.to_uint8(view(prng.split(rows, 2)[0], images.to_float(found[:, 0])))
     assert np.abs(np.asarray(seen).astype(int) - found[:, 4]).max() <= 1
     assert len({view.tobytes() for view in found[0]}) == ACROSS  # all different
@@ -71,7 +73,7 @@ def test_tall_transparent_logos_are_shown_on_white(tiny, drawings, tmp_path):
     changes = {"data__size": 32, "data__width": 16, "data__channels": 4, "data__rotate": 20.0}
     found = preview_augment.preview(tiny(**changes, data__dir=str(drawings(32, 16, 4))))
     assert found.shape[2:] == (32, 16, 4) and len(np.unique(found[..., 3])) > 2
-    assert images.tile(found[0], columns=8).shape == (36, 8 * 18 + 2, 3)
+    assert images.make_grid(found[0], columns=8).shape == (36, 8 * 18 + 2, 3)
 
 
 @pytest.mark.slow

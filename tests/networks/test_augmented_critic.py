@@ -10,7 +10,7 @@ from logogan_jax.networks import diffaugment
 from logogan_jax.networks.augmented_critic import Strength, Viewed
 
 COUNT = 16
-ROWS = prng.rows(jax.random.key(3), jnp.arange(COUNT))
+ROWS = prng.per_example_keys(jax.random.key(3), jnp.arange(COUNT))
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (COUNT, 12, 8, 3)).astype(np.float32)
 draws = prng.uniform
 

@@ -13,7 +13,7 @@ from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import diffaugment
 
 SIZE, COUNT = (24, 16), 16
-ROWS = prng.rows(jax.random.key(3), jnp.arange(COUNT))
+ROWS = prng.per_example_keys(jax.random.key(3), jnp.arange(COUNT))
 ALL, NONE = jnp.ones(COUNT, bool), jnp.zeros(COUNT, bool)
 
 
@@ -103,7 +103,7 @@ def test_half_transparent_colours_change_half_as_much():
 
 
 def test_every_place_is_as_likely_as_any_other():
-    rows = prng.rows(jax.random.key(0), jnp.arange(4000))
+    rows = prng.per_example_keys(jax.random.key(0), jnp.arange(4000))
     corner = jnp.ones((4000, 16, 8, 1)).at[:, 4, 4].set(-1.0)
     places = np.argwhere(np.asarray(diffaugment.translation(rows, corner, jnp.ones(4000, bool)))[..., 0] == -1)
     assert len(places) == 4000
@@ -165,7 +165,7 @@ def test_without_strength_nothing_changes_and_with_all_of_it_most(words, channel
 
 
 def test_each_image_and_each_transform_draws_for_itself():
-    rows = prng.rows(jax.random.key(1), jnp.arange(600))
+    rows = prng.per_example_keys(jax.random.key(1), jnp.arange(600))
     grey = jnp.full((600, 8, 8, 3), 0.25)
     changed = np.asarray(diffaugment.policy("brightness,cutout")(rows, grey, 0.3))
     bright = np.abs(changed - 0.25).max((1, 2, 3), where=changed != 0, initial=0) > 1e-6
@@ -209,7 +209,7 @@ def test_any_number_of_devices_sees_the_same(channels):
     view, x, weights = diffaugment.policy("diffaugment"), jnp.asarray(batch(channels)), jnp.asarray(batch(channels)[0])
 
     def penalties(key, x, strength):
-        rows = prng.rows(key, data_parallel.row_numbers(len(x)))
+        rows = prng.per_example_keys(key, data_parallel.row_numbers(len(x)))
         score = lambda x: jnp.tanh(view(rows, x, strength) * weights).sum((1, 2, 3))
         gradient = jax.grad(lambda x: score(x).sum())
         return jax.grad(lambda x: jnp.square(gradient(x)).sum())(x)

@@ -53,7 +53,7 @@ def perturbed(network, seed=5):
 
 
 def rows(count, seed=0):
-    return prng.rows(jax.random.key(seed), jnp.arange(count))
+    return prng.per_example_keys(jax.random.key(seed), jnp.arange(count))
 
 
 def images(count, size=(28, 28), channels=3, seed=0):

@@ -96,7 +96,7 @@ def test_it_trains_on_every_replica_alike(name, train, how):
 
         def loss(params):
             net = nnx.merge(graph, nnx.State(params), nnx.State(stats), copy=True)
-            row_keys = prng.rows(jax.random.key(0), data_parallel.row_numbers(len(images)))
+            row_keys = prng.per_example_keys(jax.random.key(0), data_parallel.row_numbers(len(images)))
             each = net(images, keys=row_keys, train=train)
             return jnp.square(each).mean(), nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[2])
 

@@ -87,7 +87,7 @@ def test_lazy_penalties_are_of_some_rows_with_more_weight():
     found = losses.lazily(3, lambda x, y: (x, x * y), jnp.arange(1.0, 7.0), jnp.arange(6.0))
     np.testing.assert_array_equal(found[0], [3, 0, 0, 12, 0, 0])
     np.testing.assert_array_equal(found[1], [0, 0, 0, 36, 0, 0])
-    row_keys = prng.rows(jax.random.key(0), jnp.arange(4))
+    row_keys = prng.per_example_keys(jax.random.key(0), jnp.arange(4))
     taken = losses.lazily(2, prng.uniform, row_keys)
     np.testing.assert_array_equal(taken[::2], 2 * prng.uniform(row_keys)[::2])
     with pytest.raises(UserError, match=r"config.objective.lazy is 4: it should divide the 6 images"):

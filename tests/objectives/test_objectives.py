@@ -27,7 +27,7 @@ def make(name, **values):
 
 
 def rows(count=ROWS, seed=0):
-    return prng.rows(jax.random.key(seed), jnp.arange(count))
+    return prng.per_example_keys(jax.random.key(seed), jnp.arange(count))
 
 
 def images(vectors):
@@ -383,7 +383,7 @@ def mapped(how, count, loss, w, one):
     def replica(state, feed):
         numbers = data_parallel.row_numbers(feed.label.shape[2])
         here = jax.tree.map(lambda x: x[0, 0], feed)
-        mean = lambda w: loss(w, here, prng.rows(jax.random.key(0), numbers)).mean()
+        mean = lambda w: loss(w, here, prng.per_example_keys(jax.random.key(0), numbers)).mean()
         return data_parallel.mean(jax.value_and_grad(mean)(data_parallel.local(state)))
 
     lanes = data_parallel.Parallel(how, ROWS, jax.devices()[:count])

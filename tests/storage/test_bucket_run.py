@@ -16,7 +16,7 @@ from logogan_jax.core.storage import commit_markers, filesystem
 def until_marked(process, address, after, seconds=120):
     """Wait until a checkpoint after a step is whole in the bucket -> its step."""
     deadline = time.monotonic() + seconds
-    while (newest := max(commit_markers.marked(set(filesystem.at(address).names())), default=0)) <= after:
+    while (newest := max(commit_markers.marked_steps(set(filesystem.open_store(address).names())), default=0)) <= after:
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.1)
     return newest
@@ -25,7 +25,7 @@ def until_marked(process, address, after, seconds=120):
 @pytest.mark.slow
 def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, shards, tmp_path):  # noqa: F811
     for path in shards.iterdir():
-        filesystem.at(f"{bucket}/shards").put(path.name, path)
+        filesystem.open_store(f"{bucket}/shards").put(path.name, path)
     data, address = f"{bucket}/shards", f"{bucket}/runs/one"
     config = config_file(10**6, data=data)
     rarely = [f"--config.report.{what}_every={n}" for what, n in (("log", 50), ("samples", 800), ("checkpoint", 200))]
@@ -39,14 +39,14 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
     second.send_signal(signal.SIGTERM)
     said = finish(second, Unfinished.status)
     assert f"Everything is in {address}" in said and "Going on from step" in said
-    stopped = json.loads(filesystem.at(address).read("summary.json"))
+    stopped = json.loads(filesystem.open_store(address).read("summary.json"))
     last = stopped["step"] // 50 * 50 + 100
     said = finish(start(config_file(last, data=data), address, *rarely, LOGOGAN_CACHE=str(tmp_path / "elsewhere")))
     assert f"Going on from step {stopped['step']}" in said
     finish(start(config_file(last), tmp_path / "straight", *rarely))
-    found = json.loads(filesystem.at(address).read("summary.json"))
+    found = json.loads(filesystem.open_store(address).read("summary.json"))
     assert found["status"] == "finished" and found["state_sha256"] == digest(tmp_path / "straight")
-    steps = [json.loads(line)["step"] for line in filesystem.at(address).read("metrics.jsonl").splitlines()]
+    steps = [json.loads(line)["step"] for line in filesystem.open_store(address).read("metrics.jsonl").splitlines()]
     assert steps == list(range(50, last + 1, 50))
 
     words = command("logogan_jax.sample", f"--workdir={address}", "--num=4", f"--out={tmp_path / 'drawn'}")

@@ -52,10 +52,10 @@ def got(monkeypatch):
 @pytest.fixture
 def shards(bucket):  # noqa: F811
     """The address of FILES, beside which others lie."""
-    where = filesystem.at(f"{bucket}/shards")
+    where = filesystem.open_store(f"{bucket}/shards")
     for name, data in FILES.items():
         where.write(name, data)
-    filesystem.at(f"{bucket}/shards2").write("other", b"")
+    filesystem.open_store(f"{bucket}/shards2").write("other", b"")
     return where
 
 
@@ -66,17 +66,17 @@ def files(folder):
 def again(address):
     """What a new process of this machine gets."""
     ended()
-    return download.local(address)
+    return download.local_folder(address)
 
 
 def test_a_path_is_that_path(monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere")
-    assert str(download.local("~/shards")) == "/somewhere/shards" and str(download.local("a/b")) == "a/b"
+    assert str(download.local_folder("~/shards")) == "/somewhere/shards" and str(download.local_folder("a/b")) == "a/b"
 
 
 @BOTH
 def test_only_what_is_missing_or_has_changed_is_brought(shards, got):
-    folder = download.local(f"{shards}/")
+    folder = download.local_folder(f"{shards}/")
     assert files(folder) == FILES and got == dict.fromkeys(FILES, 1)
     assert again(shards) == folder and sum(got.values()) == len(FILES)
     got.clear()
@@ -94,15 +94,15 @@ def test_only_what_is_missing_or_has_changed_is_brought(shards, got):
 def test_what_is_hidden_and_what_consoles_call_a_folder_stay(s3, bucket, shards):  # noqa: F811
     for key in ("shards/", "shards/deep/", "shards/.note", "shards/.hidden/a"):
         s3.put_object(Bucket=bucket[5:], Key=key, Body=b"")
-    assert files(download.local(shards)) == FILES
+    assert files(download.local_folder(shards)) == FILES
 
 
 def test_the_caller_sees_one_and_the_same_copy_until_it_ends(shards, got):
-    folder = download.local(shards)
+    folder = download.local_folder(shards)
     shards.write("train-0", b"new")
-    assert download.local(shards) == folder and files(folder) == FILES
+    assert download.local_folder(shards) == folder and files(folder) == FILES
     reader = subprocess.Popen(
-        [sys.executable, "-c", f"{IMPORT}; download.local('{shards}'); print(1); input()"],
+        [sys.executable, "-c", f"{IMPORT}; download.local_folder('{shards}'); print(1); input()"],
         env=environment(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert "has changed since another process here began to read it" in reader.communicate()[1]
@@ -119,7 +119,7 @@ def test_what_changes_while_it_is_brought_is_brought_once_more(shards, monkeypat
             shards.write("train-0", changes.pop())
 
     monkeypatch.setattr(object_store.Bucket, "get", late)
-    assert files(download.local(shards)) == FILES | {"train-0": b"longer" * 1000}
+    assert files(download.local_folder(shards)) == FILES | {"train-0": b"longer" * 1000}
     changes += [b"x" * n for n in range(9)]
     shards.write("train-0", b"y")
     with pytest.raises(UserError, match="changes while it is brought"):
@@ -136,7 +136,7 @@ def slow(self, name, path):
     count += 1
     time.sleep({seconds})
 object_store.Bucket.get = slow
-print(download.local({address!r}), count)
+print(download.local_folder({address!r}), count)
 """
 
 
@@ -150,10 +150,10 @@ def bringing(address, seconds):
 
 
 def test_after_kill_9_only_the_rest_is_brought(bucket, tmp_path, got):  # noqa: F811
-    where, expected = filesystem.at(f"{bucket}/many"), {f"{i}/{i}": bytes([i]) * 2000 for i in range(40)}
+    where, expected = filesystem.open_store(f"{bucket}/many"), {f"{i}/{i}": bytes([i]) * 2000 for i in range(40)}
     for name, data in expected.items():
         where.write(name, data)
-    process, folder = bringing(where, 0.1), download.Copy("fetched", where).folder
+    process, folder = bringing(where, 0.1), download.CachedCopy("fetched", where).folder
     end = time.monotonic() + 60
     while len(files(folder)) < 12:
         assert time.monotonic() < end and process.poll() is None, process.communicate()
@@ -161,7 +161,7 @@ def test_after_kill_9_only_the_rest_is_brought(bucket, tmp_path, got):  # noqa: 
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert set(files(folder)) != set(expected)
-    assert download.local(where) == folder and files(folder) == expected
+    assert download.local_folder(where) == folder and files(folder) == expected
     assert 40 - len(files(folder)) <= sum(got.values()) <= 40 - 12 + object_store.TOGETHER
 
 
@@ -169,7 +169,7 @@ def test_several_processes_bring_it_once(shards):
     processes = [bringing(shards, 0.3) for _ in range(3)]
     said = [process.communicate(timeout=60) for process in processes]
     assert sum(int(out.split()[-1]) for out, _ in said) == len(FILES), said
-    assert files(download.local(shards)) == FILES
+    assert files(download.local_folder(shards)) == FILES
 
 
 def test_what_is_wrong_is_told_in_one_line(s3, bucket, shards, monkeypatch):  # noqa: F811
@@ -192,7 +192,7 @@ def test_what_is_wrong_is_told_in_one_line(s3, bucket, shards, monkeypatch):  # 
         patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 5000))
         assert "has 0 MB free, but what" in said(shards) and "LOGOGAN_CACHE" in said(shards)
     with monkeypatch.context() as patch:
-        patch.setattr(filesystem.at(shards)._files, "get_file", full, raising=False)
+        patch.setattr(filesystem.open_store(shards)._files, "get_file", full, raising=False)
         with pytest.raises(OSError, match="No space left") as error:
             again(shards)
         assert error.value.errno == errno.ENOSPC
@@ -204,7 +204,7 @@ def full(*_, **__):
 
 
 def test_a_bucket_out_of_reach_is_an_error_that_names_the_copy(shards, monkeypatch, machine):
-    folder = download.local(shards)
+    folder = download.local_folder(shards)
     monkeypatch.setattr(object_store.Bucket, "_listing", away)
     with pytest.raises(UserError, match=rf"shards: away; or use the copy of 20.* as it is, by its path: {folder}$"):
         again(shards)

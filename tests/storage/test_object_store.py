@@ -104,10 +104,10 @@ BOTH = pytest.mark.parametrize("bucket", ["s3", "gs"], indirect=True)
 def where(request, tmp_path):
     """A place for files that is not there yet, of each kind."""
     if request.param == "folder":
-        return filesystem.at(tmp_path / "new" / "folder")
+        return filesystem.open_store(tmp_path / "new" / "folder")
     if request.param == "memory":
-        return filesystem.at(f"memory://{request.node.name}/folder")
-    return filesystem.at(f"{new(request.param, request)}/folder")
+        return filesystem.open_store(f"memory://{request.node.name}/folder")
+    return filesystem.open_store(f"{new(request.param, request)}/folder")
 
 
 def keys(s3, address):
@@ -133,7 +133,7 @@ def test_folders_and_buckets_behave_the_same(where, tmp_path):
     assert where.exists() and list(where.names()) == sorted(NAMES)
     sizes = where.sizes()
     for name in NAMES:
-        assert where.read(name) == name.encode() == filesystem.read(f"{where}/{name}")
+        assert where.read(name) == name.encode() == filesystem.read_file(f"{where}/{name}")
         assert where.size(name) == sizes(name) == len(name.encode())
     assert where.size("a") is None and where.size("none") is None  # a folder is no file
     with pytest.raises(FileNotFoundError):
@@ -151,7 +151,7 @@ def test_folders_and_buckets_behave_the_same(where, tmp_path):
 
 
 def test_what_others_write_is_seen_at_once(s3, bucket):
-    where = filesystem.at(f"{bucket}/folder")
+    where = filesystem.open_store(f"{bucket}/folder")
     assert not where.exists() and list(where.names()) == []
     s3.put_object(Bucket=bucket[5:], Key="folder/new", Body=b"1")
     assert where.exists() and list(where.names()) == ["new"] and where.size("new") == 1
@@ -172,31 +172,31 @@ def test_a_file_of_the_disk_is_told_from_any_other_object(where, tmp_path):
 
 @BOTH
 def test_a_name_that_nothing_has_is_taken_once(bucket):
-    where = filesystem.at(f"{bucket}/folder")
+    where = filesystem.open_store(f"{bucket}/folder")
     assert where.create("new", b"1") and not where.create("new", b"2")
     assert where.read("new") == b"1"
 
 
 def test_what_is_wrong_with_googles_storage_is_told_in_one_line(gs):
-    missing = filesystem.at("gs://no-such-bucket/folder")
+    missing = filesystem.open_store("gs://no-such-bucket/folder")
     for act in (lambda: list(missing.names()), missing.sizes, lambda: missing.write("a", b"")):
         with pytest.raises(UserError, match=r"^gs://no-such-bucket/folder: \S+: create the bucket, or correct"):
             act()
 
 
 def test_what_is_wrong_with_a_bucket_is_told_in_one_line(s3, bucket, monkeypatch, tmp_path):
-    missing = filesystem.at("s3://no-such-bucket/folder")
+    missing = filesystem.open_store("s3://no-such-bucket/folder")
     for act in (lambda: list(missing.names()), missing.sizes, lambda: missing.write("a", b"")):
         with pytest.raises(UserError, match=r"s3://no-such-bucket/folder: .*does not exist: create the bucket, or"):
             act()
     for address, message in [("ftq://a/b", "ftq:// is no object store"), ("s3://", "names no bucket"),
                              ("file:///tmp/x", "or a path of this machine")]:  # fmt: skip
         with pytest.raises(UserError, match=message):
-            filesystem.at(address)
+            filesystem.open_store(address)
     with monkeypatch.context() as patch:
         patch.setattr(fsspec.core, "url_to_fs", lambda *_, **__: (_ for _ in ()).throw(ImportError()))
         with pytest.raises(UserError, match=r"pip install -e '.\[s3\]'"):
-            filesystem.at("s3://a/b")
+            filesystem.open_store("s3://a/b")
     for name, value, message in [
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "Could not connect .*check the network and the address"),
         ("AWS_ACCESS_KEY_ID", "", "redentials.*: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
@@ -205,7 +205,9 @@ def test_what_is_wrong_with_a_bucket_is_told_in_one_line(s3, bucket, monkeypatch
             patch.setenv(name, value)
             s3fs.S3FileSystem.clear_instance_cache()
             with pytest.raises(UserError, match=message) as error:
-                filesystem.at(f"{bucket}/folder").exists() or list(filesystem.at(f"{bucket}/folder").names())
+                filesystem.open_store(f"{bucket}/folder").exists() or list(
+                    filesystem.open_store(f"{bucket}/folder").names()
+                )
             assert "\n" not in str(error.value)
     s3fs.S3FileSystem.clear_instance_cache()
 
@@ -264,7 +266,7 @@ def test_lines_are_on_the_disk_at_once_and_in_a_bucket_soon(where, monkeypatch):
 
 
 def test_copies_to_a_bucket_take_a_small_part_of_the_time(monkeypatch):
-    where, copies = filesystem.at("memory://slow/folder"), []
+    where, copies = filesystem.open_store("memory://slow/folder"), []
     monkeypatch.setattr(where, "write", lambda name, data: copies.append(data) or time.sleep(0.02))
     monkeypatch.setattr(journal, "_EVERY", 0.0)
     with Journal(where, "did.jsonl") as did:
@@ -285,7 +287,7 @@ def test_a_download_into_a_bucket_leaves_what_one_into_a_folder_leaves(tmp_path,
     path = listing(tmp_path, rows)
     places = [tmp_path / "raw", f"{bucket}/raw"]
     totals = [download(path, place, trusted=[server.place], patience=QUICK) for place in places]
-    here, there = map(filesystem.at, places)
+    here, there = map(filesystem.open_store, places)
     assert totals[0].replace(str(here), "") == totals[1].replace(str(there), "") and "10 images downl" in totals[0]
     assert list(here.names()) == list(there.names()) and len(list(here.names())) == 12
     for name in here.names():
@@ -343,7 +345,7 @@ def test_a_download_into_a_bucket_that_was_ended_goes_on(tmp_path, server, s3, b
 @pytest.fixture
 def shards_folder(tmp_path):
     """A folder of files with names of any kind."""
-    folder = filesystem.at(tmp_path / "mine")
+    folder = filesystem.open_store(tmp_path / "mine")
     for name in [*NAMES, ".hidden", "sub/.hidden"]:
         folder.write(name, name.encode() * 50)
     folder.write("empty", b"")
@@ -379,7 +381,7 @@ def test_other_bytes_are_not_overwritten_unless_asked(s3, bucket, shards_folder)
 
 
 def test_a_large_file_goes_in_parts_and_is_known_again_however_it_came(s3, bucket, tmp_path):
-    folder, size = filesystem.at(tmp_path / "large"), 2 * object_store.PART + 12345
+    folder, size = filesystem.open_store(tmp_path / "large"), 2 * object_store.PART + 12345
     pattern = hashlib.sha256(b"logo").digest()
     data = (pattern * (size // len(pattern) + 1))[:size]
     for name in ("ours", "theirs"):
@@ -412,7 +414,7 @@ def test_what_did_not_arrive_whole_is_told(bucket, shards_folder, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_an_upload_that_was_ended_goes_on(s3, bucket, tmp_path, how, status):
-    folder, target = filesystem.at(tmp_path / "many"), f"{bucket}/many"
+    folder, target = filesystem.open_store(tmp_path / "many"), f"{bucket}/many"
     for i in range(300):
         folder.write(f"{i % 7}/логотип {i}.png", picture(i))
     process = run("upload", "--path", folder, "--target_path", target, "--workers", 2)

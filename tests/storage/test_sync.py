@@ -21,7 +21,7 @@ from test_object_store import BOTH, bucket, gs, s3  # noqa: F401 - fixtures
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import commit_markers, filesystem, lease, object_store, sync, upload
-from logogan_jax.core.storage.sync import Mirror
+from logogan_jax.core.storage.sync import SyncedRun
 from logogan_jax.training.checkpoints import Checkpoints
 
 
@@ -55,13 +55,13 @@ def did(monkeypatch):
 
 @contextlib.contextmanager
 def pulled(address):
-    with contextlib.closing(Mirror(address)) as copy:
-        copy.pull()
+    with contextlib.closing(SyncedRun(address)) as copy:
+        copy.acquire()
         yield copy
 
 
 def killed(copy):
-    """End a Mirror as kill -9 would."""
+    """End a SyncedRun as kill -9 would."""
     copy._closed = True
     with copy._turn:
         copy._turn.notify_all()
@@ -75,7 +75,7 @@ def killed(copy):
 
 def names(address):
     """The objects at an address but the lease."""
-    return set(filesystem.at(address).objects()) - {lease.NAME}
+    return set(filesystem.open_store(address).objects()) - {lease.NAME}
 
 
 def ours(folder):
@@ -91,7 +91,7 @@ def test_a_run_comes_back_byte_for_byte_elsewhere(bucket, machine, did):  # noqa
     address = f"{bucket}/runs/one"
     with pulled(address) as copy:
         (copy.local / ".lock").write_text("")
-        mirrored.go(copy.local, copy.push)
+        mirrored.go(copy.local, copy.request_upload)
         (copy.local / "checkpoints" / "7.orbax-checkpoint-tmp").mkdir()
         (copy.local / "checkpoints" / "7.orbax-checkpoint-tmp" / "half").write_bytes(b"")
         copy.wait()
@@ -100,7 +100,7 @@ def test_a_run_comes_back_byte_for_byte_elsewhere(bucket, machine, did):  # noqa
         expected = files(copy.local)
         assert names(address) == ours(copy.local)
         did.clear()
-        copy.push()
+        copy.request_upload()
         copy.wait()
         assert not did  # nothing has changed
     machine("another")
@@ -114,7 +114,7 @@ def test_a_run_comes_back_byte_for_byte_elsewhere(bucket, machine, did):  # noqa
         copy.wait()
         assert did == [("write", "metrics.jsonl")]
     machine("a third")
-    assert files(sync.read(address)) == expected | {"metrics.jsonl": files(copy.local)["metrics.jsonl"]}
+    assert files(sync.download_run(address)) == expected | {"metrics.jsonl": files(copy.local)["metrics.jsonl"]}
 
 
 def test_a_state_is_restored_from_a_bucket(bucket, machine):  # noqa: F811
@@ -123,10 +123,10 @@ def test_a_state_is_restored_from_a_bucket(bucket, machine):  # noqa: F811
         (copy.local / "config.json").write_text("{}")
         for step in (10, 20, 30):
             checkpoints.save(step, {**state, "a": state["a"] + step})
-            copy.push()
+            copy.request_upload()
         checkpoints.wait()
     machine("another")
-    with contextlib.closing(Checkpoints(sync.read(address) / "checkpoints", 2, read_only=True)) as checkpoints:
+    with contextlib.closing(Checkpoints(sync.download_run(address) / "checkpoints", 2, read_only=True)) as checkpoints:
         assert checkpoints.steps() == [20, 30]
         restored = checkpoints.restore(30, state)
     np.testing.assert_array_equal(restored["a"], state["a"] + 30)
@@ -134,18 +134,18 @@ def test_a_state_is_restored_from_a_bucket(bucket, machine):  # noqa: F811
 
 def test_who_works_in_a_folder_need_not_know_where_it_is_kept(bucket, tmp_path):  # noqa: F811
     for place in (tmp_path / "run", f"{bucket}/run"):
-        with sync.kept(place) as (folder, push):
+        with sync.synced_workdir(place) as (folder, push):
             mirrored.go(folder, push, last=2)
         expected = ours(folder) if place != folder else set(files(folder))
-        assert {name for name in filesystem.at(place).names() if name != lease.NAME} == expected
-        assert files(sync.read(place)) == files(folder)
+        assert {name for name in filesystem.open_store(place).names() if name != lease.NAME} == expected
+        assert files(sync.download_run(place)) == files(folder)
 
 
 def test_a_line_half_written_stays_here(bucket):  # noqa: F811
     with pulled(f"{bucket}/run") as copy:
         (copy.local / "metrics.jsonl").write_text('{"step": 1}\n{"ste')
         copy.wait()
-        assert filesystem.read(f"{bucket}/run/metrics.jsonl") == b'{"step": 1}\n'
+        assert filesystem.read_file(f"{bucket}/run/metrics.jsonl") == b'{"step": 1}\n'
 
 
 def test_large_files_that_grow_are_not_copied_all_the_time(bucket, did, monkeypatch):  # noqa: F811
@@ -157,12 +157,12 @@ def test_large_files_that_grow_are_not_copied_all_the_time(bucket, did, monkeypa
         copy.wait()
         events.write_bytes(b"0" * 100_001)
         (copy.local / "a").write_text("")
-        copy.push()
+        copy.request_upload()
         end = time.monotonic() + 20
         while ("put", "a") not in did and time.monotonic() < end:
             time.sleep(0.01)
         assert did == [("put", "tensorboard/events"), ("put", "a")]
-    assert filesystem.at(f"{bucket}/run").size("tensorboard/events") == 100_001  # at the end, all is there
+    assert filesystem.open_store(f"{bucket}/run").size("tensorboard/events") == 100_001  # at the end, all is there
 
 
 def test_what_others_put_there_stays(bucket, machine):  # noqa: F811
@@ -170,7 +170,7 @@ def test_what_others_put_there_stays(bucket, machine):  # noqa: F811
     with pulled(address) as copy:
         mirrored.go(copy.local, copy.wait, last=1)
         for name in theirs:
-            filesystem.at(address).write(name, b"theirs")
+            filesystem.open_store(address).write(name, b"theirs")
         mirrored.go(copy.local, copy.wait)
         assert names(address) == ours(copy.local) | theirs
     machine("another")
@@ -234,10 +234,10 @@ def test_whenever_a_run_dies_its_bucket_can_be_gone_on_with(machine, tmp_path): 
     for at in itertools.count():
         address, reached = f"memory://died-at-{at}/run", [0]
         here, died = tmp_path / f"{at}", False
-        way = upload.Outgoing(here, filesystem.at(address), Free())
+        way = upload.Uploader(here, filesystem.open_store(address), Free())
 
         def send():
-            way.send(True)  # noqa: B023
+            way.upload(True)  # noqa: B023
             reached.append(mirrored.check(here))  # noqa: B023
 
         with pytest.MonkeyPatch.context() as patch:
@@ -275,7 +275,7 @@ def test_a_checkpoint_that_is_just_being_removed_is_not_copied(bucket, monkeypat
 
 
 def test_checkpoints_that_lost_files_are_left_out_and_other_bytes_refused(bucket, machine, capsys):  # noqa: F811
-    address, where = f"{bucket}/run", filesystem.at(f"{bucket}/run")
+    address, where = f"{bucket}/run", filesystem.open_store(f"{bucket}/run")
     with pulled(address) as copy:
         mirrored.go(copy.local, copy.wait)
     where.write("checkpoints/5/_METADATA", b"5 odd ")  # of the same size
@@ -288,7 +288,7 @@ def test_checkpoints_that_lost_files_are_left_out_and_other_bytes_refused(bucket
     where.remove("checkpoints/6/_METADATA")
     where.remove("checkpoints/5.whole")
     where.write("checkpoints/5.torn", b'{"files": {"_METADATA": {"size": 6, "sha256": ""}}}')
-    assert not (sync.read(address) / "checkpoints").exists()
+    assert not (sync.download_run(address) / "checkpoints").exists()
     with pulled(address) as copy:
         assert "run/checkpoints/6 is not whole: it is left out" in capsys.readouterr().err
         mirrored.go(copy.local, copy.wait, last=1)
@@ -298,12 +298,12 @@ def test_checkpoints_that_lost_files_are_left_out_and_other_bytes_refused(bucket
 
 def test_a_checkpoint_put_there_by_hand_is_refused(bucket, machine):  # noqa: F811
     for name in ("config.json", "checkpoints/10/_METADATA"):
-        filesystem.at(f"{bucket}/run").write(name, b"{}")
-    for act in (sync.read, lambda address: pulled(address).__enter__()):
+        filesystem.open_store(f"{bucket}/run").write(name, b"{}")
+    for act in (sync.download_run, lambda address: pulled(address).__enter__()):
         with pytest.raises(UserError, match=r"checkpoints/10 has no checkpoints/10.whole, which a run writes"):
             act(f"{bucket}/run")
     with pytest.raises(UserError, match=r"holds no run \(no config.json\)"):
-        sync.read(f"{bucket}/none")
+        sync.download_run(f"{bucket}/none")
 
 
 @pytest.mark.slow
@@ -325,17 +325,17 @@ def test_after_kill_9_at_any_moment_the_run_goes_on(bucket, machine):  # noqa: F
         time.sleep(0.3 + chance.random())
         process.send_signal(signal.SIGKILL)
         assert not process.communicate()[1].strip().startswith("Traceback")
-        objects = filesystem.at(address).objects()
-        reached = max(commit_markers.Marks(filesystem.at(address)).whole(objects), default=0)
+        objects = filesystem.open_store(address).objects()
+        reached = max(commit_markers.CommitMarkers(filesystem.open_store(address)).complete(objects), default=0)
 
 
 # ── whose run it is ─────────────────────────────────────────────────────────────────────────
 
 
 def ahead(address):
-    """A Mirror whose folder went on after the mirror was killed."""
-    copy = Mirror(address)
-    copy.pull()
+    """a SyncedRun whose folder went on after the mirror was killed."""
+    copy = SyncedRun(address)
+    copy.acquire()
     mirrored.go(copy.local, copy.wait, last=4)
     killed(copy)
     mirrored.go(copy.local, lambda: None)
@@ -357,10 +357,10 @@ def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machi
     copy = ahead(address)
     (copy.local / "samples" / "more.png").write_bytes(b"")
     if change == "another run":
-        filesystem.at(address).write("config.json", b"{}")
+        filesystem.open_store(address).write("config.json", b"{}")
     elif change == "removed":
-        for name in filesystem.at(address).objects():
-            filesystem.at(address).remove(name)
+        for name in filesystem.open_store(address).objects():
+            filesystem.open_store(address).remove(name)
     else:
         machine("another")
         with pulled(address) as other:
@@ -373,7 +373,8 @@ def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machi
 
 
 @pytest.mark.parametrize(
-    "place", [(lease.Lease, "_renew_again_and_again"), (commit_markers.Marks, "tidy"), (object_store.Bucket, "get")]
+    "place",
+    [(lease.Lease, "_renew_again_and_again"), (commit_markers.CommitMarkers, "repair"), (object_store.Bucket, "get")],
 )
 def test_a_pull_that_was_killed_is_begun_again(bucket, machine, place, monkeypatch):  # noqa: F811
     address = f"{bucket}/run"
@@ -384,10 +385,10 @@ def test_a_pull_that_was_killed_is_begun_again(bucket, machine, place, monkeypat
     with pulled(address) as other:
         mirrored.go(other.local, other.wait, last=5)
     machine("cache")
-    again = Mirror(address)
+    again = SyncedRun(address)
     with monkeypatch.context() as patch, pytest.raises(Dead):
         patch.setattr(*place, property(dead))
-        again.pull()
+        again.acquire()
     killed(again)
     with pulled(address) as copy:
         assert mirrored.check(copy.local) == 5 and files(copy.local) == files(other.local)
@@ -427,11 +428,13 @@ def test_who_was_replaced_stops_writing(bucket, monkeypatch):  # noqa: F811
     address = f"{bucket}/run"
     with pytest.raises(UserError, match="is not this run's any more: far-away trains there"), pulled(address) as copy:
         mirrored.go(copy.local, copy.wait, last=1)
-        found = json.loads(filesystem.read(f"{address}/{lease.NAME}"))
+        found = json.loads(filesystem.read_file(f"{address}/{lease.NAME}"))
         end = time.monotonic() + 20
         while time.monotonic() < end:  # again and again, for this one may be about to renew its own
-            filesystem.at(address).write(lease.NAME, json.dumps({**found, "process": "1", "host": "far-away"}).encode())
-            copy.push()
+            filesystem.open_store(address).write(
+                lease.NAME, json.dumps({**found, "process": "1", "host": "far-away"}).encode()
+            )
+            copy.request_upload()
             time.sleep(0.05)
     (copy.local / "late").write_text("")
     assert "late" not in names(address)
@@ -449,9 +452,9 @@ def test_errors_come_to_those_who_push(s3, bucket, monkeypatch):  # noqa: F811
         return put(self, name, path)
 
     monkeypatch.setattr(object_store.Bucket, "put", failing)
-    copy = Mirror(f"{bucket}/run")
-    copy.pull()
-    mirrored.go(copy.local, copy.push, last=1)
+    copy = SyncedRun(f"{bucket}/run")
+    copy.acquire()
+    mirrored.go(copy.local, copy.request_upload, last=1)
     copy.wait()  # what passes is not worth a word
     assert not fails and names(f"{bucket}/run") == ours(copy.local)
     monkeypatch.setattr(sync, "PATIENCE", 0.2)
@@ -460,7 +463,7 @@ def test_errors_come_to_those_who_push(s3, bucket, monkeypatch):  # noqa: F811
     with pytest.raises(UserError, match="away for ever"):
         copy.wait()
     with pytest.raises(UserError, match="away for ever"):
-        copy.push()
+        copy.request_upload()
     copy.close()
     with pytest.raises(UserError, match="create the bucket"), pulled("s3://no-such-bucket/run"):
         pass

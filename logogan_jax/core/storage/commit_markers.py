@@ -12,12 +12,12 @@ import re
 from typing import NamedTuple
 
 from logogan_jax.core.errors import UserError
-from logogan_jax.core.storage.object_store import Unreachable, together
+from logogan_jax.core.storage.object_store import Unreachable, map_parallel
 
 _OURS = re.compile(r"checkpoints/(\d+)(/|\.whole$|\.torn$)")
 
 
-class File(NamedTuple):
+class FileDigest(NamedTuple):
     """What a mark tells of a file: its bytes and their SHA-256."""
 
     size: int
@@ -35,34 +35,34 @@ def steps(objects):
     return {step_of(name) for name in objects} - {None}
 
 
-def marked(objects):
+def marked_steps(objects):
     """The steps of which a bucket's objects have a mark that they are whole."""
     return {step for step in steps(objects) if f"{_at(step)}.whole" in objects}
 
 
-def described(folder):
-    """{name: File} of the files of a folder."""
+def describe_files(folder):
+    """{name: FileDigest} of the files of a folder."""
     paths = [pathlib.Path(root) / name for root, _, names in os.walk(folder) for name in names]
     return {path.relative_to(folder).as_posix(): _file(path) for path in paths}
 
 
 def _file(path):
     with open(path, "rb") as file:
-        return File(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
+        return FileDigest(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-class Marks:
+class CommitMarkers:
     """The checkpoints in a Bucket."""
 
     def __init__(self, bucket):
         self._bucket = bucket
 
-    def whole(self, objects):
-        """{step: {name: File}} of the checkpoints that are there, by the bucket's objects {name: Object}.
+    def complete(self, objects):
+        """{step: {name: FileDigest}} of the checkpoints that are there, by the bucket's objects {name: Object}.
 
         A UserError tells that somebody else put checkpoints there, of which nobody knows whether they are whole.
         """
-        there = marked(objects)
+        there = marked_steps(objects)
         unknown = steps(objects) - there - {step for step in steps(objects) if f"{_at(step)}.torn" in objects}
         if unknown and not there:
             step = max(unknown)
@@ -78,17 +78,17 @@ class Marks:
             if files is not None and all(agree(step, *item) for item in files.items())
         }
 
-    def send(self, step, folder, files):
-        """Copy the files {name: File} of a folder, which is not yet whole by that."""
-        self.clear(step)
+    def upload(self, step, folder, files):
+        """Copy the files {name: FileDigest} of a folder, which is not yet whole by that."""
+        self.remove_incomplete(step)
         self._bucket.write(f"{_at(step)}.torn", _text(files))
-        list(together(lambda name: self._bucket.put(f"{_at(step)}/{name}", folder / name), files))
+        list(map_parallel(lambda name: self._bucket.put(f"{_at(step)}/{name}", folder / name), files))
         arrived = self._bucket.objects(_at(step))
         for name, file in files.items():
             if f"{_at(step)}/{name}" not in arrived or arrived[f"{_at(step)}/{name}"].size != file.size:
                 raise Unreachable(f"{self._bucket}/{_at(step)}/{name} did not arrive whole: run the same command again")
 
-    def mark(self, step, files):
+    def commit(self, step, files):
         """Let the files that were sent be whole."""
         self._bucket.write(f"{_at(step)}.whole", _text(files))
         self._bucket.remove(f"{_at(step)}.torn")
@@ -99,29 +99,29 @@ class Marks:
         if files is not None:
             self._bucket.write(f"{_at(step)}.torn", _text(files))
             self._bucket.remove(f"{_at(step)}.whole")
-        self.clear(step)
+        self.remove_incomplete(step)
 
-    def clear(self, step):
+    def remove_incomplete(self, step):
         """Take away what is there of a checkpoint that is not whole: the files that its mark lists, and no others."""
         files = self._listed(f"{_at(step)}.torn")
         if files is not None:
-            list(together(lambda name: self._bucket.remove(f"{_at(step)}/{name}"), files))
+            list(map_parallel(lambda name: self._bucket.remove(f"{_at(step)}/{name}"), files))
             self._bucket.remove(f"{_at(step)}.torn")
 
-    def tidy(self, objects):
+    def repair(self, objects):
         """Finish what a killed run began, by the bucket's objects."""
         for step in steps(objects):
             if f"{_at(step)}.torn" in objects:
                 if f"{_at(step)}.whole" in objects:
                     self._bucket.remove(f"{_at(step)}.torn")  # all files are there: they had come, or were to go
                 else:
-                    self.clear(step)
+                    self.remove_incomplete(step)
 
     def _listed(self, name):
-        """{name: File} of a mark, or None if it is not there."""
+        """{name: FileDigest} of a mark, or None if it is not there."""
         try:
             found = json.loads(self._bucket.read(name))
-            return {name: File(file["size"], file["sha256"]) for name, file in found["files"].items()}
+            return {name: FileDigest(file["size"], file["sha256"]) for name, file in found["files"].items()}
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -13,7 +13,7 @@ import time
 from logogan_jax.core import cache, files, progress
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.core.storage import filesystem
-from logogan_jax.core.storage.object_store import Unreachable, together
+from logogan_jax.core.storage.object_store import Unreachable, map_parallel
 
 ROUNDS = 4  # looks at a bucket, between which what has changed meanwhile is brought again
 
@@ -24,7 +24,7 @@ class Changed(Unfinished):
     """An object is not what it was a moment ago."""
 
 
-def local(address):
+def local_folder(address):
     """The folder of this machine with the files that are at an address; a path is returned as it is, expanded.
 
     Only what is missing here or has changed is brought. A UserError tells that there is nothing, that the bucket
@@ -32,14 +32,14 @@ def local(address):
     """
     if "://" not in str(address):
         return pathlib.Path(address).expanduser()
-    copy = Copy("fetched", filesystem.at(address))
+    copy = CachedCopy("fetched", filesystem.open_store(address))
     if copy.address in _in_use:
         return copy.folder
-    with copy.ours() as alone:
+    with copy.lock() as alone:
         for _ in range(ROUNDS):
             objects = _found(copy)
-            if copy.holds(objects):
-                copy.finish()
+            if copy.is_current(objects):
+                copy.mark_complete()
                 return copy.folder
             if not alone:
                 raise UserError(
@@ -47,7 +47,7 @@ def local(address):
                     f"ended, or set LOGOGAN_CACHE to another folder for this one"
                 )
             with contextlib.suppress(Changed):
-                copy.bring(objects)
+                copy.fetch(objects)
     raise Changed(f"{copy.address} changes while it is brought: run the same command when nobody writes there")
 
 
@@ -56,10 +56,10 @@ def _found(copy):
     try:
         objects = copy.bucket.objects()
     except Unreachable as error:
-        if copy.is_whole():
+        if copy.is_complete():
             raise UserError(f"{error}; or use the copy of {copy.date()} as it is, by its path: {copy.folder}") from None
         raise
-    objects = {name: found for name, found in objects.items() if not hidden(name)}
+    objects = {name: found for name, found in objects.items() if not is_hidden(name)}
     if not objects:
         raise UserError(
             f"{copy.address} holds no files: check the address, or bring them there: "
@@ -68,18 +68,18 @@ def _found(copy):
     return objects
 
 
-def hidden(name):
+def is_hidden(name):
     """Whether a file of a relative name is, or is in, what a folder does not show."""
     return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
 
 
-class Copy:
+class CachedCopy:
     """A folder of the user's cache, below `kind`, for the files of a Bucket."""
 
     def __init__(self, kind, bucket):
         self.bucket, self.address = bucket, str(bucket)
         readable = re.sub(r"[^\w.-]", "_", self.address.rpartition("/")[2], flags=re.ASCII)[:40]
-        self.home = cache.folder(kind, f"{readable}-{hashlib.sha256(self.address.encode()).hexdigest()[:12]}")
+        self.home = cache.path(kind, f"{readable}-{hashlib.sha256(self.address.encode()).hexdigest()[:12]}")
         self.folder, self._manifest = self.home / "files", self.home / "manifest.jsonl"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,33 +89,33 @@ class Copy:
             ) from None
 
     @contextlib.contextmanager
-    def ours(self):
+    def lock(self):
         """Hold the copy against those who would change it; yield whether no other process reads it either.
 
         Who waits for another that brings it says so. Afterwards this process counts as one that reads it.
         """
         _in_use.pop(self.address, None)
-        held = files.lock(self.home / "lock")
+        held = files.try_lock(self.home / "lock")
         if held is None:
             print(f"waiting for another process that brings {self.address}", file=sys.stderr, flush=True)
             held = open(self.home / "lock", "a")  # noqa: SIM115 - closed below
             fcntl.flock(held, fcntl.LOCK_EX)
         with held:
             readers = self.home / "readers"
-            alone = files.lock(readers)
+            alone = files.try_lock(readers)
             try:
                 yield alone is not None
             finally:
                 if alone:
                     alone.close()
-            _in_use[self.address] = files.lock(readers, fcntl.LOCK_SH)
+            _in_use[self.address] = files.try_lock(readers, fcntl.LOCK_SH)
 
-    def holds(self, objects):
+    def is_current(self, objects):
         """Whether the folder holds the objects {name: Object} and no other file."""
         known = self._known()
         return all(self._has(name, found, known) for name, found in objects.items()) and not self._others(objects)
 
-    def bring(self, objects, remove=True):
+    def fetch(self, objects, remove=True):
         """Make the folder hold the objects {name: Object}, each whole; other files go, if `remove`.
 
         Raises Changed if an object is not there any more, or has another size.
@@ -133,23 +133,23 @@ class Copy:
         bar = progress.Bar(f"bringing {self.address}", 1 + total // 10**6, unit="MB")
         with bar, open(self._manifest, "a") as manifest:
             done = 0
-            for name in together(lambda name: self._bring(name, missing[name]), missing):
+            for name in map_parallel(lambda name: self._bring(name, missing[name]), missing):
                 found, done = missing[name], done + missing[name].size
                 manifest.write(_line(name, [found.size, found.version, (self.folder / name).stat().st_mtime_ns]))
                 manifest.flush()
                 bar.update(done // 10**6)
             bar.update(1 + total // 10**6)
 
-    def begin(self):
+    def mark_incomplete(self):
         """Let the folder count as not whole."""
         self._write({name: about for name, about in self._known().items() if name})
 
-    def finish(self):
+    def mark_complete(self):
         """Let the folder count as whole."""
-        if not self.is_whole():
+        if not self.is_complete():
             self._write({**self._known(), "": True})
 
-    def is_whole(self):
+    def is_complete(self):
         """Whether nothing was missing when it was last brought."""
         return "" in self._known()
 
@@ -163,7 +163,7 @@ class Copy:
         return dict(map(json.loads, lines))
 
     def _write(self, known):
-        with files.whole(self._manifest) as partial:
+        with files.atomic_write(self._manifest) as partial:
             partial.write_text("".join(_line(name, about) for name, about in known.items()))
 
     def _has(self, name, found, known):
@@ -177,7 +177,7 @@ class Copy:
     def _bring(self, name, found):
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(path) as partial:
+        with files.atomic_write(path) as partial:
             try:
                 self.bucket.get(name, partial)
             except FileNotFoundError:

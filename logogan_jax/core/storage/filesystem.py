@@ -10,17 +10,17 @@ from logogan_jax.core.storage.object_store import Bucket
 NOTES = {"manifest.jsonl", "rejects.jsonl", "removed.jsonl", "settings.json"}
 
 
-def at(where):
+def open_store(where):
     """The Store of a path or an address such as s3://bucket/logos; nothing is created until something is written."""
     return Bucket(str(where)) if "://" in str(where) else Folder(where)
 
 
-def images(where):
+def image_names(where):
     """Names of the files of a Store that may be images: all but the notes that our tools leave beside them."""
     return (name for name in where.names() if name.rpartition("/")[2] not in NOTES)
 
 
-def read(source):
+def read_file(source):
     """The bytes of one file, by its path or address."""
     where, _, name = str(source).rpartition("/")
     return Bucket(where).read(name) if "://" in where else pathlib.Path(source).read_bytes()
@@ -72,14 +72,14 @@ class Folder:
         """Write bytes under a name, whole or not at all."""
         path = self.where / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(path) as partial:
+        with files.atomic_write(path) as partial:
             partial.write_bytes(data)
 
     def put(self, name, path):
         """Copy a file of the disk."""
         where = self.where / name
         where.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(where) as partial:
+        with files.atomic_write(where) as partial:
             shutil.copyfile(path, partial)
 
     def remove(self, name):

@@ -31,12 +31,12 @@ class Lease:
         self._over = threading.Event()
         self._thread = None
 
-    def last(self):
+    def last_writer(self):
         """The name of the last writer, or None."""
         found = self._read()
         return found and found["writer"]
 
-    def take(self):
+    def acquire(self):
         """Become the writer and stay it until `release` -> the name of the writer before, or None.
 
         A UserError names a host that goes on writing.
@@ -45,7 +45,7 @@ class Lease:
         if found and not self._free(found):
             found = self._wait(found)
         if not (found or self._bucket.create(NAME, self._text())):
-            return self.take()  # another was quicker
+            return self.acquire()  # another was quicker
         if found:
             self._renewed = time.monotonic()
             self._bucket.write(NAME, self._text())
@@ -53,7 +53,7 @@ class Lease:
                 time.sleep(SETTLE)
         self._renewed = time.monotonic()
         if (self._read() or {}).get("process") != self._process:
-            return self.take()
+            return self.acquire()
         self._thread = threading.Thread(target=self._renew_again_and_again, name="lease", daemon=True)
         self._thread.start()
         return found and found["writer"]

@@ -184,7 +184,7 @@ def _digests(path):
     return {whole.hexdigest(), base64.b64encode(whole.digest()).decode(), f"{joined}-{len(parts)}"}
 
 
-def together(function, names):
+def map_parallel(function, names):
     """Yield function(name) of each, as they end, of which a few run at once; the first error stops them."""
     with contextlib.ExitStack() as stack:
         threads = concurrent.futures.ThreadPoolExecutor(TOGETHER)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import commit_markers, download
-from logogan_jax.core.storage.object_store import alike, together
+from logogan_jax.core.storage.object_store import alike, map_parallel
 
 AGAIN = 1 << 20  # bytes a second at most at which a file that changes is copied again and again
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the names of what Orbax is writing
 
 
-class Seen(NamedTuple):
+class RunFiles(NamedTuple):
     """The files of a run's folder {name: (bytes, time)}, those of checkpoints by step, and whether some are begun."""
 
     loose: dict
@@ -21,8 +21,8 @@ class Seen(NamedTuple):
     unfinished: bool
 
 
-def seen(folder):
-    """The Seen of a run's folder as it is now."""
+def scan(folder):
+    """The RunFiles of a run's folder as it is now."""
     loose, steps, unfinished = {}, {}, False
     for name, found in _stats(folder).items():
         step = commit_markers.step_of(name)
@@ -30,9 +30,9 @@ def seen(folder):
             unfinished = True
         elif step is not None:
             steps.setdefault(step, {})[name.split("/", 2)[2]] = found
-        elif not download.hidden(name):
+        elif not download.is_hidden(name):
             loose[name] = found
-    return Seen(loose, steps, unfinished)
+    return RunFiles(loose, steps, unfinished)
 
 
 def _stats(folder):
@@ -48,33 +48,38 @@ def _stats(folder):
     return found
 
 
-class Outgoing:
+class Uploader:
     """The way from a run's folder to a Bucket, for the holder of a Lease.
 
     Files of others in the bucket are left alone; of what the run removes, so are all but checkpoints.
     """
 
     def __init__(self, folder, bucket, lease):
-        self._here, self._bucket, self._lease, self._marks = folder, bucket, lease, commit_markers.Marks(bucket)
+        self._here, self._bucket, self._lease, self._markers = (
+            folder,
+            bucket,
+            lease,
+            commit_markers.CommitMarkers(bucket),
+        )
         # What is in the bucket, as it was here: {name: (bytes, time)}, when it was copied, {step: {name: (...)}}.
         self._sent, self._when, self._there = {}, {}, {}
 
-    def begin(self, objects, whole):
+    def start(self, objects, whole):
         """Find out what of the folder is in the bucket, by its objects and the checkpoints that are whole there."""
-        loose, steps, _ = seen(self._here)
+        loose, steps, _ = scan(self._here)
         same = lambda name: name in objects and alike(objects[name], self._here / name)
         self._sent = {name: found for name, found in loose.items() if same(name)}
-        for step in commit_markers.marked(objects):
-            known = step in steps and commit_markers.described(self._folder(step)) == whole.get(step)
+        for step in commit_markers.marked_steps(objects):
+            known = step in steps and commit_markers.describe_files(self._folder(step)) == whole.get(step)
             self._there[step] = steps[step] if known else {}
 
-    def send(self, everything):
+    def upload(self, everything):
         """Bring the bucket up to date -> whether there is more to do soon: what is being written, and large files.
 
         Those are copied again after a while only, unless `everything` is asked for or a checkpoint follows.
         """
         self._lease.confirm()
-        loose, steps, unfinished = seen(self._here)
+        loose, steps, unfinished = scan(self._here)
         newest = max(steps, default=-1)
         # A checkpoint of which files are missing is just being removed; one that has other files was made again.
         again = {step for step in steps.keys() & self._there.keys() if steps[step].items() - self._there[step].items()}
@@ -86,7 +91,7 @@ class Outgoing:
             self._remove(step)
         new = sorted(steps.keys() - self._there.keys())
         due = [name for name, found in loose.items() if self._due(name, found, everything or bool(new))]
-        list(together(lambda name: self._send(name, loose[name]), due))
+        list(map_parallel(lambda name: self._send(name, loose[name]), due))
         for step in new:
             self._send_checkpoint(step, steps[step])
         if newest in self._there:
@@ -117,21 +122,21 @@ class Outgoing:
     def _send_checkpoint(self, step, found):
         folder = self._folder(step)
         try:
-            listed = commit_markers.described(folder)
-            self._marks.send(step, folder, listed)
+            listed = commit_markers.describe_files(folder)
+            self._markers.upload(step, folder, listed)
         except (FileNotFoundError, UserError):
             if _stats(folder) == found:
                 raise
         if _stats(folder) != found:  # the run is removing it
-            self._marks.clear(step)
+            self._markers.remove_incomplete(step)
             return
         self._lease.confirm()
-        self._marks.mark(step, listed)
+        self._markers.commit(step, listed)
         self._there[step] = found
 
     def _remove(self, step):
         self._lease.confirm()
-        self._marks.remove(step)
+        self._markers.remove(step)
         del self._there[step]
 
     def _folder(self, step):

@@ -30,7 +30,7 @@ def line(values, pace, left, purse):
     """Pace, time left, what the run costs and losses, for the bar."""
     cost = f", ${purse.spent():,.2f} of ${purse.total(left):,.2f} spent" if purse.price else ""
     losses = ", ".join(f"{name[:-5]} {value:.3f}" for name, value in values.items() if name.endswith("/loss"))
-    return f"{pace:,.0f} images/s, {timing.spoken(left)} left{cost}, {losses}"
+    return f"{pace:,.0f} images/s, {timing.format_duration(left)} left{cost}, {losses}"
 
 
 def best(summary):
@@ -48,6 +48,6 @@ def farewell(workdir, summary):
         done = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
         more = "a higher --max_cost" if "--max_cost" in summary["status"] else "the same command"
         return f"{done}; {more} goes on from there.{best(summary)}{cost} Everything is in {workdir}"
-    took = timing.spoken(summary["seconds"])
+    took = timing.format_duration(summary["seconds"])
     done = f"Finished {summary['steps']:,} steps in {took}.{best(summary)}{cost} Everything is in {workdir}"
     return f"{done}\nHow good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={workdir}"

@@ -72,5 +72,5 @@ def _write(figure, axes, path):
     for axis in axes:
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("step")
-    with files.whole(path) as partial:
+    with files.atomic_write(path) as partial:
         figure.savefig(partial, dpi=110, format="png")

@@ -73,8 +73,8 @@ class Reporter:
         _write_lines(self._lines, self.lines)
 
     def _draw_sheet(self, step, name, pixels):
-        images.write_sheet(self._workdir / f"{name}.png", pixels)
-        sheet = images.tile(pixels, columns=images.across(len(pixels), pixels.shape[1:3]))
+        images.write_image_grid(self._workdir / f"{name}.png", pixels)
+        sheet = images.make_grid(pixels, columns=images.grid_columns(len(pixels), pixels.shape[1:3]))
         self._board.image(step, name.split("/")[0], sheet)
 
     def _later(self, function, *arguments):
@@ -90,7 +90,7 @@ def _add_line(path, line):
 
 def _write_lines(path, lines):
     if lines or path.exists():
-        with files.whole(path) as partial:
+        with files.atomic_write(path) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
