@@ -80,7 +80,7 @@ class Abstract:
         self.program = build_training.programs(config, self.made, lanes, Resident)(1)
         pixels = jax.ShapeDtypeStruct((IMAGES, height, width, config.data.channels), jnp.uint8)
         label = jax.ShapeDtypeStruct((IMAGES,), jnp.int32)
-        index = jax.ShapeDtypeStruct((1, self.made.objective.draws, BATCH), jnp.int32)
+        index = jax.ShapeDtypeStruct((1, self.made.objective.batches_per_step, BATCH), jnp.int32)
         placed = lambda shape, spec: shape.update(sharding=NamedSharding(lanes.mesh, spec))
         feed = Feed(*(placed(shape, spec) for shape, spec in zip((pixels, label, index), Resident.specs, strict=True)))
         self.arguments = jax.tree.map(lambda shape: placed(shape, data_parallel.WHOLE), state), feed

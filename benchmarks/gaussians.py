@@ -126,9 +126,9 @@ def trained(name, critic_updates, steps):
     objective = OBJECTIVES[name](latent=LATENT, critic_updates=critic_updates, **VALUES[name])
     networks = {"generator": Generator(rngs=nnx.Rngs(0)), "critic": Critic(rngs=nnx.Rngs(1))}
     optimizers = {role: optax.adam(**ADAM) for role in networks}
-    first, graphs = train_state.initial(networks, optimizers, objective.averaged, seed=0)
+    first, graphs = train_state.initial(networks, optimizers, objective.ema_networks, seed=0)
     lanes = data_parallel.Parallel("shard_map", BATCH, jax.devices()[:1])
-    source = Ring(lanes, objective.draws)
+    source = Ring(lanes, objective.batches_per_step)
     one = train_step.make_step(objective, graphs, optimizers, augment=lambda keys, points: points, ema_images=EMA)
     program = lanes.program(train_step.make_replica(one, source, 1), data_parallel.ROWS)
     now = lanes.place(first, data_parallel.WHOLE)

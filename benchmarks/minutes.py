@@ -34,7 +34,7 @@ def flops(name, **changes):
     config.train.dtype = "float32"
     made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
     work = arithmetic.of(made.program(1), made.state, made.source.at(0, 1))
-    images = config.train.batch_size * made.model.objective.real_batches
+    images = config.train.batch_size * made.model.objective.real_batches_per_step
     return work, config.train.steps, images
 
 

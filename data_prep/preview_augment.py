@@ -35,7 +35,7 @@ def preview(config):
     turn = augment.pipeline(
         rotate_degrees=data.rotate, mirror=data.mirror, corners=data.corners, frozen=bool(data.same_batch_for)
     )
-    look = diffaugment.policy(policy) if policy else None
+    look = diffaugment.parse_policy(policy) if policy else None
     strength = 1.0 if config.augment.adaptive else config.augment.strength
 
     def seen(step):

@@ -105,7 +105,7 @@ def tiny(shards):
         needs = OBJECTIVES[objective](latent=8, **({"classes": 2} if objective == "can" else {}))
         adam = {"name": "adam", "learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}
         config.optimizer = defaults.block(**{role: dict(adam) for role in needs.networks})
-        config.data.labels = needs.labelled
+        config.data.labels = needs.requires_labels
         config.train.update(steps=4, batch_size=8, ema_images=40)
         config.report.update(log_every=2, samples_every=4, checkpoint_every=2)
         for key, value in overrides.items():

@@ -61,7 +61,7 @@ def measured(config, devices, started=(), *, repeats, seconds, profile=None):
         "device_kind": device.device_kind,
         "devices": len(devices),
         "steps_per_second": pace._asdict(),
-        "real_images_per_second": pace.median * batch_size * made.model.objective.real_batches,
+        "real_images_per_second": pace.median * batch_size * made.model.objective.real_batches_per_step,
         "updates_per_second": {player.name: pace.median * player.updates for player in players},
         "model_flops_per_step": work,
         "model_flops_per_second": work * pace.median,

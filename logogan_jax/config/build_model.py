@@ -9,9 +9,8 @@ from flax import nnx
 from logogan_jax.config import registry
 from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
-from logogan_jax.networks import NETWORKS, ROLES, diffaugment
-from logogan_jax.networks.augmented_critic import Viewed
-from logogan_jax.networks.spectral_norm import Spectral
+from logogan_jax.networks import NETWORKS, ROLES, augmented_critic, diffaugment
+from logogan_jax.networks.spectral_norm import PowerIterationVector
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.training import train_state, train_step
 from logogan_jax.training.optimizers import OPTIMIZERS
@@ -46,7 +45,7 @@ def of(config, about):
 
     def begin():
         networks = _networks(config, objective, about.images, len(labels))
-        first, static = train_state.initial(networks, optimizers, objective.averaged, config.train.seed)
+        first, static = train_state.initial(networks, optimizers, objective.ema_networks, config.train.seed)
         graphs.update(static)
         return first
 
@@ -62,7 +61,7 @@ def _objective(config, about):
     name, labels = config.objective.get("name"), about.labels if config.data.labels else {}
     values = {"latent": config.model.latent, "classes": len(labels)}
     objective = registry.make(OBJECTIVES, config.objective, "config.objective", **values)
-    if objective.labelled and not config.data.labels:
+    if objective.requires_labels and not config.data.labels:
         raise UserError(f"config.objective.name is {name!r}, which needs labels: use --config.data.labels=True")
     if config.data.labels and not about.labels:
         where, few = config.data.dir, "--clusters=16 --target_path=NEW"
@@ -73,7 +72,7 @@ def _objective(config, about):
     if config.augment.policy and "critic" not in objective.networks:
         raise UserError(f"config.augment.policy is for a critic, and config.objective.name {name!r} has none: leave it")
     if config.augment.adaptive:
-        if not objective.signed:
+        if not objective.has_score_sign:
             raise UserError(
                 f"config.augment.adaptive listens to the sign of a critic's scores, which says nothing with "
                 f"config.objective.name {name!r}: use --config.augment.adaptive=False and a fixed strength"
@@ -87,8 +86,10 @@ def _adaptive(config, objective):
 
     def listening(player):
         per_update = _images_per_update(config, objective, "critic")
-        rule = diffaugment.adaptive(images=config.augment.adapt_images, images_per_update=per_update)
-        return player._replace(adapt={**player.adapt, "critic": rule}) if "critic" in player.trains else player
+        rule = augmented_critic.adaptive_probability(images=config.augment.adapt_images, images_per_update=per_update)
+        if "critic" not in player.trains:
+            return player
+        return player._replace(update_model_state={**player.update_model_state, "critic": rule})
 
     return objective._replace(players=tuple(map(listening, objective.players)))
 
@@ -132,20 +133,21 @@ def _networks(config, objective, images, classes):
     for role, kind in kinds.items():
         networks[role] = registry.call(
             kind, "config.model", {key: value for key, value in values.items() if key in taken[role]}, **given,
-            classes=classes if role in objective.conditional else 0, outputs=objective.outputs.get(role, 1),
+            classes=classes if role in objective.conditioned_networks else 0, outputs=objective.outputs.get(role, 1),
             rngs=nnx.Rngs(prng.fold_in(first, ROLES.index(role))),
         )  # fmt: skip
     _keep_apart(config, objective, networks)
     if config.augment.policy:
-        strength = 0.0 if config.augment.adaptive else config.augment.strength
-        networks["critic"] = Viewed(networks["critic"], diffaugment.policy(config.augment.policy), strength)
+        augment = diffaugment.parse_policy(config.augment.policy)
+        probability = 0.0 if config.augment.adaptive else config.augment.strength
+        networks["critic"] = augmented_critic.AugmentedCritic(networks["critic"], augment, probability)
     return networks
 
 
 def _keep_apart(config, objective, networks):
     """Raise a UserError if a network mixes images that its objective wants each on its own."""
-    for role in objective.independent:
-        if jax.tree.leaves(nnx.state(networks[role], nnx.Any(nnx.BatchStat, Spectral))):
+    for role in objective.per_example:
+        if jax.tree.leaves(nnx.state(networks[role], nnx.Any(nnx.BatchStat, PowerIterationVector))):
             raise UserError(
                 f"config.objective.name is {config.objective.name!r}, whose {role} must treat every image on its own, "
                 f"but that of config.model has batch or spectral normalisation: do without, or choose another"

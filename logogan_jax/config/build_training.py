@@ -68,7 +68,7 @@ def training(config, devices=None):
         # The first process decides: the memory of another may differ.
         name = multihost.told(lambda: sources.choose(len(train) * math.prod(shards.shape), jax.local_devices()[0]))
     source = registry.choose(sources.SOURCES, name, "config.data.source")(
-        train, lanes, seed=config.train.seed, looks=made.objective.looks, batch_size=batch_size,
+        train, lanes, seed=config.train.seed, looks=made.objective.uses_real_images, batch_size=batch_size,
         same_batch_for=config.data.same_batch_for,
     )  # fmt: skip
     program = programs(config, made, lanes, source)

@@ -82,7 +82,7 @@ def reconstructed(run, count):
             f"reconstruct: vae and glo do"
         )
     train, held_out = _parts(run)
-    part = train if objective.remembers or not len(held_out) else held_out
+    part = train if objective.transductive or not len(held_out) else held_out
     index = np.arange(min(count, len(part)))
     pixels, label = part.images(index)
     program = jax.jit(train_step.make_reconstruct(objective, run.model.graphs))

@@ -3,7 +3,7 @@
 from logogan_jax.networks import dcgan, encoders, r3gan, resnet, wgan_gp
 
 ROLES = ("generator", "critic", "encoder", "codes")  # their order is part of the address of their first weights
-_CODERS = {"encoder": encoders.Encoder, "codes": encoders.Codes}
+_CODERS = {"encoder": encoders.Encoder, "codes": encoders.LatentCodes}
 NETWORKS = {
     "dcgan": {"generator": dcgan.Generator, "critic": dcgan.Critic, **_CODERS},
     "wgan": {"generator": wgan_gp.Generator, "critic": wgan_gp.Critic, **_CODERS},

@@ -1,25 +1,56 @@
-"""A critic that sees images only through random views of them: see logogan_jax/networks/diffaugment.py."""
+"""A critic that sees augmented images while it trains, and how probable each augmentation is.
 
+DiffAugment (Zhao et al. 2020, arXiv 2006.10738) augments real and generated images alike, so that the critic cannot
+memorise a small data set: the transforms are in diffaugment.py. Adaptive discriminator augmentation, ADA (Karras et al.
+2020, arXiv 2006.06676, section 3), raises their probability while the critic overfits.
+"""
+
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from logogan_jax.core import prng as randomness
+from logogan_jax.core import prng
+
+TARGET = 0.6  # mean sign of a critic's scores of real images at which it does not yet overfit (ADA's r_t)
 
 
-class Strength(nnx.Variable):
-    """float32[] in [0, 1]: how likely an image gets each transform of a view; not learned, but it may adapt."""
+class AugmentProbability(nnx.Variable):
+    """float32[] in [0, 1]: the probability of each transform for each image. It is not trained by gradients."""
 
 
-class Viewed(nnx.Module):
-    """The critic, called as it is itself, behind `view(row_keys, images, strength) -> images` while it trains."""
+class AugmentedCritic(nnx.Module):
+    """A critic behind `augment(row_keys, images, probability) -> images`, which is applied in training only."""
 
-    def __init__(self, critic, view, strength):
-        self.critic, self.view = critic, view
-        self.strength = Strength(jnp.float32(strength))
+    def __init__(self, critic: nnx.Module, augment: Callable[..., jax.Array], probability: float):
+        self.critic = critic
+        self.augment = augment
+        self.augment_probability = AugmentProbability(jnp.float32(probability))
 
-    def __call__(self, x, label=None, *, keys=None, train):
-        """As the critic; training takes one key per row, whose images share a view where they share a key."""
+    def __call__(
+        self, x: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
+    ) -> jax.Array:
+        """Score images float32[n, H, W, C] as the critic does.
+
+        Training takes one key per row, key[n]. Rows with the same key are augmented in the same way.
+        """
         if train:
-            keys, view_keys = randomness.split(keys, 2)
-            x = self.view(view_keys, x, self.strength[...])
+            keys, augment_keys = prng.split(keys, 2)
+            x = self.augment(augment_keys, x, self.augment_probability[...])
         return self.critic(x, label, keys=keys, train=train)
+
+
+def adaptive_probability(*, images: float, images_per_update: float, target: float = TARGET) -> Callable[..., dict]:
+    """ADA's rule as a function (model_state, metrics) -> model_state of an AugmentedCritic.
+
+    The probability rises while metrics["sign"], the mean sign of the scores of real images, is above `target`, and
+    falls while it is below. It needs `images` images to go from 0 to 1.
+    """
+    step = images_per_update / images
+
+    def update(model_state: dict, metrics: dict[str, jax.Array]) -> dict:
+        probability = model_state["augment_probability"] + step * jnp.sign(metrics["sign"] - target)
+        return {**model_state, "augment_probability": jnp.clip(probability, 0.0, 1.0)}
+
+    return update

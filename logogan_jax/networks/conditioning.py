@@ -5,26 +5,25 @@ import jax.numpy as jnp
 from flax import nnx
 
 from logogan_jax.core.errors import UserError
-from logogan_jax.networks import layers
-from logogan_jax.networks import spectral_norm as spectra
+from logogan_jax.networks import layers, spectral_norm
 
-WAYS = ("projection", "concatenation")
+METHODS = ("projection", "concatenation")
 
 
-def chosen(conditioning, ways=WAYS):
+def check_method(conditioning, ways=METHODS):
     """The value of config.model.conditioning, checked."""
     if conditioning not in ways:
         raise UserError(f"config.model.conditioning is {conditioning!r}: it should be one of {', '.join(sorted(ways))}")
     return conditioning
 
 
-def shares(conditioning, classes, outputs, ways=WAYS):
+def split_classes(conditioning, classes, outputs, ways=METHODS):
     """The classes that a critic is told of as maps beside its image, and those that its last layer projects on."""
     assert outputs == 1 or not classes, "which of several outputs would the label belong to?"
-    return (0, classes) if chosen(conditioning, ways) == "projection" else (classes, 0)
+    return (0, classes) if check_method(conditioning, ways) == "projection" else (classes, 0)
 
 
-def with_maps(x, label, classes):
+def append_label_maps(x, label, classes):
     """One constant map per class behind the channels (Mirza & Osindero 2014, arXiv 1411.1784).
 
     [n, ..., c], int32[n] -> [n, ..., c + classes]: a one-hot vector behind each; without classes x as it is.
@@ -41,7 +40,7 @@ def _demand(label):
     assert label is not None, "a network that is told of labels was called without"
 
 
-class Beside(nnx.Module):
+class LabelEmbedding(nnx.Module):
     """A learned vector per class behind z: [n, latent], int32[n] -> [n, length]; without classes z as it is."""
 
     def __init__(self, latent, classes, *, rngs):
@@ -67,7 +66,9 @@ class Head(layers.Weights):
     def __init__(self, features, *, outputs, classes, init=layers.glorot_uniform, spectral=False, dtype, rngs):
         super().__init__((features, outputs), init=init, spectral=spectral, dtype=dtype, rngs=rngs)
         self.table = nnx.Param(init(rngs.params(), (features, classes)).T) if classes else None
-        self.table_found = spectra.vector(self.table[...], rngs=rngs) if classes and spectral else None
+        self.table_singular_vector = (
+            spectral_norm.initial_vector(self.table[...], rngs=rngs) if classes and spectral else None
+        )
 
     def __call__(self, x, label, *, train=False):
         """Multiply in `dtype`, give float32; training matters to spectral normalisation alone."""
@@ -75,6 +76,6 @@ class Head(layers.Weights):
         scores = (x @ kernel).astype(jnp.float32) + bias
         if self.table is not None:
             _demand(label)
-            own = spectra.normed(self.table[...], self.table_found, train=train)[label]
+            own = spectral_norm.normalize(self.table[...], self.table_singular_vector, train=train)[label]
             scores += jnp.sum((x * own.astype(self.dtype)).astype(jnp.float32), axis=-1, keepdims=True)
         return scores[:, 0] if scores.shape[1] == 1 else scores

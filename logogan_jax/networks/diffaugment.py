@@ -19,7 +19,6 @@ from logogan_jax.core.images import background
 REACH = 1 / 8  # share of each side by which an image is moved, at most
 HOLE = 1 / 2  # share of each side that is cut out
 GREY = 0.0  # what is there instead
-TARGET = 0.6  # mean sign of a critic's scores of real images at which it does not yet overfit
 
 
 def brightness(row_keys, images, chosen):
@@ -97,7 +96,7 @@ PRESETS = {
 }
 
 
-def policy(words):
+def parse_policy(words):
     """view(row_keys, images, strength float32[]) of the transforms or presets named: "diffaugment", "logo,contrast"."""
     wanted = set()
     for word in (word.strip() for word in words.split(",")):
@@ -114,21 +113,6 @@ def policy(words):
         return images
 
     return view
-
-
-def adaptive(*, images, images_per_update, target=TARGET):
-    """ADA's rule, adapt(statistics, notes) -> statistics of a networks.viewed.Viewed.
-
-    The strength grows while the critic is more often right about real images than `target`, the mean of
-    notes["sign"], and falls while it is less often so, by all of its range in that many `images`.
-    """
-    step = images_per_update / images
-
-    def adapt(statistics, notes):
-        moved = statistics["strength"] + step * jnp.sign(notes["sign"] - target)
-        return {**statistics, "strength": jnp.clip(moved, 0.0, 1.0)}
-
-    return adapt
 
 
 def _per_image(numbers):

@@ -26,14 +26,14 @@ class Encoder(nnx.Module):
 
     def __call__(self, x, label=None, *, keys=None, train):
         """The normal distribution of z given each image; training changes nothing here."""
-        x = conditioning.with_maps(x, label, self.classes)
+        x = conditioning.append_label_maps(x, label, self.classes)
         for conv in self.convs:
             x = nnx.leaky_relu(conv(x), 0.2)
         mean, log_variance = jnp.split(self.out(x.reshape(x.shape[0], -1)).astype(jnp.float32), 2, axis=-1)
         return mean, log_variance
 
 
-class Codes(nnx.Module):
+class LatentCodes(nnx.Module):
     """Number of a training image int32[n] -> its code float32[n, latent].
 
     Codes are drawn from the standard normal distribution and projected to the unit ball (Bojanowski et al. 2018,

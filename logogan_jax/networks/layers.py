@@ -5,7 +5,7 @@ from flax import nnx
 
 from logogan_jax.distributed.data_parallel import AXIS
 from logogan_jax.networks import conv as maps
-from logogan_jax.networks import spectral_norm as spectra
+from logogan_jax.networks import spectral_norm
 
 glorot_uniform = nnx.initializers.glorot_uniform()
 
@@ -22,16 +22,16 @@ class Weights(nnx.Module):
     def __init__(self, shape, *, init=glorot_uniform, spectral=False, dtype, rngs):
         self.kernel = nnx.Param(init(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(shape[-1]))
-        self.found = spectra.vector(self.kernel[...], rngs=rngs) if spectral else None
+        self.singular_vector = spectral_norm.initial_vector(self.kernel[...], rngs=rngs) if spectral else None
         self.dtype = dtype
 
     def cast(self, x, train):
         """The input and the kernel in `dtype`, and the bias as it is."""
-        kernel = spectra.normed(self.kernel[...], self.found, train=train)
+        kernel = spectral_norm.normalize(self.kernel[...], self.singular_vector, train=train)
         return x.astype(self.dtype), kernel.astype(self.dtype), self.bias[...]
 
 
-def shifted(y, bias):
+def add_bias(y, bias):
     """y [..., out] plus a bias float32[out], in the dtype of y.
 
     Added in float32, so that the bias's gradient, a sum over all pixels of the batch, is taken in float32, too: XLA
@@ -50,7 +50,7 @@ class Conv(Weights):
     def __call__(self, x, *, train=False):
         """Convolve in `dtype`; training matters to spectral normalisation alone."""
         x, kernel, bias = self.cast(x, train)
-        return shifted(maps.conv(x, kernel, self.geometry), bias)
+        return add_bias(maps.conv(x, kernel, self.geometry), bias)
 
 
 class ConvPool(Weights):
@@ -66,7 +66,7 @@ class ConvPool(Weights):
     def __call__(self, x, *, train=False):
         """Convolve in `dtype`; training matters to spectral normalisation alone."""
         x, kernel, bias = self.cast(x, train)
-        return shifted(maps.conv(x, _four_shifts(kernel) / 4, self.geometry), bias)
+        return add_bias(maps.conv(x, _four_shifts(kernel) / 4, self.geometry), bias)
 
 
 class UpConv(Weights):
@@ -78,13 +78,13 @@ class UpConv(Weights):
     def __init__(self, size, kernel, channels_in, channels_out, **made):
         assert kernel % 2, "an even filter has no middle"
         super().__init__((kernel, kernel, channels_in, channels_out), **made)
-        self.geometry = maps.same(doubled(size), kernel + 1, 2)
+        self.geometry = maps.same(double_size(size), kernel + 1, 2)
 
     def __call__(self, x, *, train=False):
         """Convolve in `dtype`; training matters to spectral normalisation alone."""
         x, kernel, bias = self.cast(x, train)
         turned = _four_shifts(kernel)[::-1, ::-1].swapaxes(2, 3)
-        return shifted(maps.conv_transpose(x, turned, self.geometry), bias)
+        return add_bias(maps.conv_transpose(x, turned, self.geometry), bias)
 
 
 def _four_shifts(kernel):
@@ -93,7 +93,7 @@ def _four_shifts(kernel):
     return sum(jnp.pad(kernel, corner) for corner in corners)
 
 
-class Pointwise(Weights):
+class Conv1x1(Weights):
     """A 1 x 1 convolution with bias, as a product: [..., in] -> [..., out]."""
 
     def __init__(self, channels_in, channels_out, **made):
@@ -102,7 +102,7 @@ class Pointwise(Weights):
     def __call__(self, x, *, train=False):
         """Multiply in `dtype`; training matters to spectral normalisation alone."""
         x, kernel, bias = self.cast(x, train)
-        return shifted(x @ kernel, bias)
+        return add_bias(x @ kernel, bias)
 
 
 class ConvTranspose(nnx.Module):
@@ -121,7 +121,7 @@ class ConvTranspose(nnx.Module):
     def __call__(self, y):
         """Convolve in `dtype`."""
         y, kernel, bias = self.cast(y)
-        return shifted(maps.conv_transpose(y, kernel, self.geometry), bias)
+        return add_bias(maps.conv_transpose(y, kernel, self.geometry), bias)
 
 
 class UpConvTranspose(ConvTranspose):
@@ -131,8 +131,8 @@ class UpConvTranspose(ConvTranspose):
     """
 
     def __init__(self, size, kernel, channels_in, channels_out, **made):
-        super().__init__(doubled(size), kernel, 1, channels_in, channels_out, **made)
-        self.geometry = maps.same(doubled(size), kernel + 1, 2)
+        super().__init__(double_size(size), kernel, 1, channels_in, channels_out, **made)
+        self.geometry = maps.same(double_size(size), kernel + 1, 2)
 
     def cast(self, y):
         """The input and the kernel of both together in `dtype`, and the bias as it is."""
@@ -141,7 +141,7 @@ class UpConvTranspose(ConvTranspose):
 
 def dense(inputs, outputs, *, init=glorot_uniform, dtype, rngs):
     """Fully connected layer with bias: [n, inputs] -> [n, outputs]."""
-    layer = Pointwise(inputs, outputs, init=init, dtype=dtype, rngs=rngs)
+    layer = Conv1x1(inputs, outputs, init=init, dtype=dtype, rngs=rngs)
     rngs.params()  # nnx.Linear drew a key for its bias, too: with it later layers start as they always did
     return layer
 
@@ -151,22 +151,22 @@ def batch_norm(features, *, momentum, dtype, rngs):
     return nnx.BatchNorm(features, momentum=momentum, epsilon=1e-3, dtype=dtype, axis_name=AXIS, rngs=rngs)
 
 
-def doubled(size):
+def double_size(size):
     """(7, 7) -> (14, 14)."""
     return tuple(2 * side for side in size)
 
 
-def halved(size):
+def halve_size(size):
     """(14, 14) -> (7, 7)."""
     return tuple(side // 2 for side in size)
 
 
-def upsample(x):
+def upsample_nearest(x):
     """Nearest neighbour to twice the size: [n, h, w, c] -> [n, 2h, 2w, c]."""
     return x.repeat(2, axis=1).repeat(2, axis=2)
 
 
-def pool(x):
+def average_pool(x):
     """The mean of every 2 x 2 pixels: [n, 2h, 2w, c] -> [n, h, w, c]."""
     n, height, width, channels = x.shape
     return x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))

@@ -19,24 +19,24 @@ from jax import lax
 
 from logogan_jax.networks import conv as maps
 from logogan_jax.networks import image_sizes, layers
-from logogan_jax.networks.conditioning import Beside, Head, shares, with_maps
+from logogan_jax.networks.conditioning import Head, LabelEmbedding, append_label_maps, split_classes
 
 SLOPE = 0.2
 GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # of leaky ReLU: with it activations keep their size
 LAYERS = 3  # convolutions of a block
 
 
-def scaled(gain):
+def scaled_normal(gain):
     """Normal initialiser of deviation gain / sqrt(fan_in)."""
     return nnx.initializers.variance_scaling(gain**2, "fan_in", "normal")
 
 
-def widths(width, doublings):
+def stage_widths(width, doublings):
     """Channels of the stages from the largest image to the base."""
     return [width * min(2**i, 8) for i in range(doublings + 1)]
 
 
-def up(x):
+def upsample_bilinear(x):
     """Bilinear interpolation to twice the size, edges repeated: [n, h, w, c] -> [n, 2h, 2w, c]."""
     for axis in (1, 2):
         side = x.shape[axis]
@@ -48,16 +48,16 @@ def up(x):
     return x
 
 
-class Block(nnx.Module):
+class ResidualBlock(nnx.Module):
     """x plus three convolutions of it, which are nothing at the start: [n, h, w, c] -> [n, h, w, c]."""
 
     def __init__(self, size, features, expansion, depth, *, dtype, rngs):
         made = {"dtype": dtype, "rngs": rngs}
-        init = scaled(GAIN * depth ** (-1 / (2 * LAYERS - 2)))
+        init = scaled_normal(GAIN * depth ** (-1 / (2 * LAYERS - 2)))
         inside = expansion * features
-        self.widen = layers.Pointwise(features, inside, init=init, **made)
+        self.widen = layers.Conv1x1(features, inside, init=init, **made)
         self.conv = layers.Conv(maps.same(size, 3, 1), inside, inside, init=init, **made)
-        self.narrow = layers.Pointwise(inside, features, init=nnx.initializers.zeros, **made)
+        self.narrow = layers.Conv1x1(inside, features, init=nnx.initializers.zeros, **made)
 
     def __call__(self, x):
         """Linear along x itself."""
@@ -71,18 +71,18 @@ class Stage(nnx.Module):
 
     def __init__(self, size, inputs, outputs, blocks, expansion, depth, *, dtype, rngs):
         made = {"dtype": dtype, "rngs": rngs}
-        self.change = None if inputs == outputs else layers.Pointwise(inputs, outputs, init=scaled(1.0), **made)
-        self.blocks = nnx.List([Block(size, outputs, expansion, depth, **made) for _ in range(blocks)])
+        self.project = None if inputs == outputs else layers.Conv1x1(inputs, outputs, init=scaled_normal(1.0), **made)
+        self.blocks = nnx.List([ResidualBlock(size, outputs, expansion, depth, **made) for _ in range(blocks)])
 
     def __call__(self, x, resize=lambda x: x):
         """[n, h, w, in] -> [n, height, width, out], resized before the blocks."""
-        x = resize(x if self.change is None else self.change(x))
+        x = resize(x if self.project is None else self.project(x))
         for block in self.blocks:
             x = block(x)
         return x
 
 
-def stages(features, sides, blocks, expansion, **made):
+def make_stages(features, sides, blocks, expansion, **made):
     """One stage for each of these widths and sizes."""
     depth = blocks * len(sides)
     steps = zip(sides, [features[0], *features], features, strict=False)
@@ -95,20 +95,20 @@ class Generator(nnx.Module):
     def __init__(self, *, size, channels, latent, classes=0, width, blocks=2, expansion=2, dtype, rngs):
         base, doublings = image_sizes.base_and_doublings(size)
         made = {"dtype": dtype, "rngs": rngs}
-        features = widths(width, doublings)[::-1]
+        features = stage_widths(width, doublings)[::-1]
         sides = [tuple(side * 2**i for side in base) for i in range(doublings + 1)]
-        self.told = Beside(latent, classes, rngs=rngs)
+        self.label_embedding = LabelEmbedding(latent, classes, rngs=rngs)
         self.basis = nnx.Param(jax.random.normal(rngs.params(), (*base, features[0])))
-        self.stem = layers.dense(self.told.length, features[0], init=scaled(1.0), **made)
-        self.stages = stages(features, sides, blocks, expansion, **made)
-        self.out = layers.Pointwise(features[-1], channels, init=scaled(1.0), **made)
+        self.stem = layers.dense(self.label_embedding.length, features[0], init=scaled_normal(1.0), **made)
+        self.stages = make_stages(features, sides, blocks, expansion, **made)
+        self.out = layers.Conv1x1(features[-1], channels, init=scaled_normal(1.0), **made)
         self.dtype = dtype
 
     def __call__(self, z, label=None, *, keys=None, train):
         """Training changes nothing here; z says how much of each map of the learned basis is there."""
-        x = (self.stem(self.told(z, label))[:, None, None] * self.basis[...]).astype(self.dtype)
+        x = (self.stem(self.label_embedding(z, label))[:, None, None] * self.basis[...]).astype(self.dtype)
         for number, stage in enumerate(self.stages):
-            x = stage(x, up) if number else stage(x)
+            x = stage(x, upsample_bilinear) if number else stage(x)
         return self.out(x).astype(jnp.float32)
 
 
@@ -120,20 +120,20 @@ class Critic(nnx.Module):
         conditioning="projection", dtype, rngs,
     ):  # fmt: skip
         base, doublings = image_sizes.base_and_doublings(size)
-        self.maps, projected = shares(conditioning, classes, outputs)
+        self.maps, projected = split_classes(conditioning, classes, outputs)
         made = {"dtype": dtype, "rngs": rngs}
-        features = widths(width, doublings)
+        features = stage_widths(width, doublings)
         sides = [tuple(side * 2**i for side in base) for i in range(doublings, -1, -1)]
-        self.entry = layers.Pointwise(channels + self.maps, width, init=scaled(1.0), **made)
-        self.stages = stages(features, sides, blocks, expansion, **made)
-        self.basis = nnx.Param(scaled(1.0)(rngs.params(), (base[0] * base[1], features[-1])))
-        self.out = Head(features[-1], outputs=outputs, classes=projected, init=scaled(1.0), **made)
+        self.from_rgb = layers.Conv1x1(channels + self.maps, width, init=scaled_normal(1.0), **made)
+        self.stages = make_stages(features, sides, blocks, expansion, **made)
+        self.basis = nnx.Param(scaled_normal(1.0)(rngs.params(), (base[0] * base[1], features[-1])))
+        self.out = Head(features[-1], outputs=outputs, classes=projected, init=scaled_normal(1.0), **made)
         self.dtype = dtype
 
     def __call__(self, x, label=None, *, keys=None, train):
         """One score per image, or `outputs` of them; training changes nothing here."""
-        x = self.entry(with_maps(x, label, self.maps))
+        x = self.from_rgb(append_label_maps(x, label, self.maps))
         for number, stage in enumerate(self.stages):
-            x = stage(layers.pool(x)) if number else stage(x)
+            x = stage(layers.average_pool(x)) if number else stage(x)
         x = x.reshape(x.shape[0], -1, x.shape[-1])
         return self.out(jnp.sum(x * self.basis[...], axis=1), label)

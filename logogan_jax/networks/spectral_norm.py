@@ -14,19 +14,21 @@ TINY = 1e-12
 FIRST = 15  # iterations before training, so that the first critics are not too steep
 
 
-class Spectral(nnx.Variable):
+class PowerIterationVector(nnx.Variable):
     """v float32[outputs]: what power iteration has found of a kernel's first right singular vector."""
 
 
-def vector(kernel, *, rngs):
+def initial_vector(kernel, *, rngs):
     """v for a kernel [..., outputs] that has just been drawn."""
     matrix = kernel.reshape(-1, kernel.shape[-1])
     start = _unit(jax.random.normal(rngs.params(), matrix.shape[1:]))
-    return Spectral(jax.lax.fori_loop(0, FIRST, lambda _, v: _unit(_times(_times(matrix, v), matrix)), start))
+    return PowerIterationVector(
+        jax.lax.fori_loop(0, FIRST, lambda _, v: _unit(_times(_times(matrix, v), matrix)), start)
+    )
 
 
-def normed(kernel, found, *, train):
-    """The kernel over its largest singular value, given a Spectral; without one the kernel as it is."""
+def normalize(kernel, found, *, train):
+    """The kernel over its largest singular value, given a PowerIterationVector; without one the kernel as it is."""
     if found is None:
         return kernel
     matrix = kernel.reshape(-1, kernel.shape[-1])

@@ -10,7 +10,7 @@ from flax import nnx
 
 from logogan_jax.networks import conv as maps
 from logogan_jax.networks import image_sizes, layers
-from logogan_jax.networks.conditioning import Beside, Head, shares, with_maps
+from logogan_jax.networks.conditioning import Head, LabelEmbedding, append_label_maps, split_classes
 
 SLOPE = 0.3  # Keras's default leak
 
@@ -22,12 +22,12 @@ class Generator(nnx.Module):
         base, doublings = image_sizes.base_and_doublings(size)
         norm = lambda features: layers.batch_norm(features, momentum=0.99, dtype=dtype, rngs=rngs)
         made = {"dtype": dtype, "rngs": rngs}
-        self.told = Beside(latent, classes, rngs=rngs)
+        self.label_embedding = LabelEmbedding(latent, classes, rngs=rngs)
         self.base, self.width = base, 2 * width
-        self.stem = layers.dense(self.told.length, 16 * width, **made)
+        self.stem = layers.dense(self.label_embedding.length, 16 * width, **made)
         self.project = layers.dense(16 * width, base[0] * base[1] * self.width, **made)
         self.project_norm = norm(base[0] * base[1] * self.width)
-        sides = layers.doubled(base)
+        sides = layers.double_size(base)
         self.layers = nnx.List(
             [
                 layers.ConvTranspose(base, kernel, 2, self.width, self.width, **made),
@@ -38,13 +38,13 @@ class Generator(nnx.Module):
         for _ in range(doublings - 1):
             self.layers.append(layers.ConvTranspose(sides, kernel, 2, width, width, **made))
             self.norms.append(norm(width))
-            sides = layers.doubled(sides)
+            sides = layers.double_size(sides)
         self.out = layers.Conv(maps.same(sides, kernel, 1), width, channels, **made)
 
     def __call__(self, z, label=None, *, keys=None, train):
         """Training takes batch statistics and, where there is dropout, one key per row."""
         normal = lambda norm, x: nnx.leaky_relu(norm(x, use_running_average=not train), SLOPE)
-        x = nnx.leaky_relu(self.stem(self.told(z, label)), SLOPE)
+        x = nnx.leaky_relu(self.stem(self.label_embedding(z, label)), SLOPE)
         x = normal(self.project_norm, self.project(x))
         x = x.reshape(-1, *self.base, self.width)
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -59,7 +59,7 @@ class Critic(nnx.Module):
     """
 
     def __init__(self, *, size, channels, classes=0, outputs=1, width, kernel, conditioning="projection", dtype, rngs):
-        self.maps, projected = shares(conditioning, classes, outputs)
+        self.maps, projected = split_classes(conditioning, classes, outputs)
         made = {"dtype": dtype, "rngs": rngs}
         first = maps.same(size, kernel, 1)
         second = maps.valid(first.out, kernel, 2)
@@ -77,7 +77,7 @@ class Critic(nnx.Module):
 
     def __call__(self, x, label=None, *, keys=None, train):
         """One score per image, or `outputs` of them."""
-        x = with_maps(x, label, self.maps)
+        x = append_label_maps(x, label, self.maps)
         for conv in self.convs:
             x = nnx.leaky_relu(conv(x), SLOPE)
         x = nnx.leaky_relu(self.hidden(x.reshape(x.shape[0], -1)), SLOPE)

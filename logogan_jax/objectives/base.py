@@ -1,68 +1,100 @@
-"""The contract between what is learned and how: players, and a prior to sample from."""
+"""The contract between objectives and the train step: players, and a prior to sample from."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+
+class Batch(Protocol):
+    """What a loss reads of a batch."""
+
+    @property
+    def image(self) -> jax.Array:
+        """Images float32[b, H, W, C] in [-1, 1]."""
+        ...
+
+    @property
+    def label(self) -> jax.Array:
+        """Labels int32[b]; zeros where there are none."""
+        ...
+
+    @property
+    def index(self) -> jax.Array:
+        """Positions in the training set, int32[b]."""
+        ...
+
+
+Metrics = dict[str, jax.Array]  # float32[b] by name: one number per image
+Loss = Callable[[SimpleNamespace, Batch, jax.Array], tuple[jax.Array, Metrics]]
+Prior = Callable[[SimpleNamespace, jax.Array], jax.Array]
 
 
 class Player(NamedTuple):
-    """One turn of a training step.
+    """One of the parties of a training step, such as the critic of a GAN.
 
-    `loss(nets, batch, keys) -> (each float32[b], notes {name: float32[b]})` sees this replica's images
-    float32 [-1, 1], their labels and one key per row; `nets` calls networks by role. Only the networks that
-    the player `trains` are differentiated and updated, `updates` times per step, each time on a fresh batch.
-    After each update `project` maps a network's name to a function of its parameters, and `adapt` one to a
-    function of (its statistics, the notes as means over the global batch).
+    `loss(nets, batch, keys)` returns (per_example_loss float32[b], metrics {name: float32[b]}). `nets` holds the
+    callable networks by role. `batch` holds the images of this replica as float32 in [-1, 1] and their labels. `keys`
+    has one random key per row.
 
-    A critic that scores images notes as `gap` how far apart it scores real and fake ones, |D(x) - D(G(z))|,
-    by which the guard sees it diverge.
+    Only the networks named in `trains` are differentiated and updated. They are updated `updates` times per step, each
+    time on another batch. After each update `project` maps a network's name to a function of its parameters (the
+    projection of projected gradient descent), and `update_model_state` maps it to a function (model_state, metrics) ->
+    model_state, whose metrics are means over the global batch.
+
+    A critic's metric `gap` is |D(x) - D(G(z))| per image. A gap that grows without bound is a sign of divergence.
     """
 
     name: str
     trains: tuple[str, ...]
-    loss: Callable
+    loss: Loss
     updates: int = 1
-    project: Mapping[str, Callable] = {}
-    adapt: Mapping[str, Callable] = {}
-    reals: bool = True  # whether the loss looks at batch.image; counts the images per second
+    project: Mapping[str, Callable[[Any], Any]] = {}
+    update_model_state: Mapping[str, Callable[[dict, Metrics], dict]] = {}
+    uses_real_images: bool = True  # whether the loss reads batch.image; unread batches are not counted as images seen
 
 
 class Objective(NamedTuple):
-    """Players in order of play, and `prior(nets, keys) -> z float32[b, latent]` for key[b].
+    """The players in order of play, and `prior(nets, keys)` -> z float32[b, latent] for key[b].
 
-    `networks` are the roles it needs, and `outputs` how many numbers one of them gives for an image, where that
-    is not one. `independent` names those that must treat each image on its own, so may keep no statistics of
-    batches; `averaged` those that are sampled from, as exponential moving averages: `prior` is given these.
-
-    `labelled` says that it cannot do without labels, `conditional` which networks are told them if there are any.
-    `signed` says that the critic's players note `sign`, the sign of the score of each real image, where a score
-    of 0 means undecided: adaptive augmentation listens to it. `reconstruct(nets, batch, keys)` gives the images
-    float32 [-1, 1] that the averaged networks make of a batch, of images held out or, with `remembers`, only of
-    those trained on.
+    Attributes:
+      networks: The roles that must be filled.
+      outputs: The number of outputs of a network, where that is not one.
+      per_example: The networks that must treat each image independently: they may have no batch statistics.
+      ema_networks: The networks that are sampled from, as exponential moving averages. `prior` is called with these.
+      requires_labels: Whether the objective cannot be trained without labels.
+      conditioned_networks: The networks that are conditioned on the label where there are labels.
+      has_score_sign: Whether critics report the metric `sign`, the sign of the score of each real image relative to the
+        decision threshold. Adaptive augmentation needs it.
+      reconstruct: `reconstruct(nets, batch, keys)` -> images float32 in [-1, 1], what the averaged networks make of the
+        images of a batch. None where the objective cannot reconstruct.
+      transductive: Whether only training images can be reconstructed, and no held-out ones.
     """
 
     players: tuple[Player, ...]
-    prior: Callable
+    prior: Prior
     networks: tuple[str, ...] = ("generator", "critic")
     outputs: Mapping[str, int] = {}
-    independent: tuple[str, ...] = ()
-    averaged: tuple[str, ...] = ("generator",)
-    labelled: bool = False
-    conditional: tuple[str, ...] = ("generator", "critic", "encoder")
-    signed: bool = False
-    reconstruct: Callable | None = None
-    remembers: bool = False
+    per_example: tuple[str, ...] = ()
+    ema_networks: tuple[str, ...] = ("generator",)
+    requires_labels: bool = False
+    conditioned_networks: tuple[str, ...] = ("generator", "critic", "encoder")
+    has_score_sign: bool = False
+    reconstruct: Callable[[SimpleNamespace, Batch, jax.Array], jax.Array] | None = None
+    transductive: bool = False
 
     @property
-    def looks(self):
-        """Whether somebody looks at the images of each batch that a step consumes, one per update, in order of play."""
-        return tuple(player.reals for player in self.players for _ in range(player.updates))
+    def uses_real_images(self) -> tuple[bool, ...]:
+        """Whether the images are read, of each batch that a step consumes: one per update, in order of play."""
+        return tuple(player.uses_real_images for player in self.players for _ in range(player.updates))
 
     @property
-    def draws(self):
-        """Batches that a step consumes: one per update, in order of play."""
-        return len(self.looks)
+    def batches_per_step(self) -> int:
+        """The number of batches that a step consumes: one per update."""
+        return len(self.uses_real_images)
 
     @property
-    def real_batches(self):
-        """Batches of a step whose images somebody looks at."""
-        return sum(self.looks)
+    def real_batches_per_step(self) -> int:
+        """The number of batches of a step whose images are read."""
+        return sum(self.uses_real_images)

@@ -11,4 +11,4 @@ from logogan_jax.objectives.gan import gan
 
 def cgan(*, latent, critic_updates=1):
     """The objective, with `critic_updates` critic updates for each of the generator."""
-    return gan(latent=latent, critic_updates=critic_updates)._replace(labelled=True)
+    return gan(latent=latent, critic_updates=critic_updates)._replace(requires_labels=True)

@@ -12,6 +12,6 @@ from logogan_jax.objectives import adversarial, losses
 
 def gan(*, latent, critic_updates=1):
     """The objective, with `critic_updates` critic updates for each of the generator."""
-    critic = lambda real, fake: 0.5 * (losses.says_real(real) + losses.says_fake(fake))
-    generator = losses.says_real
-    return adversarial.game(critic, generator, latent=latent, critic_updates=critic_updates)
+    critic = lambda real, fake: 0.5 * (losses.bce_real(real) + losses.bce_fake(fake))
+    generator = losses.bce_real
+    return adversarial.two_player_objective(critic, generator, latent=latent, critic_updates=critic_updates)

@@ -11,7 +11,7 @@ the codes: z = m + L ε, with their mean m and covariance L Lᵀ.
 import jax
 import jax.numpy as jnp
 
-from logogan_jax.core import prng as randomness
+from logogan_jax.core import prng
 from logogan_jax.objectives import losses
 from logogan_jax.objectives.base import Objective, Player
 
@@ -27,30 +27,30 @@ def glo(*, latent, square=1.0):
         return laplacian + square * error, {"laplacian": laplacian, "square": error}
 
     def prior(nets, keys):
-        mean, factor = fitted(nets.codes.table[...])
-        noise = randomness.normal(keys, (latent,))
+        mean, factor = fit_gaussian(nets.codes.table[...])
+        noise = prng.normal(keys, (latent,))
         return mean + jnp.einsum("ij,bj->bi", factor, noise, precision="highest")
 
     def reconstruct(nets, batch, keys):
         return nets.generator(nets.codes(batch.index), batch.label, train=False)
 
     return Objective(
-        players=(Player("generator", ("generator", "codes"), generator, project={"codes": in_unit_ball}),),
+        players=(Player("generator", ("generator", "codes"), generator, project={"codes": project_to_unit_ball}),),
         prior=prior,
         networks=("generator", "codes"),
-        averaged=("generator", "codes"),
+        ema_networks=("generator", "codes"),
         reconstruct=reconstruct,
-        remembers=True,
+        transductive=True,
     )
 
 
-def in_unit_ball(params):
+def project_to_unit_ball(params):
     """Codes [images, latent] with every row longer than 1 shortened to 1, and no other changed."""
     norm = lambda table: jnp.linalg.norm(table, axis=1, keepdims=True)
     return jax.tree.map(lambda table: table / jnp.maximum(norm(table), 1.0), params)
 
 
-def fitted(table):
+def fit_gaussian(table):
     """Mean [latent] and a Cholesky factor [latent, latent] of the covariance of codes [images, latent]."""
     mean = table.mean(axis=0)
     apart = table - mean

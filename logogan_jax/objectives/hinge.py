@@ -13,4 +13,4 @@ def hinge(*, latent, critic_updates=1):
     """The objective, with `critic_updates` critic updates for each of the generator."""
     critic = lambda real, fake: losses.hinge(real) + losses.hinge(-fake)
     generator = lambda fake: -fake
-    return adversarial.game(critic, generator, latent=latent, critic_updates=critic_updates)
+    return adversarial.two_player_objective(critic, generator, latent=latent, critic_updates=critic_updates)

@@ -8,12 +8,12 @@ from logogan_jax.core.errors import UserError
 # ── adversarial: scores float32[b] -> float32[b] ────────────────────────────────────────────
 
 
-def says_real(logits):
+def bce_real(logits):
     """-log sigmoid(logits): cross-entropy against the answer "real" (Goodfellow et al. 2014)."""
     return jax.nn.softplus(-logits)
 
 
-def says_fake(logits):
+def bce_fake(logits):
     """-log(1 - sigmoid(logits)): cross-entropy against the answer "fake" (Goodfellow et al. 2014)."""
     return jax.nn.softplus(logits)
 
@@ -39,13 +39,13 @@ def relativistic(scores, others):
 # ── penalties: a critic and images float32[b, H, W, C] -> float32[b] ────────────────────────
 
 
-def mix(real, fake, weight):
+def interpolate(real, fake, weight):
     """weight*real + (1 - weight)*fake with one weight per image: float32[b] weights."""
     weight = weight[:, None, None, None]
     return weight * real + (1 - weight) * fake
 
 
-def gradient_square(critic, images):
+def squared_gradient_norm(critic, images):
     """Squared norm of each image's own gradient of the critic's output, or of the sum of its outputs.
 
     The critic must treat images independently (no batch normalisation), for only then is the
@@ -55,7 +55,7 @@ def gradient_square(critic, images):
     return jnp.sum(jnp.square(gradient), axis=(1, 2, 3))
 
 
-def root(square):
+def safe_sqrt(square):
     """Square root of numbers >= 0, safe to differentiate at 0."""
     positive = square > 0
     # sqrt has no derivative at 0; the inner where keeps an infinity out of the backward pass.
@@ -64,20 +64,20 @@ def root(square):
 
 def gradient_norm(critic, images):
     """Norm of each image's own gradient, safe to differentiate where it is zero."""
-    return root(gradient_square(critic, images))
+    return safe_sqrt(squared_gradient_norm(critic, images))
 
 
-def one_centred(norm):
+def two_sided_penalty(norm):
     """(|gradient| - 1)^2, the two-sided penalty of WGAN-GP (Gulrajani et al. 2017, eq. 3)."""
     return jnp.square(norm - 1.0)
 
 
-def zero_centred(square, gamma):
+def zero_centered_penalty(square, gamma):
     """½ gamma |gradient|²: R1 on real images, R2 on fake ones (Mescheder et al. 2018, arXiv 1801.04406)."""
     return 0.5 * gamma * square
 
 
-def lazily(lazy, penalty, *rows):
+def lazy_regularization(lazy, penalty, *rows):
     """penalty(*rows) of every `lazy`-th row, weighted by `lazy`, and 0 for the others: a tree of float32[b].
 
     Lazy regularisation (Karras et al. 2020, arXiv 1912.04958) spread over each batch instead of over batches: the
@@ -114,11 +114,11 @@ def laplacian_l1(images, others):
     Ling & Okada 2006, as in GLO (Bojanowski et al. 2018, arXiv 1707.05776). Level j has 2^(2j) times fewer values
     than the image, so this is the sum of the levels' mean absolute differences.
     """
-    levels = pyramid(images - others)  # the pyramid is linear
+    levels = laplacian_pyramid(images - others)  # the pyramid is linear
     return sum(jnp.mean(jnp.abs(level), axis=(1, 2, 3)) for level in levels)
 
 
-def pyramid(images):
+def laplacian_pyramid(images):
     """Laplacian pyramid (Burt & Adelson 1983): what each halving loses, finest first, and the smallest image.
 
     Halves both sides while they are even and at least 8: 28 -> 14 -> 7, 96 x 48 -> ... -> 12 x 6.
@@ -148,7 +148,7 @@ def _doubled(x, axis):
     return both.reshape(*x.shape[:axis], 2 * side, *x.shape[axis + 1 :])
 
 
-def gaussian(images, mean, deviation):
+def gaussian_nll(images, mean, deviation):
     """-log N(images; mean, deviation² I) in nats, summed over pixels."""
     values = images[0].size
     square = jnp.sum(jnp.square((images - mean) / deviation), axis=(1, 2, 3))
@@ -173,7 +173,7 @@ def entropy(logits):
     return -jnp.sum(jax.nn.softmax(logits) * jax.nn.log_softmax(logits), axis=1)
 
 
-def ambiguity(logits):
+def style_ambiguity(logits):
     """-Σ_k [ 1/K log p_k + (1 - 1/K) log(1 - p_k) ]: least where all K >= 2 classes are as likely.
 
     Style ambiguity of CAN (Elgammal et al. 2017, arXiv 1706.07068), p = softmax(logits).

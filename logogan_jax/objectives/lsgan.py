@@ -13,4 +13,6 @@ def lsgan(*, latent, critic_updates=1):
     """The objective, with `critic_updates` critic updates for each of the generator."""
     critic = lambda real, fake: losses.least_squares(real, 1.0) + losses.least_squares(fake, 0.0)
     generator = lambda fake: losses.least_squares(fake, 1.0)
-    return adversarial.game(critic, generator, latent=latent, critic_updates=critic_updates, undecided=0.5)
+    return adversarial.two_player_objective(
+        critic, generator, latent=latent, critic_updates=critic_updates, decision_threshold=0.5
+    )

@@ -12,6 +12,6 @@ from logogan_jax.objectives import adversarial, losses
 
 def minimax(*, latent, critic_updates=1):
     """The objective, with `critic_updates` critic updates for each of the generator."""
-    critic = lambda real, fake: losses.says_real(real) + losses.says_fake(fake)
-    generator = lambda fake: -losses.says_fake(fake)
-    return adversarial.game(critic, generator, latent=latent, critic_updates=critic_updates)
+    critic = lambda real, fake: losses.bce_real(real) + losses.bce_fake(fake)
+    generator = lambda fake: -losses.bce_fake(fake)
+    return adversarial.two_player_objective(critic, generator, latent=latent, critic_updates=critic_updates)

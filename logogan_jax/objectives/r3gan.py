@@ -10,7 +10,7 @@ images that the critic scores; `r1` and `r2` in the log are the squared norms.
 
 import jax.numpy as jnp
 
-from logogan_jax.core import prng as randomness
+from logogan_jax.core import prng
 from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
@@ -20,13 +20,13 @@ def r3gan(*, latent, critic_updates=1, gamma=1.0, lazy=1):
 
     The penalties look at every `lazy`-th pair of images, with `lazy` times the weight.
     """
-    prior = adversarial.normal(latent)
+    prior = adversarial.normal_prior(latent)
 
     def scored(nets, batch, keys):
         """Fakes, the scores of reals and fakes, and the keys of both."""
-        z, drop_generator, drop_real, drop_fake = randomness.split(keys, 4)
-        fake = adversarial.fakes(nets, prior(nets, z), batch, drop_generator)
-        return fake, adversarial.scores(nets, batch, fake, drop_real, drop_fake), (drop_real, drop_fake)
+        z, drop_generator, drop_real, drop_fake = prng.split(keys, 4)
+        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
+        return fake, adversarial.score_pair(nets, batch, fake, drop_real, drop_fake), (drop_real, drop_fake)
 
     def critic(nets, batch, keys):
         fake, (on_real, on_fake), drops = scored(nets, batch, keys)
@@ -35,11 +35,15 @@ def r3gan(*, latent, critic_updates=1, gamma=1.0, lazy=1):
             real, fake, drop_real, drop_fake = halves
             images, labels = jnp.concatenate([real, fake]), jnp.concatenate([label, label])
             score = lambda x: nets.critic(x, labels, keys=jnp.concatenate([drop_real, drop_fake]), train=True)
-            return jnp.split(losses.gradient_square(score, images), 2)
+            return jnp.split(losses.squared_gradient_norm(score, images), 2)
 
-        r1, r2 = losses.lazily(lazy, slopes, batch.label, batch.image, fake, *drops)
-        each = losses.relativistic(on_real, on_fake) + losses.zero_centred(r1, gamma) + losses.zero_centred(r2, gamma)
-        return each, adversarial.told(on_real, on_fake) | {"r1": r1, "r2": r2}
+        r1, r2 = losses.lazy_regularization(lazy, slopes, batch.label, batch.image, fake, *drops)
+        each = (
+            losses.relativistic(on_real, on_fake)
+            + losses.zero_centered_penalty(r1, gamma)
+            + losses.zero_centered_penalty(r2, gamma)
+        )
+        return each, adversarial.score_metrics(on_real, on_fake) | {"r1": r1, "r2": r2}
 
     def generator(nets, batch, keys):
         _, (on_real, on_fake), _ = scored(nets, batch, keys)
@@ -51,5 +55,5 @@ def r3gan(*, latent, critic_updates=1, gamma=1.0, lazy=1):
             Player("generator", ("generator",), generator),  # pairs its fakes with the images of a batch
         ),
         prior=prior,
-        independent=("critic",),
+        per_example=("critic",),
     )

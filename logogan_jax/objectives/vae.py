@@ -9,7 +9,7 @@ on -log p(x) in nats. β is that of Higgins et al. 2017.
 
 import jax.numpy as jnp
 
-from logogan_jax.core import prng as randomness
+from logogan_jax.core import prng
 from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
@@ -18,11 +18,11 @@ def vae(*, latent, beta=1.0, deviation=0.2):
     """The objective, with the weight β of the divergence and the deviation of a pixel from its mean."""
 
     def autoencoder(nets, batch, keys):
-        noise, drop_encoder, drop_generator = randomness.split(keys, 3)
+        noise, drop_encoder, drop_generator = prng.split(keys, 3)
         mean, log_variance = nets.encoder(batch.image, batch.label, keys=drop_encoder, train=True)
-        z = mean + jnp.exp(0.5 * log_variance) * randomness.normal(noise, (latent,))
+        z = mean + jnp.exp(0.5 * log_variance) * prng.normal(noise, (latent,))
         made = nets.generator(z, batch.label, keys=drop_generator, train=True)
-        reconstruction = losses.gaussian(batch.image, made, deviation)
+        reconstruction = losses.gaussian_nll(batch.image, made, deviation)
         kl = losses.kl_to_normal(mean, log_variance)
         return reconstruction + beta * kl, {"reconstruction": reconstruction, "kl": kl}
 
@@ -32,8 +32,8 @@ def vae(*, latent, beta=1.0, deviation=0.2):
 
     return Objective(
         players=(Player("autoencoder", ("generator", "encoder"), autoencoder),),
-        prior=adversarial.normal(latent),
+        prior=adversarial.normal_prior(latent),
         networks=("generator", "encoder"),
-        averaged=("generator", "encoder"),
+        ema_networks=("generator", "encoder"),
         reconstruct=reconstruct,
     )

@@ -8,7 +8,7 @@ to take fakes for real. Each of these is an option; with all three off this is `
 served the whole run: that is an option of the data.)
 """
 
-from logogan_jax.core import prng as randomness
+from logogan_jax.core import prng
 from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
 
@@ -24,27 +24,27 @@ def walkthrough_dcgan(
 
     def prior(nets, keys):
         if uniform_latents:
-            return randomness.uniform(keys, (latent,), low=-1.0)
-        return randomness.normal(keys, (latent,))
+            return prng.uniform(keys, (latent,), low=-1.0)
+        return prng.normal(keys, (latent,))
 
     def critic(nets, batch, keys):
-        z, drop_generator, drop_real, drop_fake = randomness.split(keys, 4)
+        z, drop_generator, drop_real, drop_fake = prng.split(keys, 4)
         latents = prior(nets, z)
         fake = nets.generator(latents, batch.label, keys=drop_generator, train=not fakes_at_inference)
-        on_real, on_fake = adversarial.scores(nets, batch, fake, drop_real, drop_fake)
-        each = 0.5 * (losses.says_real(on_real) + losses.says_fake(on_fake))
-        return each, adversarial.told(on_real, on_fake)
+        on_real, on_fake = adversarial.score_pair(nets, batch, fake, drop_real, drop_fake)
+        each = 0.5 * (losses.bce_real(on_real) + losses.bce_fake(on_fake))
+        return each, adversarial.score_metrics(on_real, on_fake)
 
     def generator(nets, batch, keys):
-        z, drop_generator, drop_fake = randomness.split(keys, 3)
-        fake = adversarial.fakes(nets, prior(nets, z), batch, drop_generator)
-        return losses.says_real(nets.critic(fake, batch.label, keys=drop_fake, train=True)), {}
+        z, drop_generator, drop_fake = prng.split(keys, 3)
+        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
+        return losses.bce_real(nets.critic(fake, batch.label, keys=drop_fake, train=True)), {}
 
     both = ("generator", "critic") if critic_in_both_turns else ("generator",)
     return Objective(
         players=(
             Player("critic", ("critic",), critic, updates=critic_updates),
-            Player("generator", both, generator, reals=False),
+            Player("generator", both, generator, uses_real_images=False),
         ),
         prior=prior,
     )

@@ -11,7 +11,7 @@ all four off this is `wgan_gp`. (In 2018 one batch of images served a whole epoc
 import jax
 import jax.numpy as jnp
 
-from logogan_jax.core import prng as randomness
+from logogan_jax.core import prng
 from logogan_jax.distributed import data_parallel
 from logogan_jax.objectives import adversarial, losses
 from logogan_jax.objectives.base import Objective, Player
@@ -29,32 +29,34 @@ def walkthrough_wgan(
     each = lambda scores: scores if scores.ndim == 1 else scores.mean(axis=1)
 
     def prior(nets, keys):
-        return randomness.uniform(keys, (latent,)) if positive_latents else randomness.normal(keys, (latent,))
+        return prng.uniform(keys, (latent,)) if positive_latents else prng.normal(keys, (latent,))
 
     def critic(nets, batch, keys):
-        z, mixing, drop_generator, drop_critic = randomness.split(keys, 4)
-        fake = adversarial.fakes(nets, prior(nets, z), batch, drop_generator)
-        on_real, on_fake = map(each, adversarial.scores(nets, batch, fake, drop_critic, drop_critic))
-        between = losses.mix(batch.image, fake, randomness.uniform(mixing))
-        square = losses.gradient_square(lambda x: nets.critic(x, batch.label, keys=drop_critic, train=True), between)
-        norm = losses.root(over_batch(square) if whole_batch else square)
+        z, mixing, drop_generator, drop_critic = prng.split(keys, 4)
+        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
+        on_real, on_fake = map(each, adversarial.score_pair(nets, batch, fake, drop_critic, drop_critic))
+        between = losses.interpolate(batch.image, fake, prng.uniform(mixing))
+        square = losses.squared_gradient_norm(
+            lambda x: nets.critic(x, batch.label, keys=drop_critic, train=True), between
+        )
+        norm = losses.safe_sqrt(over_batch(square) if whole_batch else square)
         distance = sign * (on_real - on_fake)
         notes = {"wasserstein": distance, "gradient_norm": norm, "gap": jnp.abs(distance)}
-        return penalty * losses.one_centred(norm) - distance, notes
+        return penalty * losses.two_sided_penalty(norm) - distance, notes
 
     def generator(nets, batch, keys):
-        z, drop_generator, drop_critic = randomness.split(keys, 3)
-        fake = adversarial.fakes(nets, prior(nets, z), batch, drop_generator)
+        z, drop_generator, drop_critic = prng.split(keys, 3)
+        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
         return -sign * each(nets.critic(fake, batch.label, keys=drop_critic, train=True)), {}
 
     return Objective(
         players=(
             Player("critic", ("critic",), critic, updates=critic_updates),
-            Player("generator", ("generator",), generator, reals=False),
+            Player("generator", ("generator",), generator, uses_real_images=False),
         ),
         prior=prior,
         outputs={"critic": outputs},
-        independent=("critic",),
+        per_example=("critic",),
     )
 
 

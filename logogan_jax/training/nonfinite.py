@@ -36,7 +36,8 @@ def keep(run, good, broken, name):
         writer.save(folder.absolute() / "state", state, force=True)
     batch = streaming.read(
         made.train, seed=config.train.seed, step=number, count=count,
-        shape=(made.model.objective.draws, config.train.batch_size), same_batch_for=config.data.same_batch_for,
+        shape=(made.model.objective.batches_per_step, config.train.batch_size),
+        same_batch_for=config.data.same_batch_for,
     )  # fmt: skip
     with files.atomic_write(folder / "batch.npz") as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **batch._asdict())

@@ -50,7 +50,7 @@ class Looks:
             back = rollback.mourn(run, broken, self._good, number, state)
         elif due.logs:
             values = summed(self.meter.read()) | {"samples/diversity": float(jax.device_get(diversity))}
-            images_per_step = run.config.train.batch_size * run.made.model.objective.real_batches
+            images_per_step = run.config.train.batch_size * run.made.model.objective.real_batches_per_step
             pace_and_left = self._speed.read(number, images_per_step, run.config.train.steps)
             _log(run, number, values, pace_and_left, time.perf_counter() - self._began)
             self._heed_clocks()

@@ -69,7 +69,7 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
             changes, opt[name] = optimizers[name].update(gradients[name], state.opt[name], state.params[name])
             after = optax.apply_updates(state.params[name], optax.tree.scale(state.rate, changes))
             moved[name] = player.project.get(name, lambda p: p)(after)
-            stats[name] = player.adapt.get(name, lambda s, _: s)(stats[name], notes)
+            stats[name] = player.update_model_state.get(name, lambda s, _: s)(stats[name], notes)
         for name in player.trains:
             leaves = paths(gradients[name])
             notes |= {f"gradient/{name}/{leaf}": jnp.sqrt(sums.square_sum(g)) for leaf, g in leaves.items()}

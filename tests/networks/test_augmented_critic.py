@@ -6,8 +6,8 @@ import numpy as np
 from flax import nnx
 
 from logogan_jax.core import prng
-from logogan_jax.networks import diffaugment
-from logogan_jax.networks.augmented_critic import Strength, Viewed
+from logogan_jax.networks import augmented_critic, diffaugment
+from logogan_jax.networks.augmented_critic import AugmentedCritic, AugmentProbability
 
 COUNT = 16
 ROWS = prng.per_example_keys(jax.random.key(3), jnp.arange(COUNT))
@@ -35,7 +35,7 @@ def test_a_viewed_critic_looks_through_its_view_while_it_trains():
         seen.append((rows, strength))
         return images * strength
 
-    critic = Viewed(Sums(), view, 0.25)
+    critic = AugmentedCritic(Sums(), view, 0.25)
     np.testing.assert_allclose(critic(x, label, train=False), 2 * x.sum((1, 2, 3)) + label, rtol=1e-5)
     assert not seen
     scores = critic(x, label, keys=ROWS, train=True)
@@ -46,11 +46,14 @@ def test_a_viewed_critic_looks_through_its_view_while_it_trains():
 
 
 def test_strength_is_kept_among_the_statistics_and_is_not_trained():
-    graph, params, rest = nnx.split(Viewed(Sums(), diffaugment.policy("logo"), 0.5), nnx.Param, ...)
+    graph, params, rest = nnx.split(AugmentedCritic(Sums(), diffaugment.parse_policy("logo"), 0.5), nnx.Param, ...)
     assert nnx.to_pure_dict(params) == {"critic": {"weight": 2.0}}
-    assert nnx.to_pure_dict(rest) == {"strength": 0.5} and rest["strength"].get_value().dtype == jnp.float32
-    assert isinstance(rest["strength"], Strength)
-    stronger = nnx.merge(graph, params, nnx.State({"strength": jnp.float32(1.0)}), copy=True)
+    assert (
+        nnx.to_pure_dict(rest) == {"augment_probability": 0.5}
+        and rest["augment_probability"].get_value().dtype == jnp.float32
+    )
+    assert isinstance(rest["augment_probability"], AugmentProbability)
+    stronger = nnx.merge(graph, params, nnx.State({"augment_probability": jnp.float32(1.0)}), copy=True)
     x = jnp.ones((COUNT, 12, 8, 3))
     scores = stronger(x, keys=ROWS, train=True)
     assert (scores < 2 * x[0].size).all()  # every one has its hole
@@ -60,11 +63,11 @@ def test_strength_is_kept_among_the_statistics_and_is_not_trained():
 
 
 def test_strength_follows_the_critic_and_stays_in_its_range():
-    adapt = jax.jit(diffaugment.adaptive(target=0.6, images=1000, images_per_update=100.0))
-    statistics, seen = {"strength": jnp.float32(0.05), "critic": {"mean": jnp.ones(2)}}, []
+    adapt = jax.jit(augmented_critic.adaptive_probability(target=0.6, images=1000, images_per_update=100.0))
+    statistics, seen = {"augment_probability": jnp.float32(0.05), "critic": {"mean": jnp.ones(2)}}, []
     for sign in (0.7, 0.9, 0.6, 0.5, 0.1, -1.0, 0.61) + (1.0,) * 12:
         statistics = adapt(statistics, {"sign": jnp.float32(sign), "loss": jnp.float32(3)})
-        seen.append(float(statistics["strength"]))
+        seen.append(float(statistics["augment_probability"]))
     expected = [0.15, 0.25, 0.25, 0.15, 0.05, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0, 1.0, 1.0]
     np.testing.assert_allclose(seen, expected, atol=1e-6)
     np.testing.assert_array_equal(statistics["critic"]["mean"], 1)
@@ -72,6 +75,7 @@ def test_strength_follows_the_critic_and_stays_in_its_range():
 
 def test_the_paper_s_target_is_the_default():
     higher, lower = (
-        diffaugment.adaptive(images=10, images_per_update=1)({"strength": 0.5}, {"sign": s}) for s in (0.62, 0.58)
+        augmented_critic.adaptive_probability(images=10, images_per_update=1)({"augment_probability": 0.5}, {"sign": s})
+        for s in (0.62, 0.58)
     )
-    np.testing.assert_allclose([higher["strength"], lower["strength"]], [0.6, 0.4], atol=1e-6)
+    np.testing.assert_allclose([higher["augment_probability"], lower["augment_probability"]], [0.6, 0.4], atol=1e-6)

@@ -137,13 +137,13 @@ def test_derivatives_are_right_at_second_order(name):
 def test_derivatives_of_rgba_are_those_of_differences():
     x = jnp.asarray(batch(4, (6, 4), 2))
     x = x.at[..., 3].set(0.6).at[..., :3].set(x[..., :3] * 0.1 - 0.1)  # nothing at its limits
-    seen = jax.jit(lambda x: jnp.sin(diffaugment.policy("diffaugment")(ROWS[:2], x, 1.0)))
+    seen = jax.jit(lambda x: jnp.sin(diffaugment.parse_policy("diffaugment")(ROWS[:2], x, 1.0)))
     check_grads(seen, (x,), order=2, modes=["rev"], atol=2e-2, rtol=2e-2, eps=1e-2)
 
 
 def test_gradients_at_the_limits_of_rgba_are_finite():
     """Where everything is transparent, and where a network draws more colour than alpha."""
-    score = lambda x: jnp.square(diffaugment.policy("diffaugment")(ROWS, x, 1.0)).sum()
+    score = lambda x: jnp.square(diffaugment.parse_policy("diffaugment")(ROWS, x, 1.0)).sum()
     norm = lambda x: jnp.square(jax.grad(score)(x)).sum()
     gradient = jax.jit(jax.grad(norm))
     for x in (jnp.full((COUNT, *SIZE, 4), -1.0), jnp.full((COUNT, *SIZE, 4), 1.0).at[..., 3].set(-1.0)):
@@ -156,7 +156,7 @@ def test_gradients_at_the_limits_of_rgba_are_finite():
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("words", [*diffaugment.PRESETS, *diffaugment.TRANSFORMS])
 def test_without_strength_nothing_changes_and_with_all_of_it_most(words, channels):
-    x, view = batch(channels), diffaugment.policy(words)
+    x, view = batch(channels), diffaugment.parse_policy(words)
     np.testing.assert_array_equal(view(ROWS, x, 0.0), x)
     seen = np.asarray(view(ROWS, x, 1.0))
     assert seen.shape == x.shape and seen.dtype == np.float32
@@ -167,7 +167,7 @@ def test_without_strength_nothing_changes_and_with_all_of_it_most(words, channel
 def test_each_image_and_each_transform_draws_for_itself():
     rows = prng.per_example_keys(jax.random.key(1), jnp.arange(600))
     grey = jnp.full((600, 8, 8, 3), 0.25)
-    changed = np.asarray(diffaugment.policy("brightness,cutout")(rows, grey, 0.3))
+    changed = np.asarray(diffaugment.parse_policy("brightness,cutout")(rows, grey, 0.3))
     bright = np.abs(changed - 0.25).max((1, 2, 3), where=changed != 0, initial=0) > 1e-6
     cut = (changed == 0).any((1, 2, 3))
     for share, expected in ((bright.mean(), 0.3), (cut.mean(), 0.3), ((bright & cut).mean(), 0.09)):
@@ -176,16 +176,20 @@ def test_each_image_and_each_transform_draws_for_itself():
 
 def test_a_transform_draws_the_same_whatever_else_is_named():
     x = batch(3)
-    alone, with_others = (diffaugment.policy(words)(ROWS, x, 1.0) for words in ("cutout", " contrast, cutout,contrast"))
+    alone, with_others = (
+        diffaugment.parse_policy(words)(ROWS, x, 1.0) for words in ("cutout", " contrast, cutout,contrast")
+    )
     np.testing.assert_array_equal(alone == 0, with_others == 0)
-    one, other = (diffaugment.policy(words)(ROWS, x, 1.0) for words in ("diffaugment", "cutout,translation,colour"))
+    one, other = (
+        diffaugment.parse_policy(words)(ROWS, x, 1.0) for words in ("diffaugment", "cutout,translation,colour")
+    )
     np.testing.assert_array_equal(one, other)
 
 
 def test_the_logo_preset_keeps_colours_letters_and_the_white_ground():
     assert set(diffaugment.PRESETS["logo"]) <= {"translation", "cutout"}
     white = jnp.ones((COUNT, *SIZE, 3))
-    seen = np.asarray(diffaugment.policy("logo")(ROWS, white, 1.0))
+    seen = np.asarray(diffaugment.parse_policy("logo")(ROWS, white, 1.0))
     assert set(np.unique(seen)) == {0.0, 1.0}
     shares = (seen == 0).mean((1, 2, 3))
     assert shares.min() > 0.05 and shares.max() <= 0.25
@@ -194,7 +198,7 @@ def test_the_logo_preset_keeps_colours_letters_and_the_white_ground():
 def test_an_unknown_word_is_one_line_that_lists_the_others():
     for words in ("logo,mirror", "", "logo,"):
         with pytest.raises(UserError) as caught:
-            diffaugment.policy(words)
+            diffaugment.parse_policy(words)
         said = str(caught.value)
         assert f"config.augment.policy is {words!r}" in said and "diffaugment, logo, brightness" in said
         assert "\n" not in said
@@ -206,7 +210,11 @@ def test_an_unknown_word_is_one_line_that_lists_the_others():
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [3, 4])
 def test_any_number_of_devices_sees_the_same(channels):
-    view, x, weights = diffaugment.policy("diffaugment"), jnp.asarray(batch(channels)), jnp.asarray(batch(channels)[0])
+    view, x, weights = (
+        diffaugment.parse_policy("diffaugment"),
+        jnp.asarray(batch(channels)),
+        jnp.asarray(batch(channels)[0]),
+    )
 
     def penalties(key, x, strength):
         rows = prng.per_example_keys(key, data_parallel.row_numbers(len(x)))

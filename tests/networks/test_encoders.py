@@ -32,7 +32,7 @@ def test_a_conditional_encoder_hears_the_label():
 
 
 def test_codes_start_in_the_unit_ball_as_projections_of_normal_draws():
-    table = np.asarray(encoders.Codes(images=500, latent=2, rngs=nnx.Rngs(0)).table[...])
+    table = np.asarray(encoders.LatentCodes(images=500, latent=2, rngs=nnx.Rngs(0)).table[...])
     norm = np.linalg.norm(table, axis=1)
     assert table.shape == (500, 2) and table.dtype == np.float32 and norm.max() <= 1 + 1e-6
     # In the plane a normal draw lies within the unit circle with probability 1 - exp(-1/2).
@@ -42,7 +42,7 @@ def test_codes_start_in_the_unit_ball_as_projections_of_normal_draws():
 
 
 def test_codes_are_looked_up_and_learn_where_they_were():
-    codes = encoders.Codes(images=6, latent=3, rngs=nnx.Rngs(0))
+    codes = encoders.LatentCodes(images=6, latent=3, rngs=nnx.Rngs(0))
     index = jnp.array([4, 1, 4])
     table = np.asarray(codes.table[...])
     assert (np.asarray(codes(index)) == table[[4, 1, 4]]).all()

@@ -31,8 +31,8 @@ def test_weights_by_hand():
 
 
 def test_widths_double_towards_the_base_up_to_eight_times():
-    assert r3gan.widths(16, 2) == [16, 32, 64]
-    assert r3gan.widths(16, 5) == [16, 32, 64, 128, 128, 128]
+    assert r3gan.stage_widths(16, 2) == [16, 32, 64]
+    assert r3gan.stage_widths(16, 5) == [16, 32, 64, 128, 128, 128]
 
 
 def test_initialisation_is_that_of_fixup():
@@ -47,11 +47,11 @@ def test_initialisation_is_that_of_fixup():
     assert inner.shape == (3, 3, 256, 256)
     assert inner.std() == pytest.approx(scale / (9 * 256) ** 0.5, rel=0.02)
     assert critic["stages/2/blocks/1/widen/kernel"].std() == pytest.approx(scale / 128**0.5, rel=0.02)
-    assert critic["stages/1/change/kernel"].std() == pytest.approx(32**-0.5, rel=0.05)
+    assert critic["stages/1/project/kernel"].std() == pytest.approx(32**-0.5, rel=0.05)
 
 
 def test_a_block_is_nothing_at_first_and_something_later():
-    made = r3gan.Block((6, 4), 3, 2, 1, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    made = r3gan.ResidualBlock((6, 4), 3, 2, 1, dtype=jnp.float32, rngs=nnx.Rngs(0))
     x = images(2, (6, 4))
     assert (made(x) == x).all()
     assert (perturbed(made)(x) != x).any()
@@ -59,7 +59,7 @@ def test_a_block_is_nothing_at_first_and_something_later():
 
 def test_up_is_bilinear_interpolation():
     x = images(2, (3, 5))
-    np.testing.assert_allclose(r3gan.up(x), jax.image.resize(x, (2, 6, 10, 3), "bilinear"), atol=1e-6)
+    np.testing.assert_allclose(r3gan.upsample_bilinear(x), jax.image.resize(x, (2, 6, 10, 3), "bilinear"), atol=1e-6)
 
 
 def test_z_weighs_the_maps_of_the_basis():

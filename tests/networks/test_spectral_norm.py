@@ -39,20 +39,22 @@ def test_the_normalised_kernel_has_spectral_norm_one(train):
     layer = calls(layer, jnp.ones((1, 4, 4, 5)), 300, True)
     matrix = np.asarray(layer.kernel[...]).reshape(45, 7)
     largest = np.linalg.svd(matrix)[1][0]
-    normed = jax.vmap(lambda kernel: spectral_norm.normed(kernel, layer.found, train=False), axis_name="data")
+    normed = jax.vmap(
+        lambda kernel: spectral_norm.normalize(kernel, layer.singular_vector, train=False), axis_name="data"
+    )
     found = np.asarray(normed(layer.kernel[...][None])[0]).reshape(45, 7)
     np.testing.assert_allclose(found, matrix / largest, rtol=1e-5)
     assert np.linalg.svd(found)[1][0] == pytest.approx(1, rel=1e-5)
     after = calls(layer, jnp.ones((1, 4, 4, 5)), 1, train)
-    assert abs(float(jnp.sum(after.found[...] * layer.found[...]))) == pytest.approx(1, rel=1e-5)
+    assert abs(float(jnp.sum(after.singular_vector[...] * layer.singular_vector[...]))) == pytest.approx(1, rel=1e-5)
 
 
 def test_power_iteration_by_hand():
     matrix = np.random.default_rng(0).normal(size=(6, 4)).astype("f")
 
     def run(kernel, v):
-        found = spectral_norm.Spectral(v)
-        return spectral_norm.normed(kernel, found, train=True), found[...]
+        found = spectral_norm.PowerIterationVector(v)
+        return spectral_norm.normalize(kernel, found, train=True), found[...]
 
     kernel, v = (leaf[0] for leaf in jax.vmap(run, axis_name="data")(matrix[None], jnp.eye(4)[:1]))
     u = matrix[:, 0] / np.linalg.norm(matrix[:, 0])
@@ -65,8 +67,8 @@ def test_its_gradient_holds_the_vectors_still():
     matrix = np.random.default_rng(0).normal(size=(6, 4)).astype("f")
     slope = np.random.default_rng(1).normal(size=(6, 4)).astype("f")
     left, values, right = np.linalg.svd(matrix)
-    found = spectral_norm.Spectral(jnp.asarray(right[0]))
-    gradient = jax.grad(lambda kernel: jnp.sum(slope * spectral_norm.normed(kernel, found, train=False)))(matrix)
+    found = spectral_norm.PowerIterationVector(jnp.asarray(right[0]))
+    gradient = jax.grad(lambda kernel: jnp.sum(slope * spectral_norm.normalize(kernel, found, train=False)))(matrix)
     # Of W / (u^T W v): slope / sigma - (slope . W) u v^T / sigma^2.
     expected = slope / values[0] - np.sum(slope * matrix) * np.outer(left[:, 0], right[0]) / values[0] ** 2
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
@@ -76,8 +78,8 @@ def test_its_gradient_holds_the_vectors_still():
 def test_every_kernel_of_the_critic_is_normalised(name):
     critic = make(name, "critic", spectral=True, classes=2, conditioning="projection")
     kernels = [name for name in train_state.paths(nnx.state(critic, nnx.Param)) if "kernel" in name or "table" in name]
-    assert len(jax.tree.leaves(nnx.state(critic, spectral_norm.Spectral))) == len(kernels) > 4
-    assert not jax.tree.leaves(nnx.state(make(name, "critic"), spectral_norm.Spectral))
+    assert len(jax.tree.leaves(nnx.state(critic, spectral_norm.PowerIterationVector))) == len(kernels) > 4
+    assert not jax.tree.leaves(nnx.state(make(name, "critic"), spectral_norm.PowerIterationVector))
     assert not jax.tree.leaves(nnx.state(critic, nnx.BatchStat))
 
 

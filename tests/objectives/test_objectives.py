@@ -13,7 +13,7 @@ from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import ROLES
 from logogan_jax.objectives import OBJECTIVES
-from logogan_jax.objectives.glo import fitted
+from logogan_jax.objectives.glo import fit_gaussian
 
 softplus = lambda t: np.logaddexp(0, t)
 ROWS = 6
@@ -111,7 +111,7 @@ def test_at_logit_zero_both_losses_of_the_gan_are_log_two():
 def test_signs_are_those_of_undecided_scores(name):
     objective = make(name)
     signed = name in ("gan", "minimax", "cgan", "hinge", "lsgan", "can")
-    assert objective.signed is signed
+    assert objective.has_score_sign is signed
     if signed and name != "can":
         half = 0.5 if name == "lsgan" else 0.0
         notes = turns(objective, Toy())[0][1]
@@ -167,7 +167,7 @@ def test_r3gan_by_hand():
     np.testing.assert_allclose(notes["r2"], r2, rtol=1e-5)
     np.testing.assert_allclose(critic, softplus(fake - real) + 1.5 * (r1 + r2), rtol=1e-5)
     np.testing.assert_allclose(generator, softplus(real - later), rtol=1e-5)
-    assert make("r3gan").players[1].reals
+    assert make("r3gan").players[1].uses_real_images
 
 
 @pytest.mark.parametrize("name", ["wgan_gp", "r3gan"])
@@ -255,7 +255,7 @@ def test_can_by_hand():
     np.testing.assert_allclose(later["style_entropy"], entropy(last), rtol=1e-5)
     np.testing.assert_array_equal(notes["style_accuracy"], p(real).argmax(1) == one.label)
     np.testing.assert_array_equal(notes["sign"], np.sign(real[:, 0]))
-    assert objective.outputs == {"critic": 4} and objective.labelled and objective.conditional == ()
+    assert objective.outputs == {"critic": 4} and objective.requires_labels and objective.conditioned_networks == ()
 
 
 def test_can_needs_styles_to_be_ambiguous_about():
@@ -293,7 +293,7 @@ def test_the_vae_reconstructs_from_the_mean():
     objective = make("vae")
     found = objective.reconstruct(autoencoder(lambda x: 0.5 * x, 3.0), batch(), rows())
     np.testing.assert_allclose(found, 0.5 * batch().image, rtol=1e-6)
-    assert objective.averaged == objective.players[0].trains == objective.networks == ("generator", "encoder")
+    assert objective.ema_networks == objective.players[0].trains == objective.networks == ("generator", "encoder")
 
 
 class Codes:
@@ -319,7 +319,7 @@ def test_glo_by_hand_and_by_index():
     np.testing.assert_allclose(notes["laplacian"], np.abs(error).mean(1), rtol=1e-5)  # one pixel: one level
     np.testing.assert_allclose(each, np.abs(error).mean(1) + 0.5 * (error**2).mean(1), rtol=1e-5)
     np.testing.assert_allclose(vectors(objective.reconstruct(coded(table), one, rows())), made, rtol=1e-6)
-    assert objective.remembers and objective.averaged == ("generator", "codes")
+    assert objective.transductive and objective.ema_networks == ("generator", "codes")
 
 
 def test_codes_are_brought_back_to_the_ball_and_no_others_moved():
@@ -333,7 +333,7 @@ def test_codes_are_brought_back_to_the_ball_and_no_others_moved():
 def test_new_codes_have_the_mean_and_covariance_of_the_learned():
     random = np.random.default_rng(5)
     table = random.normal(size=(500, 2)) @ [[0.3, 0.2], [0.0, 0.1]] + [0.5, -0.2]
-    mean, factor = fitted(jnp.asarray(table, jnp.float32))
+    mean, factor = fit_gaussian(jnp.asarray(table, jnp.float32))
     np.testing.assert_allclose(mean, table.mean(0), atol=1e-6)
     np.testing.assert_allclose(factor @ factor.T, np.cov(table.T, bias=True), rtol=1e-3, atol=1e-5)
     drawn = np.asarray(make("glo").prior(coded(table), rows(20_000)))
@@ -445,13 +445,15 @@ def test_the_walkthroughs_wgan_pulls_the_other_way():
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_objectives_keep_the_contract(name):
     objective = make(name)
-    assert set(objective.networks) <= set(ROLES) and "generator" in objective.averaged
-    assert set(objective.averaged) <= set(objective.networks) and set(objective.independent) <= set(objective.networks)
+    assert set(objective.networks) <= set(ROLES) and "generator" in objective.ema_networks
+    assert set(objective.ema_networks) <= set(objective.networks) and set(objective.per_example) <= set(
+        objective.networks
+    )
     assert {role for player in objective.players for role in player.trains} == set(objective.networks)
     for player in objective.players:
         assert set(player.project) <= set(player.trains)
         # Whoever is said not to look at the images is not handed any.
-        if not player.reals:
+        if not player.uses_real_images:
             nets = Styles() if name == "can" else Toy()
             each, notes = player.loss(nets, batch()._replace(image=None), rows())
             assert all(note.shape == (ROWS,) and note.dtype == jnp.float32 for note in (each, *notes.values()))

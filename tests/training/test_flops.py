@@ -138,7 +138,7 @@ def step_flops(config, devices, count=1):
     state, lanes = jax.eval_shape(begin), data_parallel.Parallel(config.train.parallel, batch, devices)
     program = build_training.programs(config, made[0], lanes, Resident)(count)
     rows = (len(devices), batch // len(devices)) if config.train.parallel == "pmap" else (batch,)
-    index = shape(count, made[0].objective.draws, *rows, dtype="int32")
+    index = shape(count, made[0].objective.batches_per_step, *rows, dtype="int32")
     feed = Feed(shape(size, side, side, 3, dtype="uint8"), shape(size, dtype="int32"), index)
     return flops.of(program, state, feed)
 

@@ -86,7 +86,7 @@ def terms(equation):
 def test_the_penalty_squares_and_sums_in_float32():
     # A pixel's gradient of 1/16 squared is 1/256, which a sum in bfloat16 stops noticing at 1.
     critic = lambda images: (images.astype(jnp.bfloat16) * jnp.bfloat16(0.0625)).sum((1, 2, 3)).astype(jnp.float32)
-    square = losses.gradient_square(critic, jnp.ones((2, 56, 56, 3)))
+    square = losses.squared_gradient_norm(critic, jnp.ones((2, 56, 56, 3)))
     assert square.dtype == jnp.float32
     np.testing.assert_allclose(square, 56 * 56 * 3 / 256, rtol=1e-6)
 

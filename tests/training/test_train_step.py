@@ -324,7 +324,7 @@ def test_a_view_trains_the_same_on_any_number_of_devices(tiny, objective):
     assert gap(numbers(one), numbers(many)) < 1e-5
     plain, _ = run(build_training.training(sgd(tiny(objective)), devices=DEVICES[:1]), 3)
     assert any((a != b).any() for a, b in zip(leaves(one.params).values(), leaves(plain.params).values(), strict=True))
-    assert float(one.stats["critic"]["strength"]) == 1.0
+    assert float(one.stats["critic"]["augment_probability"]) == 1.0
 
 
 @pytest.mark.slow
@@ -336,7 +336,7 @@ def test_adaptive_strength_follows_the_sign_of_the_scores(tiny):
     for number in range(12):
         current, (metrics,) = run(made, 1, current, number)
         expected = min(max(expected + np.sign(metrics["critic/sign"] - 0.6) * 8 / 80, 0.0), 1.0)
-        strengths.append(float(current.stats["critic"]["strength"]))
+        strengths.append(float(current.stats["critic"]["augment_probability"]))
         assert strengths[-1] == pytest.approx(expected, abs=1e-6), number
     assert max(strengths) > 0.2
 

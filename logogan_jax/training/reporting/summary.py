@@ -10,7 +10,7 @@ from logogan_jax.core import files
 
 def write(run, seconds, **ending):
     """Write summary.json of a run whose loop took some seconds and ended so -> its contents."""
-    images = run.dispatch.done * run.config.train.batch_size * run.made.model.objective.real_batches
+    images = run.dispatch.done * run.config.train.batch_size * run.made.model.objective.real_batches_per_step
     device = run.made.parallel.devices[0]
     result = {
         **ending,
