@@ -7,13 +7,12 @@ marks: with colours for labels, to be of no style is to be of no colour; see `ca
 steps of it at 28 pixels.
 """
 
-from configs import gan56
-from logogan_jax.config import defaults
+from logogan_jax.config import defaults, shipped
 
 
 def get_config():
     """gan56 whose critic names the label, too, of Elgammal et al. 2017."""
-    config = gan56.get_config()
+    config = shipped.get_config("gan56")
     config.data.labels = True
     config.objective = defaults.block(name="can", critic_updates=1)
     return config

@@ -9,13 +9,12 @@ About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 its colour, in many shapes; see `cgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
-from configs import gan56
-from logogan_jax.config import defaults
+from logogan_jax.config import defaults, shipped
 
 
 def get_config():
     """gan56 told of labels as Mirza & Osindero 2014 (arXiv 1411.1784) tell them: beside z, and as maps on the image."""
-    config = gan56.get_config()
+    config = shipped.get_config("gan56")
     config.data.labels = True
     config.model.conditioning = "concatenation"
     config.objective = defaults.block(name="cgan", critic_updates=1)

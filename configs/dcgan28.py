@@ -8,11 +8,11 @@ About 11 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 rings and wordmark-like strips, some turned or mirrored, as the images are.
 """
 
-from configs import dcgan56
+from logogan_jax.config import shipped
 
 
 def get_config():
     """dcgan56 at half the size."""
-    config = dcgan56.get_config()
+    config = shipped.get_config("dcgan56")
     config.data.size = 28
     return config

@@ -6,13 +6,12 @@ About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 rings and wordmark-like strips on white; see `hinge` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
-from configs import gan56
-from logogan_jax.config import defaults
+from logogan_jax.config import defaults, shipped
 
 
 def get_config():
     """gan56 with the margin loss and the normalisation of Miyato et al. 2018 (arXiv 1802.05957)."""
-    config = gan56.get_config()
+    config = shipped.get_config("gan56")
     config.model.spectral = True
     config.objective = defaults.block(name="hinge", critic_updates=1)
     return config

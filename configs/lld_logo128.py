@@ -8,12 +8,12 @@ About 87 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been
 kind for each label.
 """
 
-from configs import lld_icon32
+from logogan_jax.config import shipped
 
 
 def get_config():
     """The paper's resnet-128, whose widths follow from 64."""
-    config = lld_icon32.get_config()
+    config = shipped.get_config("lld_icon32")
     config.data.size = 128
     config.model.width = 64
     return config

@@ -6,12 +6,11 @@ About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 rings and wordmark-like strips on white; see `lsgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
-from configs import gan56
-from logogan_jax.config import defaults
+from logogan_jax.config import defaults, shipped
 
 
 def get_config():
     """gan56 with the losses of Mao et al. 2017."""
-    config = gan56.get_config()
+    config = shipped.get_config("gan56")
     config.objective = defaults.block(name="lsgan", critic_updates=1)
     return config

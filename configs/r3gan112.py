@@ -6,12 +6,12 @@ About 39 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been
 draws, with finer edges.
 """
 
-from configs import r3gan56
+from logogan_jax.config import shipped
 
 
 def get_config():
     """A larger image needs a larger penalty."""
-    config = r3gan56.get_config()
+    config = shipped.get_config("r3gan56")
     config.data.size = 112
     config.objective.gamma = 5.0
     return config

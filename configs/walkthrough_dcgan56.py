@@ -9,13 +9,12 @@ logos that it sees, copied again and again; see `walkthrough_dcgan` in docs/obje
 28 pixels.
 """
 
-from configs import dcgan56
-from logogan_jax.config import defaults
+from logogan_jax.config import defaults, shipped
 
 
 def get_config():
     """dcgan56 with one turned batch of 256 logos for the whole run, a critic that moves in both turns, no average."""
-    config = dcgan56.get_config()
+    config = shipped.get_config("dcgan56")
     config.data.update(same_batch_for=10_000, corners="edge")
     config.objective = defaults.block(
         name="walkthrough_dcgan", uniform_latents=True, fakes_at_inference=True, critic_in_both_turns=True

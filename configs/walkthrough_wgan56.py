@@ -8,13 +8,12 @@ About 3.8 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has bee
 draws, less clear; see `walkthrough_wgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
 """
 
-from configs import wgan56
-from logogan_jax.config import defaults
+from logogan_jax.config import defaults, shipped
 
 
 def get_config():
     """wgan56 with one turned batch for four steps, one norm for the whole batch, three scores an image, no average."""
-    config = wgan56.get_config()
+    config = shipped.get_config("wgan56")
     config.data.update(same_batch_for=4, corners="edge")
     config.objective = defaults.block(
         name="walkthrough_wgan", outputs=3, whole_batch=True, low_on_real=True, positive_latents=True

@@ -10,11 +10,11 @@ marks and rings on clean white, some turned or mirrored; see `wgan_gp` in docs/o
 at 28 pixels.
 """
 
-from configs import wgan56
+from logogan_jax.config import shipped
 
 
 def get_config():
     """wgan56 at twice the size."""
-    config = wgan56.get_config()
+    config = shipped.get_config("wgan56")
     config.data.size = 112
     return config

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from logogan_jax.core.installation import install_command
+
 # Packages that only some tools need, and the extras that bring them.
 _EXTRAS = {"apache_beam": "beam", "h5py": "prep", "httpcore": "prep", "httpx": "prep", "scrapy": "prep"}
 
@@ -12,7 +14,7 @@ def _missing(kind, error, trace):
     extra = _EXTRAS.get(getattr(error, "name", None))
     if not (issubclass(kind, ModuleNotFoundError) and extra):
         return sys.__excepthook__(kind, error, trace)
-    print(f"error: this tool needs {error.name}: pip install -e '.[{extra}]'", file=sys.stderr, flush=True)
+    print(f"error: this tool needs {error.name}: {install_command(extra)}", file=sys.stderr, flush=True)
     os._exit(2)
 
 

@@ -20,6 +20,7 @@ from data_prep.pictures.convert import Frame
 from data_prep.shards import making, metadata
 from logogan_jax.core import cache, errors, images, progress
 from logogan_jax.core.errors import UserError
+from logogan_jax.core.installation import install_command
 from logogan_jax.data import decode_pool, tfrecord
 from logogan_jax.data.dataset import Shards
 
@@ -123,7 +124,7 @@ def _opened(args):
     try:
         importlib.import_module("sklearn.cluster")
     except ImportError:
-        raise UserError("this tool needs scikit-learn: pip install -e '.[prep]'") from None
+        raise UserError(f"this tool needs scikit-learn: {install_command('prep')}") from None
     return shards
 
 

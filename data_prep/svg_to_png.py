@@ -9,6 +9,7 @@ from data_prep import folders
 from data_prep.pictures import svg
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
+from logogan_jax.core.installation import install_command
 
 
 def convert(path, side, engine):
@@ -23,7 +24,7 @@ def _need_cairosvg():
         why = str(error).splitlines()[0]
         raise UserError(
             f"--engine=cairosvg is not to be had ({why}): install the cairo library of your system and "
-            f"pip install -e '.[prep]', or use the default engine"
+            f"{install_command('prep')}, or use the default engine"
         ) from None
 
 

@@ -7,15 +7,14 @@ every number of steps that it is sent.
 import contextlib
 import importlib.util
 import json
-import pathlib
 import subprocess
 import sys
 import tempfile
 
-import logogan_jax
+from logogan_jax.core import installation
 from logogan_jax.core.errors import UserError
 
-FOLDER = pathlib.Path(logogan_jax.__file__).parent.parent / "benchmarks"
+FOLDER = installation.shipped_path("benchmarks")
 SIZES = (28, 56, 112)
 # What the walkthrough's models have, by the names of networks and objective.
 COUNTERPARTS = {

@@ -2,10 +2,11 @@
 
 import pathlib
 import re
+from collections.abc import Sequence
 
 from absl import app, flags, logging
 
-from logogan_jax.core import errors
+from logogan_jax.core import errors, installation
 from logogan_jax.core.errors import UserError
 
 
@@ -23,7 +24,7 @@ def run(main, define, required=()):
 
     def parse(argv):
         with errors.exit_on_error():
-            return _parse(argv, required)
+            return _parse(_with_config_paths(argv), required)
 
     app.run(checked, flags_parser=parse)
 
@@ -45,6 +46,19 @@ def _parse(argv, required):
         others = ", ".join(sorted(path.stem for path in config.parent.glob("*.py") if path.stem != "__init__"))
         raise UserError(f"--config={config}: there is no such file; {config.parent} has {others or 'none'}")
     return rest
+
+
+def _with_config_paths(argv: Sequence[str]) -> list[str]:
+    """Replace the name of a shipped config, as in --config=wgan56 or --config wgan56, by the path of its file."""
+    words = []
+    for previous, word in zip(["", *argv], argv, strict=False):
+        flag, equals, value = word.partition("=")
+        if previous in ("--config", "-config"):
+            word = installation.config_path(word)
+        elif equals and flag in ("--config", "-config"):
+            word = f"{flag}={installation.config_path(value)}"
+        words.append(word)
+    return words
 
 
 def _about_key(argv, message):

@@ -16,7 +16,7 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax.core import cli, files, progress
+from logogan_jax.core import cli, files, installation, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.tune import gpu_assignment, journal_lock, report, scheduler, search_space
 from logogan_jax.tune import search as plans
@@ -40,7 +40,7 @@ def main():
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
-        raise UserError("tuning needs optuna: pip install -e '.[tune]'") from None
+        raise UserError(f"tuning needs optuna: {installation.install_command('tune')}") from None
 
     plan = _plan()
     plans.check(plan)

@@ -9,6 +9,7 @@ import os
 from typing import NamedTuple
 
 from logogan_jax.core.errors import Unfinished, UserError
+from logogan_jax.core.installation import install_command
 
 PART = 16 << 20  # bytes of the parts in which large files are copied to a bucket
 TOGETHER = 8  # files copied at once
@@ -45,7 +46,7 @@ class Bucket:
             self._files, self._root = fsspec.core.url_to_fs(self.where, use_listings_cache=False)
         except ImportError:
             extra = _EXTRAS.get(self._kind)
-            mend = f"pip install -e '.[{extra}]'" if extra else "install the package that fsspec names for it"
+            mend = install_command(extra) if extra else "install the package that fsspec names for it"
             raise UserError(f"{where} needs a package that is not here: {mend}") from None
         except ValueError:
             raise UserError(f"{where}: {self._kind}:// is no object store that is known; use s3:// or gs://") from None

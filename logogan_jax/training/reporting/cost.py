@@ -1,13 +1,13 @@
 """What a run costs on a rented machine."""
 
 import csv
-import pathlib
 import time
 from typing import NamedTuple
 
+from logogan_jax.core import installation
 from logogan_jax.core.errors import UserError
 
-TABLE = pathlib.Path(__file__).resolve().parents[3] / "cloud" / "prices.csv"
+TABLE = installation.shipped_path("cloud/prices.csv")
 _BEGAN = time.perf_counter()
 
 
