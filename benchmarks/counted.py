@@ -29,8 +29,8 @@ from record import ROOT, stamp
 from logogan_jax import train
 from logogan_jax.config import build_model, build_training, default_dataset
 from logogan_jax.core import files
-from logogan_jax.data.dataset import About
-from logogan_jax.data.in_memory import Feed, Resident
+from logogan_jax.data.dataset import DatasetInfo
+from logogan_jax.data.in_memory import Feed, InMemorySource
 from logogan_jax.distributed import data_parallel
 from logogan_jax.training import flops
 
@@ -69,7 +69,7 @@ class Abstract:
         config.train.update(batch_size=BATCH, dtype="float32")
         config = build_training.resolved(config)
         height, width = build_model.size_of(config)
-        about, kept = About("", IMAGES, {}), []
+        about, kept = DatasetInfo("", IMAGES, {}), []
 
         def begin():
             kept.append(build_model.of(config, about))
@@ -77,12 +77,14 @@ class Abstract:
 
         state = jax.eval_shape(begin)  # shapes alone: no weight is drawn
         self.made, lanes = kept[0]._replace(state=state), data_parallel.Parallel(config.train.parallel, BATCH, devices)
-        self.program = build_training.programs(config, self.made, lanes, Resident)(1)
+        self.program = build_training.programs(config, self.made, lanes, InMemorySource)(1)
         pixels = jax.ShapeDtypeStruct((IMAGES, height, width, config.data.channels), jnp.uint8)
         label = jax.ShapeDtypeStruct((IMAGES,), jnp.int32)
         index = jax.ShapeDtypeStruct((1, self.made.objective.batches_per_step, BATCH), jnp.int32)
         placed = lambda shape, spec: shape.update(sharding=NamedSharding(lanes.mesh, spec))
-        feed = Feed(*(placed(shape, spec) for shape, spec in zip((pixels, label, index), Resident.specs, strict=True)))
+        feed = Feed(
+            *(placed(shape, spec) for shape, spec in zip((pixels, label, index), InMemorySource.specs, strict=True))
+        )
         self.arguments = jax.tree.map(lambda shape: placed(shape, data_parallel.WHOLE), state), feed
 
     def state_bytes(self):

@@ -30,7 +30,7 @@ def flops(name, **changes):
     config = importlib.import_module(f"configs.{name}").get_config()
     config.update_from_flattened_dict(changes)
     data = config.data
-    data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
+    data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))
     config.train.dtype = "float32"
     made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
     work = arithmetic.of(made.program(1), made.state, made.source.at(0, 1))

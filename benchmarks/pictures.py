@@ -37,9 +37,9 @@ def encoded(side, kind):
 def milliseconds(sources):
     """Milliseconds to turn each of some sources into a record, and the bytes of its PNG, on average."""
     items = [convert.Item("x", 0, source) for source in sources]
-    convert.convert(items[0], convert.Frame(SIZE))
+    convert.convert(items[0], convert.ImageSpec(SIZE))
     began = time.perf_counter()
-    nbytes = sum(len(convert.convert(item, convert.Frame(SIZE)).png) for item in items)
+    nbytes = sum(len(convert.convert(item, convert.ImageSpec(SIZE)).png) for item in items)
     return {"ms": round((time.perf_counter() - began) * 1e3 / len(items), 2), "png_bytes": round(nbytes / len(items))}
 
 
@@ -51,7 +51,7 @@ def found_per_second():
             for _ in range(RECORDS):
                 writer.write(bytes(2000))
         began = time.perf_counter()
-        tfrecord.index(str(path))
+        tfrecord.build_index(str(path))
         return round(RECORDS / (time.perf_counter() - began))
 
 

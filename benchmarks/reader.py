@@ -19,7 +19,7 @@ from data_prep import make_logos
 from logogan_jax.config import build_training
 from logogan_jax.core import files
 from logogan_jax.data import decode_pool
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.training import step_runner
 
 SIZES, IMAGES, REPEATS = (28, 56, 112), 10_000, 5
@@ -39,12 +39,12 @@ def rate(decode, positions):
 
 def decoded(size):
     """{"this process" or number of processes: {"images_per_second", "per_core"}} for logos of a size."""
-    folder = make_logos.embedded(size=size, channels=3)
-    part = Shards(folder, size=(size, size), channels=3)
+    folder = make_logos.embedded_logos(size=size, channels=3)
+    part = TFRecordDataset(folder, size=(size, size), channels=3)
     positions = np.arange(IMAGES) % len(part)
     found = {"this process": (rate(part.images, positions), 1)}
-    for count in range(1, decode_pool.cores() + 1):
-        with contextlib.closing(decode_pool.Workers(part, count)) as workers:
+    for count in range(1, decode_pool.available_cores() + 1):
+        with contextlib.closing(decode_pool.DecoderPool(part, count)) as workers:
             found[f"{count} processes"] = rate(workers.images, positions), count
     return {
         name: {"images_per_second": round(each), "per_core": round(each / count)}
@@ -81,7 +81,7 @@ def streamed():
     from configs import quickstart
 
     config = quickstart.get_config()
-    config.data.dir = str(make_logos.embedded(size=config.data.size, channels=3))
+    config.data.dir = str(make_logos.embedded_logos(size=config.data.size, channels=3))
     rates = {"resident": [], "stream": []}
     with contextlib.ExitStack() as stack:
         runs = {name: stack.enter_context(contextlib.closing(Trained(config, name))) for name in rates}

@@ -21,9 +21,9 @@ from record import ROOT, stamp
 from spoilers import CHANGES, PLANTS
 
 from data_prep import make_logos
-from data_prep.pictures.convert import Frame
+from data_prep.pictures.convert import ImageSpec
 from logogan_jax.core import errors, files
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.metrics import compute, features, memorization
 from logogan_jax.metrics.features import Features
 
@@ -38,10 +38,10 @@ def logos(source):
     with tempfile.TemporaryDirectory() as folder:
         if source:
             path = pathlib.Path(folder) / "shards"
-            make_logos.make(source, path, Frame(SIZE))
+            make_logos.make_dataset(source, path, ImageSpec(SIZE))
         else:
-            path = make_logos.embedded(size=SIZE, channels=3)
-        found = Shards(path, size=(SIZE, SIZE), channels=3)
+            path = make_logos.embedded_logos(size=SIZE, channels=3)
+        found = TFRecordDataset(path, size=(SIZE, SIZE), channels=3)
         return found.images(np.arange(len(found)))[0]
 
 

@@ -67,7 +67,7 @@ def start(config, workdir, began):
     if not flags.FLAGS.config.data.dir:
         with clock.running("imports"):
             from data_prep import make_logos
-        clock.around(make_logos, "embedded", "data")
+        clock.around(make_logos, "embedded_logos", "data")
     with clock.running("imports"):
         from jax import monitoring
 

@@ -36,9 +36,9 @@ READERS = 4  # processes for one shard of a bucket, which they mostly wait for
 RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 
 
-def pipeline(root, path, target, *, manifest, frame, labelled, shards):
+def pipeline(root, path, target, *, manifest, spec, labelled, shards):
     """Add everything to a Beam pipeline; what it leaves at `target` is described in write_tfrecords.write."""
-    name = write_tfrecords.data_name(path)
+    name = write_tfrecords.dataset_name(path)
     if manifest:
         found = root | beam.io.ReadFromText(manifest) | "names" >> beam.Map(lambda line: json.loads(line)["path"])
     else:
@@ -47,16 +47,16 @@ def pipeline(root, path, target, *, manifest, frame, labelled, shards):
     tops = names | "tops" >> beam.FlatMap(_top) | beam.Distinct() | "labels" >> beam.combiners.ToList()
     labels = AsSingleton(tops | "check" >> beam.Map(_labels, labelled=labelled))
     count = names | beam.combiners.Count.Globally()
-    number = count | "shards" >> beam.Map(lambda images: shards or plan.shards_for(images))
+    number = count | "shards" >> beam.Map(lambda images: shards or plan.shard_count(images))
     placed = names | "place" >> beam.Map(_placed, AsSingleton(number))
     every = number | beam.FlatMap(lambda shards: [(shard, None) for shard in range(shards)])  # the empty ones too
     notes = (
         {"names": placed, "every": every}
         | beam.CoGroupByKey()
-        | beam.Map(_write_shard, AsSingleton(number), labels, name, path, target, frame)
+        | beam.Map(_write_shard, AsSingleton(number), labels, name, path, target, spec)
         | "notes" >> beam.combiners.ToList()
     )
-    return notes | beam.Map(_finish, labels, name, target, frame)
+    return notes | beam.Map(_finish, labels, name, target, spec)
 
 
 def _names(path):
@@ -81,18 +81,18 @@ def _labels(tops, labelled):
 
 
 def _placed(name, shards):
-    return plan.shard_of(plan.digest(name), shards), name
+    return plan.shard_index(plan.name_digest(name), shards), name
 
 
-def _write_shard(grouped, shards, labels, name, path, target, frame):
+def _write_shard(grouped, shards, labels, name, path, target, spec):
     """One shard's names to its file -> (shard, what it holds), read from its note if it was written before."""
     shard, found = grouped
     numbers, where = {label: number for number, label in enumerate(labels)}, filesystem.open_store(path)
-    items = plan.in_order(
+    items = plan.sort_items(
         Item(image, numbers.get(image.partition("/")[0], 0), f"{where}/{image}") for image in found["names"]
     )
-    there, file = filesystem.open_store(target), shard_files.path(pathlib.PurePath(), name, shard, shards).name
-    wanted = [file, *frame, [[item.name, item.label] for item in items]]
+    there, file = filesystem.open_store(target), shard_files.shard_path(pathlib.PurePath(), name, shard, shards).name
+    wanted = [file, *spec, [[item.name, item.label] for item in items]]
     identity = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
     note = _note(shard)
     if there.size(note) and there.size(file) is not None:
@@ -101,22 +101,22 @@ def _write_shard(grouped, shards, labels, name, path, target, frame):
             return shard, before
     with tempfile.TemporaryDirectory() as folder:
         local = pathlib.Path(folder) / file
-        work = functools.partial(convert.convert, frame=frame)
+        work = functools.partial(convert.convert, spec=spec)
         # In processes of their own, which a hostile image may bring down, where the worker's must go on.
-        with pool.ordered(work, items, workers=READERS if isinstance(where, filesystem.Bucket) else 1) as results:
-            made = shard_files.write_one(local, zip(items, results, strict=True))
+        with pool.map_ordered(work, items, workers=READERS if isinstance(where, filesystem.Bucket) else 1) as results:
+            made = shard_files.write_shard(local, zip(items, results, strict=True))
         there.put(file, local)
     there.write(note, json.dumps({**made, "identity": identity}).encode())
     return shard, made
 
 
-def _finish(notes, labels, name, target, frame):
+def _finish(notes, labels, name, target, spec):
     """Describe the shards; metadata.json, which says that they are whole, comes last."""
-    there, text = filesystem.open_store(target), f"Images of a folder, {arguments.spoken(frame)}."
+    there, text = filesystem.open_store(target), f"Images of a folder, {arguments.describe_size(spec)}."
     with tempfile.TemporaryDirectory() as folder:
         local = pathlib.Path(folder)
         held = [note for _, note in sorted(notes, key=lambda note: note[0])]
-        outcome = write_tfrecords.finish(local, held, frame=frame, name=name, labels=labels, description=text)
+        outcome = write_tfrecords.finish(local, held, spec=spec, name=name, labels=labels, description=text)
         for file in sorted(local.iterdir(), key=lambda file: file.name == "metadata.json"):
             there.write(file.name, file.read_bytes())
     for shard in range(len(held)):
@@ -154,7 +154,7 @@ def main(argv=None):
     parser.add_argument("--runner", choices=RUNNERS, default="DirectRunner", help="where it runs (default: here)")
     args, flags = parser.parse_known_args(argv)
     with errors.exit_on_error():
-        options, frame, there = _options(flags), arguments.frame(args), filesystem.open_store(args.target_path)
+        options, spec, there = _options(flags), arguments.image_spec(args), filesystem.open_store(args.target_path)
         options.view_as(StandardOptions).runner = args.runner
         if not filesystem.open_store(args.path).exists():
             raise UserError(f"--path={args.path} is not a folder")
@@ -165,7 +165,7 @@ def main(argv=None):
         try:
             with beam.Pipeline(options=options) as root:
                 pipeline(
-                    root, args.path, args.target_path, manifest=args.manifest, frame=frame, labelled=labelled,
+                    root, args.path, args.target_path, manifest=args.manifest, spec=spec, labelled=labelled,
                     shards=args.shards,
                 )  # fmt: skip
         except Exception as error:  # runners wrap what workers raise, each in its own way

@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data_prep import arguments
-from data_prep.pictures.convert import Frame
-from data_prep.shards import making, metadata
+from data_prep.pictures.convert import ImageSpec
+from data_prep.shards import metadata, output_folder
 from logogan_jax.core import cache, errors, images, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.installation import install_command
 from logogan_jax.data import decode_pool, tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 _BLOCK = 10_000  # images whose pixels are in memory at once
 _FIT = 50_000  # images that the centres are found by; the order of shards mixes them, so the first are no others
@@ -31,7 +31,7 @@ _STARTS = 8  # of k-means, of which the best is taken
 _SHOWN = 20  # images in a row of clusters.png
 
 
-def embedded(shards):
+def embed_images(shards):
     """float32[n, D]: the features of all images, of length 1, kept in the user's cache for other --clusters."""
     from logogan_jax.metrics import feature_cache, features
 
@@ -40,14 +40,14 @@ def embedded(shards):
     with progress.Bar("looking", len(shards)) as bar:
         for start in range(0, len(shards), _BLOCK):
             block = np.arange(start, min(start + _BLOCK, len(shards)))
-            pixels = lambda block=block: decode_pool.images(shards, block)[0]
+            pixels = lambda block=block: decode_pool.decode_images(shards, block)[0]
             head = feature_cache.embedded(network, f"{shards.fingerprint[:24]}-{start}+{len(block)}", pixels).head
             found.append(head / np.maximum(np.linalg.norm(head, axis=1, keepdims=True), 1e-6))
             bar.update(start + len(block))
     return np.concatenate(found)
 
 
-def clusters(features, count):
+def cluster(features, count):
     """float32[n, D] -> (the cluster of each, 0 being the largest, int[n]; the distance to its centre, float[n])."""
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
@@ -76,7 +76,7 @@ def write(shards, folder, labels, names):
     for index in shards.indexes:
         path = folder / pathlib.Path(index.path).name
         with tfrecord.Writer(path) as writer:
-            for number in range(len(index.offset)):
+            for number in range(len(index.offsets)):
                 found = tfrecord.decode(tfrecord.read(index, number))
                 writer.write(tfrecord.encode({**found, "label": next(rest)}))
         lengths.append(writer.count)
@@ -85,13 +85,13 @@ def write(shards, folder, labels, names):
         shutil.copyfile(shards.directory / "rejects.jsonl", folder / "rejects.jsonl")
     metadata.write(
         folder, name=path.name.partition("-train.")[0], lengths=lengths, nbytes=nbytes,
-        frame=Frame(**{key: old[key] for key in Frame._fields}),
+        spec=ImageSpec(**{key: old[key] for key in ImageSpec._fields}),
         labels=dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True)),
         rejects=old["rejects"], long=old["long"], description=f"Images in {len(names)} clusters of like ones.",
     )  # fmt: skip
 
 
-def sheet(shards, labels, distance, names):
+def make_sheet(shards, labels, distance, names):
     """A row for each cluster: its number and size, then images from the nearest to its centre to the farthest."""
     height, width, _ = shards.shape
     blank = np.full((height, width, 3), 255, np.uint8)
@@ -118,7 +118,7 @@ def _opened(args):
         raise UserError(f"--target_path={args.target_path} is a bucket: write to a folder, then use data_prep.upload")
     if not (pathlib.Path(args.path).expanduser() / "metadata.json").is_file():
         raise UserError(f"--path={args.path} holds no shards: make them with python -m data_prep.write_tfrecords")
-    shards = Shards.opened(args.path)
+    shards = TFRecordDataset.open(args.path)
     if not 2 <= args.clusters <= len(shards):
         raise UserError(f"--clusters={args.clusters} should be from 2 to {len(shards)}, the number of images")
     try:
@@ -139,20 +139,20 @@ def main(argv=None):
         shards, target = _opened(args), pathlib.Path(args.target_path).expanduser()
         digits = max(2, len(str(args.clusters - 1)))
         names = [f"cluster {number:0{digits}d}" for number in range(args.clusters)]
-        with making.folder(target) as partial:
+        with output_folder.create(target) as partial:
             for path in partial.iterdir():  # of a run that was stopped
                 if path.name != ".lock":
                     path.unlink()
-            labels, distance = clusters(embedded(shards), args.clusters)
-            picture = sheet(shards, labels, distance, names)
+            labels, distance = cluster(embed_images(shards), args.clusters)
+            picture = make_sheet(shards, labels, distance, names)
             images.write_png(partial / "clusters.png", picture, scale=images.display_scale(shards.shape[:2]))
             write(shards, partial, labels, names)
         sizes, before = np.bincount(labels), f"; the {len(shards.labels)} labels before are not in them"
         told = f"{len(shards):,} images written to {target}, in {len(names)} clusters of {sizes[-1]:,} to {sizes[0]:,}"
         print(f"{told}{before if shards.labels else ''}.")
         print(f"Look:  {target / 'clusters.png'}")
-        frame = Frame(shards.shape[0], shards.shape[2], width=shards.shape[1])
-        print(f"Train: python -m logogan_jax.main {arguments.training(target, frame)} --config.data.labels=True")
+        spec = ImageSpec(shards.shape[0], shards.shape[2], width=shards.shape[1])
+        print(f"Train: python -m logogan_jax.main {arguments.training_flags(target, spec)} --config.data.labels=True")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
 
-def visible(path):
+def list_files(path):
     """Files below a folder, as paths relative to it, without those that are hidden or in hidden folders."""
     folder = filesystem.Folder(path)
     if not folder.exists():
@@ -22,7 +22,7 @@ def visible(path):
     return [pathlib.Path(name) for name in filesystem.image_names(folder)]
 
 
-def transform(function, path, names, target, *, settings, first=""):
+def convert_folder(function, path, names, target, *, settings, first=""):
     """Write function(path / name) -> [(suffix, Pillow image)] as target/STEM+suffix.png; return the line of totals.
 
     `names` are relative, and sub-folders are kept. A file whose output with the suffix `first` is there
@@ -33,12 +33,12 @@ def transform(function, path, names, target, *, settings, first=""):
     names = [name for name in names if target not in (path / name).parents]
     if not names:
         raise UserError(f"--path={path} holds no file to work on")
-    claim(target, settings)
+    claim_folder(target, settings)
     work = functools.partial(_one, function, path, target, first)
     counts, rejects = {"written": 0, "skipped": 0}, []
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.Bar("files", len(names), unit="files"))
-        outcomes = stack.enter_context(pool.ordered(work, outputs(names)))
+        outcomes = stack.enter_context(pool.map_ordered(work, output_names(names)))
         for done, (name, outcome) in enumerate(zip(names, outcomes, strict=True), 1):
             if outcome in counts:
                 counts[outcome] += 1
@@ -53,7 +53,7 @@ def transform(function, path, names, target, *, settings, first=""):
     return f"{counts['written']} files converted into {target}{before}, {len(rejects)} rejected{reasons}."
 
 
-def claim(target, settings):
+def claim_folder(target, settings):
     """Make the folder and note what it is made with; refuse one that was made with something else."""
     path = target / "settings.json"
     try:
@@ -67,7 +67,7 @@ def claim(target, settings):
     files.write_json(path, settings)
 
 
-def outputs(names):
+def output_names(names):
     """(name, its output without suffix) of relative paths; a.png and a.jpg become a_png and a_jpg."""
     plain = lambda name: name.with_suffix("")
     stems = collections.Counter(map(plain, names))
@@ -83,13 +83,13 @@ def _one(function, path, target, first, names):
     try:
         if out.with_name(f"{out.name}{first}.png").exists():
             return "skipped"
-        pngs = [(suffix, convert.png(image)) for suffix, image in function(path / name)]
+        pngs = [(suffix, convert.encode_png(image)) for suffix, image in function(path / name)]
         out.parent.mkdir(parents=True, exist_ok=True)
         for suffix, data in reversed(pngs):  # the first, which says that the file is done, comes last
             with files.atomic_write(out.with_name(f"{out.name}{suffix}.png")) as partial:
                 partial.write_bytes(data)
-    except convert.UNREADABLE as error:
+    except convert.DECODE_ERRORS as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise  # not this picture's fault
-        return convert.reason(error)
+        return convert.describe_error(error)
     return "written"

@@ -61,7 +61,7 @@ def font_awesome():
     ], styles
 
 
-def archive(path):
+def read_archive(path):
     """Items of an icon set: Iconify JSON (.json, .json.xz, .json.gz), or a .tgz, .tar or .zip with that or pictures.
 
     The tarball that `npm pack @iconify-json/logos` leaves is one. Hidden icons and aliases are left out.
@@ -73,14 +73,14 @@ def archive(path):
         raise UserError(f"--source={path} cannot be read: {error}") from None
     sets = [name for name in members if pathlib.PurePosixPath(name).name in ("icons.json", path.name)]
     if sets:
-        return iconify(members[sets[0]], path)
+        return parse_iconify(members[sets[0]], path)
     items = [Item(name, 0, data) for name, data in members.items() if name.lower().endswith(_PICTURES)]
     if not items:
         raise UserError(f"--source={path} holds no icons.json and no picture: choose an icon set, or a folder of logos")
     return items
 
 
-def iconify(data, path):
+def parse_iconify(data, path):
     """JSON of an Iconify icon set, as bytes -> Items with SVG source."""
     try:
         icons = json.loads(data)

@@ -68,7 +68,7 @@ def write(arrays, target):
         progress.Bar("images", total) as bar,
         files.atomic_write(target / "manifest.jsonl") as partial,
         open(partial, "w") as manifest,
-        pool.ordered(_save, _tasks(arrays, target), 0 if total < _FEW else None) as outcomes,
+        pool.map_ordered(_save, _tasks(arrays, target), 0 if total < _FEW else None) as outcomes,
     ):
         for number, result in enumerate(outcomes, 1):
             outcome, line = result if not isinstance(result, pool.Failed) else (result.reason, {"image": number})
@@ -121,7 +121,7 @@ def _save(task):
     if task.pixels is not None:
         task.path.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_write(task.path) as partial:
-            partial.write_bytes(convert.png(convert.picture(task.pixels)))
+            partial.write_bytes(convert.encode_png(convert.to_pillow(task.pixels)))
     return task.reason or ("done" if task.pixels is None else "written"), task.line
 
 
@@ -236,7 +236,7 @@ def main(argv=None):
             raise UserError(f"--target_path={target} holds files that are not of an import: choose another folder")
         stamps = [f"{path.name} ({path.stat().st_size:,} bytes)" for path in paths]
         made = {"layout": [array.layout for array in arrays], "range": [array.range for array in arrays]}
-        folders.claim(target, {"filename": stamps, "key": args.key, "labels": args.labels, **made})
+        folders.claim_folder(target, {"filename": stamps, "key": args.key, "labels": args.labels, **made})
         print(write(arrays, target))
         print(f"Look at them: python -m data_prep.inspect_data --path={shlex.quote(str(target))}")
 

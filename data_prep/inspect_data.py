@@ -14,7 +14,7 @@ import random
 
 from data_prep import arguments
 from data_prep.doctor import findings, report_page, survey
-from data_prep.shards import making
+from data_prep.shards import output_folder
 from logogan_jax.core import errors, files, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
@@ -76,7 +76,7 @@ def write_clean(items, ours, out, target):
     if not kept:
         raise UserError(f"--fix={target}: no image would be left of {items.store}, so nothing is written")
     names = [*kept, *items.notes()]
-    with making.folder(target) as partial, progress.Bar("copying", len(names), unit="files") as bar:
+    with output_folder.create(target) as partial, progress.Bar("copying", len(names), unit="files") as bar:
         copy = filesystem.Folder(partial)
         for name in copy.names():  # from a run that was stopped, which may have kept others
             (partial / name).unlink()
@@ -99,8 +99,8 @@ def table(report):
 
 def _nothing(items, frame, path):
     if items.metadata:
-        return "Nothing to mend. Train on them", f"python -m logogan_jax.main {arguments.training(path, frame)}"
-    flags = f" {arguments.sides(frame)}" + " --fit=crop" * (frame.fit == "crop") + " --trim" * frame.trim
+        return "Nothing to mend. Train on them", f"python -m logogan_jax.main {arguments.training_flags(path, frame)}"
+    flags = f" {arguments.size_flags(frame)}" + " --fit=crop" * (frame.fit == "crop") + " --trim" * frame.trim
     return "Nothing to mend. Make shards of them", findings.write_command(path) + flags
 
 
@@ -113,14 +113,14 @@ def _lines(ours):
 
 
 def _frame(args, items):
-    """The Frame of the flags; of shards, that which they were made with."""
+    """The ImageSpec of the flags; of shards, that which they were made with."""
     made = items.metadata or {}
     for flag, default in (("size", _SIZE), ("channels", 3), ("width", 0)):
         given, there = getattr(args, flag), made.get(flag)
         if None not in (given, there) and given != there:
             raise UserError(f"--{flag}={given}, but {args.path} holds shards with {flag} {there}: leave the flag out")
         setattr(args, flag, (there or default) if given is None else given)
-    return arguments.frame(args)
+    return arguments.image_spec(args)
 
 
 def _check_targets(args, report, items):
@@ -152,7 +152,7 @@ def main(argv=None):
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.inspect_data", description=__doc__.splitlines()[0])
     parser.add_argument("-p", "--path", required=True, help="folder or bucket of images, SVG too, or folder of shards")
-    arguments.add_frame(parser, _SIZE)
+    arguments.add_image_spec(parser, _SIZE)
     parser.set_defaults(size=None, width=None, channels=None)
     parser.add_argument("--against", help="another folder or shards, as for validation: what is in both is a leak")
     parser.add_argument("--report", help="folder for the report (default: PATH_report)")

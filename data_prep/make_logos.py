@@ -11,22 +11,22 @@ import importlib.metadata
 import pathlib
 
 from data_prep import arguments, icon_sets, write_tfrecords
-from data_prep.pictures.convert import Frame
+from data_prep.pictures.convert import ImageSpec
 from logogan_jax.core import cache, errors
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import MODES
 
 
-def embedded(*, size, width=0, channels):
+def embedded_logos(*, size, width=0, channels):
     """Folder of the embedded logos' shards in the user's cache, made if it is not there yet."""
     version = importlib.metadata.version("simple-icons-pack")
-    frame = Frame(size, channels, width=0 if width == size else width)
+    spec = ImageSpec(size, channels, width=0 if width == size else width)
     sides = f"{size}x{width or size}"
     target = cache.path("data", f"simple-icons-{version}-{sides}-{MODES[channels].lower()}")
     if not (target / "metadata.json").exists():
-        print(f"Drawing the embedded logos at {arguments.spoken(frame)}, once, into {target}")
+        print(f"Drawing the embedded logos at {arguments.describe_size(spec)}, once, into {target}")
         try:
-            _simple_icons(target, frame)
+            _simple_icons(target, spec)
         except UserError:
             # Two first runs may draw at once; whoever waited finds the work done.
             if not (target / "metadata.json").exists():
@@ -34,25 +34,25 @@ def embedded(*, size, width=0, channels):
     return target
 
 
-def make(source, target, frame):
+def make_dataset(source, target, spec):
     """Write the shards of a source (see above) into the new folder `target` -> as write_tfrecords.write."""
     if source == "simple-icons":
-        return _simple_icons(target, frame)
+        return _simple_icons(target, spec)
     if source == "fontawesome":
         items, labels = icon_sets.font_awesome()
         name, text = "font_awesome", "Icons of Font Awesome Free (CC-BY-4.0), black on white."
     elif pathlib.Path(source).expanduser().is_file():
-        items, labels = icon_sets.archive(source), []
-        name, text = write_tfrecords.data_name(source.split(".")[0]), "Drawings of an icon set."
+        items, labels = icon_sets.read_archive(source), []
+        name, text = write_tfrecords.dataset_name(source.split(".")[0]), "Drawings of an icon set."
     else:
         items = write_tfrecords.FolderItems(source)
-        labels, name, text = items.labels, write_tfrecords.data_name(source), "Images of a folder."
-    return write_tfrecords.write(items, target, frame=frame, name=name, labels=labels, description=text)
+        labels, name, text = items.labels, write_tfrecords.dataset_name(source), "Images of a folder."
+    return write_tfrecords.write(items, target, spec=spec, name=name, labels=labels, description=text)
 
 
-def _simple_icons(target, frame):
+def _simple_icons(target, spec):
     return write_tfrecords.write(
-        icon_sets.simple_icons(), target, frame=frame, name="simple_icons", labels=icon_sets.COLOURS,
+        icon_sets.simple_icons(), target, spec=spec, name="simple_icons", labels=icon_sets.COLOURS,
         description="Brand logos of simple-icons (CC0-1.0), in brand colours.",
     )  # fmt: skip
 
@@ -65,18 +65,18 @@ def main(argv=None):
         help="simple-icons (default), fontawesome, an icon set (.tgz, .json, .json.xz, .zip), or a folder of images",
     )  # fmt: skip
     parser.add_argument("--target_path", help="new folder for the shards (default for simple-icons: the user's cache)")
-    arguments.add_frame(parser, size=56)
+    arguments.add_image_spec(parser, size=56)
     args = parser.parse_args(argv, argparse.Namespace(augment=None))
     with errors.exit_on_error():
-        frame = arguments.frame(args)
+        spec = arguments.image_spec(args)
         if args.target_path:
-            print(write_tfrecords.report(make(args.source, args.target_path, frame), args.target_path, args))
+            print(write_tfrecords.report(make_dataset(args.source, args.target_path, spec), args.target_path, args))
         elif args.source != "simple-icons":
             raise UserError(f"--source={args.source} needs --target_path=FOLDER for the shards")
-        elif frame != Frame(args.size, args.channels, width=frame.width):
+        elif spec != ImageSpec(args.size, args.channels, width=spec.width):
             raise UserError("--fit and --trim need --target_path=FOLDER: the cache holds the logos as they are")
         else:
-            print(f"The logos are in {embedded(size=args.size, width=args.width, channels=args.channels)}")
+            print(f"The logos are in {embedded_logos(size=args.size, width=args.width, channels=args.channels)}")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Failed(NamedTuple):
 
 
 @contextlib.contextmanager
-def ordered(function, items, workers=None, seconds=SECONDS):
+def map_ordered(function, items, workers=None, seconds=SECONDS):
     """Iterator of function(item), or Failed, in the order of an iterable of items, which is read a little ahead.
 
     One process per core, or as many as asked for; 0 works in this process, for items that are known to be good.

@@ -24,12 +24,12 @@ def preview(config):
 
     from logogan_jax.core import images, prng
     from logogan_jax.data import augment
-    from logogan_jax.data.dataset import Shards
+    from logogan_jax.data.dataset import TFRecordDataset
     from logogan_jax.distributed import data_parallel
     from logogan_jax.networks import diffaugment
 
     data, policy = config.data, config.augment.policy
-    shards = Shards(data.dir, size=_size(data), channels=data.channels)
+    shards = TFRecordDataset(data.dir, size=_size(data), channels=data.channels)
     count = min(LOGOS, len(shards))
     pixels = np.stack([shards.image(position)[0] for position in range(count)])
     turn = augment.pipeline(
@@ -74,7 +74,7 @@ def main():
     if not data.dir:
         from data_prep import make_logos
 
-        data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
+        data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))
     pixels = preview(config)
     from logogan_jax.core import images
 

@@ -13,10 +13,10 @@ from data_prep.pictures import convert
 from logogan_jax.core import errors
 
 
-def resize(path, frame):
+def resize(path, spec):
     """One image or SVG file -> its square."""
-    image = convert.read_for(path.read_bytes(), frame)
-    return [("", convert.picture(convert.framed(image, frame)))]
+    image = convert.decode_for(path.read_bytes(), spec)
+    return [("", convert.to_pillow(convert.to_pixels(image, spec)))]
 
 
 def main(argv=None):
@@ -24,15 +24,15 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m data_prep.resize_center", description=__doc__.splitlines()[0])
     parser.add_argument("-p", "--path", required=True, help="folder of images; sub-folders are kept")
     parser.add_argument("--target_path", help="folder for the squares (default: PATH_SIZE, or PATH_SIZExWIDTH)")
-    arguments.add_frame(parser, fit="crop")
+    arguments.add_image_spec(parser, fit="crop")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
-        frame = arguments.frame(args)
-        sides = f"{frame.size}x{frame.width}" if frame.width else frame.size
+        spec = arguments.image_spec(args)
+        sides = f"{spec.size}x{spec.width}" if spec.width else spec.size
         target = args.target_path or f"{args.path.rstrip('/')}_{sides}"
-        names = folders.visible(args.path)
-        one = functools.partial(resize, frame=frame)
-        print(folders.transform(one, args.path, names, target, settings=frame._asdict()))
+        names = folders.list_files(args.path)
+        one = functools.partial(resize, spec=spec)
+        print(folders.convert_folder(one, args.path, names, target, settings=spec._asdict()))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from logogan_jax.core.errors import UserError
 
 def split(path, columns, rows):
     """One image file -> [("_0_0", cell), ("_0_1", cell), ...], column by column."""
-    sheet = convert.read(path.read_bytes(), 1024)
+    sheet = convert.decode(path.read_bytes(), 1024)
     if sheet.width < columns or sheet.height < rows:
         raise ValueError(f"{sheet.width} x {sheet.height} pixels are too few for {columns} x {rows} cells")
     x = [round(i * sheet.width / columns) for i in range(columns + 1)]
@@ -39,9 +39,9 @@ def main(argv=None):
             raise UserError(f"--filename={path}: there is no such file or folder")
         target = args.target_path or path.with_name(f"{path.stem}_split")
         one = functools.partial(split, columns=args.col, rows=args.row)
-        folder, names = (path, folders.visible(path)) if path.is_dir() else (path.parent, [pathlib.Path(path.name)])
+        folder, names = (path, folders.list_files(path)) if path.is_dir() else (path.parent, [pathlib.Path(path.name)])
         settings = {"col": args.col, "row": args.row}
-        print(folders.transform(one, folder, names, target, first="_0_0", settings=settings))
+        print(folders.convert_folder(one, folder, names, target, first="_0_0", settings=settings))
 
 
 if __name__ == "__main__":

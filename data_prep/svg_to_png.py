@@ -40,10 +40,10 @@ def main(argv=None):
         if args.engine == "cairosvg":
             _need_cairosvg()
         target = args.target_path or pathlib.Path(args.path) / "png"
-        names = [name for name in folders.visible(args.path) if name.suffix.lower() in (".svg", ".svgz")]
+        names = [name for name in folders.list_files(args.path) if name.suffix.lower() in (".svg", ".svgz")]
         draw = functools.partial(convert, side=args.size, engine=args.engine)
         settings = {"size": args.size, "engine": args.engine}
-        print(folders.transform(draw, args.path, names, target, settings=settings))
+        print(folders.convert_folder(draw, args.path, names, target, settings=settings))
 
 
 if __name__ == "__main__":

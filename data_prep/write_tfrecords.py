@@ -17,7 +17,7 @@ import shutil
 
 from data_prep import arguments
 from data_prep.pictures.convert import Item
-from data_prep.shards import making, metadata, plan, shard_files
+from data_prep.shards import metadata, output_folder, plan, shard_files
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
@@ -25,11 +25,11 @@ from logogan_jax.core.storage import filesystem
 AUGMENT = " --config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
 
 
-def write(items, target, *, frame, name, labels, description, shards=None, workers=None):
+def write(items, target, *, spec, name, labels, description, shards=None, workers=None):
     """Convert Items, an iterable with a length, and write them as shards into the new folder `target`.
 
     Returns (images written, images rejected, images so long that cropping loses a third of them).
-    `frame` is a convert.Frame; `workers=0` works in this process alone.
+    `spec` is a convert.ImageSpec; `workers=0` works in this process alone.
     """
     if "://" in str(target):
         raise UserError(
@@ -37,16 +37,16 @@ def write(items, target, *, frame, name, labels, description, shards=None, worke
             f"or let python -m data_prep.beam_tfrecords write there"
         )
     target = pathlib.Path(target).expanduser()
-    with making.folder(target) as partial:
+    with output_folder.create(target) as partial:
         shutil.rmtree(partial / "plan", ignore_errors=True)
-        planned = plan.Plan(partial / "plan", items, shards or plan.shards_for(len(items)))
-        if not plan.resume(partial, planned, name=name, frame=frame):
+        planned = plan.ShardPlan(partial / "plan", items, shards or plan.shard_count(len(items)))
+        if not plan.resume(partial, planned, name=name, spec=spec):
             _begin_anew(partial)
-        notes = shard_files.write_all(planned, partial, name, frame, workers)
-        return finish(partial, notes, frame=frame, name=name, labels=labels, description=description)
+        notes = shard_files.write_shards(planned, partial, name, spec, workers)
+        return finish(partial, notes, spec=spec, name=name, labels=labels, description=description)
 
 
-def finish(folder, notes, *, frame, name, labels, description):
+def finish(folder, notes, *, spec, name, labels, description):
     """Describe a folder of written shards, given what each holds -> as write; UserError if there is no image."""
     lengths, rejected = [note["records"] for note in notes], sum(len(note["rejects"]) for note in notes)
     long = sum(note["long"] for note in notes)
@@ -59,7 +59,7 @@ def finish(folder, notes, *, frame, name, labels, description):
             file.writelines(json.dumps(reject) + "\n" for note in notes for reject in note["rejects"])
     counts = {label: sum(note["labels"].get(str(i), 0) for note in notes) for i, label in enumerate(labels)}
     metadata.write(
-        folder, name=name, frame=frame, labels=counts, lengths=lengths, nbytes=sum(note["nbytes"] for note in notes),
+        folder, name=name, spec=spec, labels=counts, lengths=lengths, nbytes=sum(note["nbytes"] for note in notes),
         rejects=rejected, long=long, description=description,
     )  # fmt: skip
     shutil.rmtree(folder / "plan", ignore_errors=True)
@@ -108,7 +108,7 @@ class FolderItems:
             yield Item(name, self._numbers.get(name.partition("/")[0], 0), f"{self._store}/{name}")
 
 
-def data_name(path):
+def dataset_name(path):
     """A name for the data set of a folder, as TensorFlow Datasets allows."""
     return re.sub(r"\W+", "_", str(path).rstrip("/").rpartition("/")[2].lower()).strip("_") or "images"
 
@@ -121,7 +121,7 @@ def report(outcome, target, args):
     if args.fit == "crop" and long > good / 20:
         lines.append(f"{long} of them were cut to two thirds or less: without --fit=crop they stay whole.")
     varied = {None: "", True: AUGMENT.format(20, True), False: AUGMENT.format(0, False)}[args.augment]
-    config = arguments.training(target, arguments.frame(args)) + varied
+    config = arguments.training_flags(target, arguments.image_spec(args)) + varied
     if args.augment is not None:
         lines.append(f"See:   python -m data_prep.preview_augment {config} --out=preview.png")
     return "\n".join([*lines, f"Train: python -m logogan_jax.main {config}"])
@@ -137,7 +137,7 @@ def add_arguments(parser):
     """Add the flags that the Beam pipeline shares."""
     parser.add_argument("-p", "--path", required=True, help="folder of images, SVG too; sub-folders are labels")
     parser.add_argument("-tp", "--target_path", required=True, help="new folder for the shards")
-    arguments.add_frame(parser)
+    arguments.add_image_spec(parser)
     parser.add_argument("--labels", choices=("folders", "none"), default="folders", help="none: ignore sub-folders")
     parser.add_argument("--shards", type=int, help="files to write (default: by the number of images)")
     parser.add_argument(
@@ -157,10 +157,11 @@ def main(argv=None):
         for flag in ("shards", "workers"):
             if (getattr(args, flag) or 1) < 1:
                 raise UserError(f"--{flag}={getattr(args, flag)} should be at least 1")
-        frame, items = arguments.frame(args), FolderItems(args.path, args.labels == "folders")
+        spec, items = arguments.image_spec(args), FolderItems(args.path, args.labels == "folders")
+        description = f"Images of a folder, {arguments.describe_size(spec)}."
         outcome = write(
-            items, args.target_path, frame=frame, name=data_name(args.path), labels=items.labels,
-            description=f"Images of a folder, {arguments.spoken(frame)}.", shards=args.shards, workers=args.workers,
+            items, args.target_path, spec=spec, name=dataset_name(args.path), labels=items.labels,
+            description=description, shards=args.shards, workers=args.workers,
         )  # fmt: skip
         print(report(outcome, args.target_path, args))
 

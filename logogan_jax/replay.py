@@ -7,7 +7,7 @@ from absl import flags
 from logogan_jax.config import build_model, build_training, restore
 from logogan_jax.core import cache, cli
 from logogan_jax.core.errors import Diverged
-from logogan_jax.data.streaming import Stream
+from logogan_jax.data.streaming import StreamingSource
 from logogan_jax.distributed import data_parallel
 from logogan_jax.training import metric_accumulator, nonfinite
 
@@ -17,7 +17,7 @@ def replay(folder, config, about, devices=None):
     made = build_model.of(config, about)
     lanes = data_parallel.Parallel(config.train.parallel, config.train.batch_size, devices)
     recorded, first, state, batch = nonfinite.read(folder, made.state)
-    program = build_training.programs(config, made, lanes, Stream)(len(batch.image))
+    program = build_training.programs(config, made, lanes, StreamingSource)(len(batch.image))
     state, feed = lanes.place(state, data_parallel.WHOLE), lanes.place(batch, data_parallel.ROWS)
     metrics = jax.device_get(program(state, feed)[1])
     broken = None

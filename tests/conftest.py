@@ -20,7 +20,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data_prep import write_tfrecords
-from data_prep.pictures.convert import Frame, Item, png
+from data_prep.pictures.convert import ImageSpec, Item, encode_png
 from logogan_jax import train
 from logogan_jax.config import build_training, defaults
 from logogan_jax.objectives import OBJECTIVES
@@ -59,9 +59,9 @@ def drawing(number, size=40):
 def shards(tmp_path_factory):
     """Folder of 50 images at 28 pixels, RGB, two labels, in 3 shards."""
     folder = tmp_path_factory.mktemp("data") / "shards"
-    items = [Item(f"{i}.png", i % 2, png(drawing(i))) for i in range(50)]
+    items = [Item(f"{i}.png", i % 2, encode_png(drawing(i))) for i in range(50)]
     write_tfrecords.write(
-        items, folder, frame=Frame(28), name="drawings", labels=["box", "disc"], description="Drawings.",
+        items, folder, spec=ImageSpec(28), name="drawings", labels=["box", "disc"], description="Drawings.",
         shards=3, workers=0,
     )  # fmt: skip
     return folder
@@ -74,9 +74,9 @@ def drawings(tmp_path_factory):
     @functools.cache
     def make(height, width, channels):
         folder = tmp_path_factory.mktemp("drawings") / f"{height}x{width}x{channels}"
-        items = [Item(f"{i}.png", i % 2, png(drawing(i))) for i in range(10)]
+        items = [Item(f"{i}.png", i % 2, encode_png(drawing(i))) for i in range(10)]
         write_tfrecords.write(
-            items, folder, frame=Frame(height, channels, width=width), name="drawings", labels=["box", "disc"],
+            items, folder, spec=ImageSpec(height, channels, width=width), name="drawings", labels=["box", "disc"],
             description="Drawings.", workers=0,
         )  # fmt: skip
         return folder

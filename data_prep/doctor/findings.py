@@ -46,7 +46,7 @@ class Findings(NamedTuple):
 
 
 def find(survey, frame, against=None):
-    """Survey, Frame, Survey that must hold no copies -> Findings."""
+    """Survey, ImageSpec, Survey that must hold no copies -> Findings."""
     known = [number for number, facts in enumerate(survey.facts) if facts]
 
     def worst(is_so, key):
@@ -108,7 +108,7 @@ def advice(survey, found, told, frame, *, path, against):
     """[(what is wrong, the command that mends it), ...] of a folder, from Findings and their summary."""
     trim = " --trim" * frame.trim
     flags = " --fit=crop" * (frame.fit == "crop") + trim
-    size, write = f" {arguments.sides(frame)}", write_command(path)
+    size, write = f" {arguments.size_flags(frame)}", write_command(path)
     fix = f"python -m data_prep.inspect_data --path={shlex.quote(path)}{flags}"
     fix += f" --against={shlex.quote(against)}" if against else ""
     fix += f" --fix={shlex.quote(path.rstrip('/').rpartition('/')[2] + '_clean')}"
@@ -125,9 +125,9 @@ def advice(survey, found, told, frame, *, path, against):
         smaller = (frame._replace(size=side, width=round(frame.width * side / frame.size)) for side in _SIZES)
         fits = next((one for one in smaller if _smaller(survey, one) <= _FEW * total), None)
         if fits and fits.size < frame.size:
-            share = f"Too small for {arguments.spoken(frame)}: {counts['too small']:,} of {total:,} images"
-            has = arguments.spoken(fits).removesuffix(" pixels")
-            lines.append((f"{share}. Nearly all have {has}", f"{write} {arguments.sides(fits)}{flags}"))
+            share = f"Too small for {arguments.describe_size(frame)}: {counts['too small']:,} of {total:,} images"
+            has = arguments.describe_size(fits).removesuffix(" pixels")
+            lines.append((f"{share}. Nearly all have {has}", f"{write} {arguments.size_flags(fits)}{flags}"))
     sizes = [count for label, count in told["labels"].items() if label != "(none)"]
     if sizes and "(none)" in told["labels"]:
         loose = f"Files beside the sub-folders, without a label: {told['labels']['(none)']:,}"

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from data_prep import pool
 from data_prep.doctor.duplicates import SIDE
 from data_prep.pictures import convert, modes
-from data_prep.pictures.convert import Frame
+from data_prep.pictures.convert import ImageSpec
 from logogan_jax.core.storage import filesystem
 
 LOOK = 112  # side of the square at which images are judged, whatever size they are to have
@@ -52,30 +52,30 @@ class Facts(NamedTuple):
         return self.ink < EMPTY
 
     def elongation(self, frame):
-        """How many times longer it is than a Frame, one way or the other."""
+        """How many times longer it is than an ImageSpec, one way or the other."""
         height, width, _ = frame.shape
         return max(self.width * height, self.height * width) / min(self.width * height, self.height * width)
 
     def long(self, frame):
-        """Whether it is much longer one way than a Frame, which is mostly a square."""
+        """Whether it is much longer one way than an ImageSpec, which is mostly a square."""
         return self.elongation(frame) > LONG
 
     def enlarged(self, frame):
-        """Whether it has too few pixels for a Frame, so that it would be enlarged."""
+        """Whether it has too few pixels for an ImageSpec, so that it would be enlarged."""
         height, width, _ = frame.shape
         every = all if frame.fit == "pad" else any
         return not self.drawn and every((self.width < width, self.height < height))
 
 
 def examine(item, frame):
-    """convert.Item, Frame -> Facts, or pool.Failed with the reason why there are none."""
+    """convert.Item, ImageSpec -> Facts, or pool.Failed with the reason why there are none."""
     try:
         data = item.source if isinstance(item.source, bytes) else filesystem.read_file(item.source)
-        image = convert.read(data, LOOK, longer=frame.fit == "pad")
+        image = convert.decode(data, LOOK, longer=frame.fit == "pad")
         plain = flat(image)
-        square = convert.framed(image, Frame(LOOK, 3, frame.fit, frame.trim))
-    except convert.UNREADABLE as error:
-        return pool.Failed(convert.reason(error))
+        square = convert.to_pixels(image, ImageSpec(LOOK, 3, frame.fit, frame.trim))
+    except convert.DECODE_ERRORS as error:
+        return pool.Failed(convert.describe_error(error))
     small = Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     pixels = hashlib.sha256(b"%dx%d" % plain.size + plain.tobytes()).digest()
     return Facts(
@@ -86,8 +86,8 @@ def examine(item, frame):
 
 def flat(image):
     """Pillow image of any mode -> RGB, whole and upright, laid on what belongs behind it."""
-    image = modes.plain(ImageOps.exif_transpose(image))
-    return modes.over(modes.background(image), image) if image.mode == "RGBA" else image
+    image = modes.to_srgb(ImageOps.exif_transpose(image))
+    return modes.composite(modes.choose_background(image), image) if image.mode == "RGBA" else image
 
 
 def ink(square):

@@ -18,7 +18,7 @@ from logogan_jax.core import progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 from logogan_jax.data import tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 _TALLEST, _WIDEST = 96, 288  # pixels of a long image shown whole
 
@@ -50,7 +50,7 @@ class Records:
     """The records of a folder of our shards as Items, whose label is the name of their class, or ""."""
 
     def __init__(self, path):
-        opened = Shards.opened(path)  # checks the files
+        opened = TFRecordDataset.open(path)  # checks the files
         self.metadata, labels = opened.metadata, list(opened.labels)
         self._indexes, self._count = opened.indexes, len(opened)
         self._label = lambda number: labels[number] if labels else ""
@@ -60,7 +60,7 @@ class Records:
 
     def __iter__(self):
         for index in self._indexes:
-            for number in range(len(index.offset)):
+            for number in range(len(index.offsets)):
                 found = tfrecord.decode(tfrecord.read(index, number))
                 name = found["name"].decode("utf-8", "backslashreplace")
                 yield Item(name, self._label(found.get("label", 0)), found["image"])
@@ -88,7 +88,7 @@ class Survey:
         with contextlib.ExitStack() as stack:
             bar = stack.enter_context(progress.Bar("looking", len(items)))
             work = functools.partial(look.examine, frame=frame)
-            outcomes = stack.enter_context(pool.ordered(work, looked))
+            outcomes = stack.enter_context(pool.map_ordered(work, looked))
             for number, (item, outcome) in enumerate(zip(shown, outcomes, strict=True)):
                 failed = isinstance(outcome, pool.Failed)
                 if failed:
@@ -117,10 +117,10 @@ def pictures(items, frame, squares=(), whole=()):
 
 
 def _square(data, frame):
-    return convert.png(convert.picture(convert.framed(convert.read_for(data, frame), frame)))
+    return convert.encode_png(convert.to_pillow(convert.to_pixels(convert.decode_for(data, frame), frame)))
 
 
 def _whole(data, _):
-    image = look.flat(convert.read(data, _TALLEST))
+    image = look.flat(convert.decode(data, _TALLEST))
     image.thumbnail((_WIDEST, _TALLEST), Image.Resampling.LANCZOS)
-    return convert.png(image)
+    return convert.encode_png(image)

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from data_prep.pictures import rasters, square, svg
+from data_prep.pictures import rasters, resize, svg
 from logogan_jax.core.storage import filesystem
 
 # What reading a broken or hostile picture raises.
-UNREADABLE = (
+DECODE_ERRORS = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, RuntimeError, struct.error,
     *rasters.TOO_LARGE,
 )  # fmt: skip
@@ -25,8 +25,8 @@ class Item(NamedTuple):
     source: bytes | str
 
 
-class Frame(NamedTuple):
-    """What every image becomes: a square of `size` pixels and 1, 3 or 4 channels; see square.fit.
+class ImageSpec(NamedTuple):
+    """What every image becomes: a square of `size` pixels and 1, 3 or 4 channels; see resize.fit.
 
     With a `width` that is not 0 it is not a square, and `size` is its height.
     """
@@ -44,7 +44,7 @@ class Frame(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """PNG bytes, the source's SHA-256 and its width over height (1 being the Frame's); or the reason for none."""
+    """PNG bytes, the source's SHA-256 and its width over height (1 being the ImageSpec's); or the reason for none."""
 
     png: bytes
     sha256: str
@@ -52,20 +52,20 @@ class Converted(NamedTuple):
     reason: str
 
 
-def convert(item, frame):
-    """Item, Frame -> Converted; a picture that cannot be read is a reason, never an exception."""
+def convert(item, spec):
+    """Item, ImageSpec -> Converted; a picture that cannot be read is a reason, never an exception."""
     try:
         data = item.source if isinstance(item.source, bytes) else filesystem.read_file(item.source)
-        image = read_for(data, frame)
-        pixels = framed(image, frame)
-    except UNREADABLE as error:
-        return Converted(b"", "", 0.0, reason(error))
-    height, width, _ = frame.shape
+        image = decode_for(data, spec)
+        pixels = to_pixels(image, spec)
+    except DECODE_ERRORS as error:
+        return Converted(b"", "", 0.0, describe_error(error))
+    height, width, _ = spec.shape
     aspect = image.width / image.height * (height / width)
-    return Converted(png(picture(pixels)), hashlib.sha256(data).hexdigest(), aspect, "")
+    return Converted(encode_png(to_pillow(pixels)), hashlib.sha256(data).hexdigest(), aspect, "")
 
 
-def read(data, side, width=0, *, longer=False):
+def decode(data, side, width=0, *, longer=False):
     """The picture in a file's bytes, the first of an animation; SVG is drawn as by svg.render."""
     if not data:
         raise ValueError("the file is empty")
@@ -74,33 +74,33 @@ def read(data, side, width=0, *, longer=False):
     return rasters.read(data)
 
 
-def read_for(data, frame):
-    """The picture in a file's bytes, at no more than the resolution that the frame can use."""
-    height, width, _ = frame.shape
+def decode_for(data, spec):
+    """The picture in a file's bytes, at no more than the resolution that the spec can use."""
+    height, width, _ = spec.shape
     if svg.looks_like(data) or not data:
-        return read(data, height, width, longer=frame.fit == "pad")
+        return decode(data, height, width, longer=spec.fit == "pad")
     # Of what is inside margins to be trimmed, every pixel may count.
-    return rasters.read(data, least=0 if frame.trim else 2 * max(height, width))
+    return rasters.read(data, least=0 if spec.trim else 2 * max(height, width))
 
 
-def framed(image, frame):
-    """Pillow image, Frame -> uint8[height, width, channels]."""
-    return square.fit(image, frame.size, frame.channels, width=frame.width, how=frame.fit, trim=frame.trim)
+def to_pixels(image, spec):
+    """Pillow image, ImageSpec -> uint8[height, width, channels]."""
+    return resize.fit(image, spec.size, spec.channels, width=spec.width, how=spec.fit, trim=spec.trim)
 
 
-def picture(pixels):
+def to_pillow(pixels):
     """uint8[H, W, 1|3|4] -> Pillow image."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def png(image):
+def encode_png(image):
     """A Pillow image as the bytes of a PNG."""
     stream = io.BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()
 
 
-def reason(error):
+def describe_error(error):
     """What to tell the user of a picture that could not be read."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"

@@ -11,14 +11,14 @@ _SEEN = 0.03  # share of the pixels below which a mark counts as not to be seen
 _SAMPLE = 64  # side of the copy on which that is measured
 
 
-def plain(image):
+def to_srgb(image):
     """Pillow image of any mode -> RGB, or RGBA if it has transparency; 16 bits are scaled, profiles applied."""
     image = _eight_bits(image)
     clear = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
     return _srgb(image, "RGBA" if clear else "RGB")
 
 
-def background(image):
+def choose_background(image):
     """The colour that belongs behind an RGBA image: white, or near-black if on white it could not be seen."""
     small = np.asarray(image.resize((_SAMPLE, _SAMPLE), Image.Resampling.BOX)).astype(np.int32)
     opaque, darkest = small[..., 3], small[..., :3].min(-1)
@@ -27,7 +27,7 @@ def background(image):
     return DARK if seen < _SEEN < covered else WHITE
 
 
-def over(colour, image):
+def composite(colour, image):
     """An RGBA image laid over a colour -> RGB."""
     return Image.alpha_composite(Image.new("RGBA", image.size, (*colour, 255)), image).convert("RGB")
 

@@ -7,19 +7,19 @@ import json
 from logogan_jax.data.dataset import MODES
 
 
-def write(folder, *, name, frame, labels, lengths, nbytes, rejects, long, description):
+def write(folder, *, name, spec, labels, lengths, nbytes, rejects, long, description):
     """Write dataset_info.json, features.json, label.labels.txt and our metadata.json into a folder of shards.
 
     `labels` is {name: images that have it}; `rejects` images could not be read, and `long` ones lose a
     third when they are cropped.
     """
-    height, width, channels = frame.shape
+    height, width, channels = spec.shape
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         # It announces at length that TensorFlow, which we do not need, is absent; and workers need none of it.
         import tensorflow_datasets as tfds
     features = tfds.features.FeaturesDict(
         {
-            "image": tfds.features.Image(shape=frame.shape, encoding_format="png"),
+            "image": tfds.features.Image(shape=spec.shape, encoding_format="png"),
             "label": tfds.features.ClassLabel(**({"names": list(labels)} if labels else {"num_classes": 1})),
             "name": tfds.features.Text(),
             "sha256": tfds.features.Text(),
@@ -41,8 +41,8 @@ def write(folder, *, name, frame, labels, lengths, nbytes, rejects, long, descri
         "width": width,
         "channels": channels,
         "mode": MODES[channels],
-        "fit": frame.fit,
-        "trim": frame.trim,
+        "fit": spec.fit,
+        "trim": spec.trim,
         "pixel_range": [0, 255],
         "background": "white" if channels != 4 else "none",
         "count": sum(lengths),

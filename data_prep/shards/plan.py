@@ -18,27 +18,27 @@ SHARDS = 8  # of a data set between those
 _HELD = 20_000  # items in memory before they go to the disk
 
 
-def shards_for(count):
+def shard_count(count):
     """How many shards suit so many images."""
     return max(1, min(SHARDS, count // FEW), -(-count // IMAGES))
 
 
-def digest(name):
+def name_digest(name):
     """A name's place in the data set, as 32 bytes."""
     return hashlib.sha256(os.fsencode(name)).digest()
 
 
-def shard_of(place, shards):
+def shard_index(place, shards):
     """The number of the shard that a place (32 bytes) belongs to."""
     return int.from_bytes(place[:8], "big") * shards >> 64
 
 
-def in_order(items):
+def sort_items(items):
     """Items of one shard, sorted by their places."""
-    return sorted(items, key=lambda item: digest(item.name))
+    return sorted(items, key=lambda item: name_digest(item.name))
 
 
-class Plan:
+class ShardPlan:
     """Items spread over shards, in files below a folder, which is made anew.
 
     `counts` are the items of each shard; `identity` is a digest of all names, labels and sources (of
@@ -51,7 +51,7 @@ class Plan:
         seen, held = hashlib.sha256(), [[] for _ in range(shards)]
         for number, item in enumerate(items, 1):
             seen.update(json.dumps([item.name, item.label, *_stamp(item.source)]).encode())
-            shard = shard_of(digest(item.name), shards)
+            shard = shard_index(name_digest(item.name), shards)
             held[shard].append(item)
             self.counts[shard] += 1
             if number % _HELD == 0:
@@ -66,7 +66,7 @@ class Plan:
             with open(path, "rb") as file:
                 while file.peek(1):
                     found += pickle.load(file)
-        return in_order(found)
+        return sort_items(found)
 
     def _spill(self, held):
         for shard, items in enumerate(held):

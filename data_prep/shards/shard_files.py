@@ -13,30 +13,30 @@ from logogan_jax.data import tfrecord
 LONG = 1.5  # an image with one side so many times the other loses a third when it is cropped
 
 
-def path(folder, name, number, shards):
+def shard_path(folder, name, number, shards):
     """The file of a shard, in the layout of TensorFlow Datasets."""
     return folder / f"{name}-train.tfrecord-{number:05d}-of-{shards:05d}"
 
 
-def write_all(plan, folder, name, frame, workers):
-    """Write every shard of a plan that is not there yet, by all cores -> what each holds (see write_one)."""
+def write_shards(plan, folder, name, spec, workers):
+    """Write every shard of a plan that is not there yet, by all cores -> what each holds (see write_shard)."""
     shards = len(plan.counts)
     todo = [number for number in range(shards) if not _note(folder, number).exists()]
     done = sum(plan.counts) - sum(plan.counts[number] for number in todo)
     items, again = itertools.tee(item for number in todo for item in plan.items(number))
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.Bar("logos", sum(plan.counts), done))
-        work = functools.partial(convert.convert, frame=frame)
-        found = zip(again, stack.enter_context(pool.ordered(work, items, workers)), strict=True)
+        work = functools.partial(convert.convert, spec=spec)
+        found = zip(again, stack.enter_context(pool.map_ordered(work, items, workers)), strict=True)
         for number in todo:
             counted = _counted(itertools.islice(found, plan.counts[number]), bar, done)
-            note = write_one(path(folder, name, number, shards), counted)
+            note = write_shard(shard_path(folder, name, number, shards), counted)
             files.write_json(_note(folder, number), note)
             done += plan.counts[number]
     return [json.loads(_note(folder, number).read_text()) for number in range(shards)]
 
 
-def write_one(path, converted):
+def write_shard(path, converted):
     """Write (Item, Converted or Failed) pairs as one TFRecord file.
 
     -> {"records", "nbytes", "long": images LONG times as long as wide or more, "labels": {label's number in digits:

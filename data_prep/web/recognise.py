@@ -42,7 +42,7 @@ def recognise(data, max_pixels):
             return Kind("SVG", ".svgz" if data.startswith(b"\x1f\x8b") else ".svg")
         kind = _raster(data, max_pixels)
     except Exception as error:  # readers of hostile bytes raise what they like
-        raise Unwanted(convert.reason(error)) from None
+        raise Unwanted(convert.describe_error(error)) from None
     if kind.width * kind.height > max_pixels:
         raise Unwanted(f"{kind.width} x {kind.height} are more than {max_pixels:,} pixels")
     return kind

@@ -10,7 +10,7 @@ from logogan_jax.config import build_model, registry, validate
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download
 from logogan_jax.data import augment, sources
-from logogan_jax.data.dataset import About, Part, Shards
+from logogan_jax.data.dataset import DatasetInfo, Subset, TFRecordDataset
 from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.training import train_state, train_step
@@ -30,9 +30,9 @@ class Training(NamedTuple):
     state: train_state.State
     program: object
     per_dispatch: int
-    train: Part
-    held_out: Part
-    about: About
+    train: Subset
+    held_out: Subset
+    about: DatasetInfo
 
 
 def resolved(config):
@@ -46,7 +46,7 @@ def resolved(config):
 
 def shards_of(config):
     """The shards that a config trains on, brought to this machine if they are in a bucket."""
-    return Shards(
+    return TFRecordDataset(
         download.local_folder(config.data.dir), size=build_model.size_of(config), channels=config.data.channels
     )
 
@@ -54,8 +54,8 @@ def shards_of(config):
 def training(config, devices=None):
     """Everything that trains a resolved config, on all local devices unless some are given."""
     shards, batch_size = shards_of(config), config.train.batch_size
-    train, held_out = shards.parts(config.data.held_out, evaluator.LEAST)
-    about = About(shards.fingerprint, len(train), shards.labels)
+    train, held_out = shards.split(config.data.held_out, evaluator.LEAST)
+    about = DatasetInfo(shards.fingerprint, len(train), shards.labels)
     made = build_model.of(config, about)
     lanes = data_parallel.Parallel(config.train.parallel, batch_size, devices)
     if len(train) < batch_size:
@@ -68,7 +68,7 @@ def training(config, devices=None):
         # The first process decides: the memory of another may differ.
         name = multihost.told(lambda: sources.choose(len(train) * math.prod(shards.shape), jax.local_devices()[0]))
     source = registry.choose(sources.SOURCES, name, "config.data.source")(
-        train, lanes, seed=config.train.seed, looks=made.objective.uses_real_images, batch_size=batch_size,
+        train, lanes, seed=config.train.seed, needs_pixels=made.objective.uses_real_images, batch_size=batch_size,
         same_batch_for=config.data.same_batch_for,
     )  # fmt: skip
     program = programs(config, made, lanes, source)

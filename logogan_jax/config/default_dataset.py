@@ -11,4 +11,4 @@ def given(config):
     from data_prep import make_logos
 
     data = config.data
-    data.dir = str(make_logos.embedded(size=data.size, width=data.width, channels=data.channels))
+    data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))

@@ -12,7 +12,7 @@ from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.data.batch import Batch
-from logogan_jax.data.dataset import About
+from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.metrics import compute, evaluator, feature_cache
 from logogan_jax.metrics.features import Features
 from logogan_jax.metrics.memorization import Detector
@@ -28,7 +28,7 @@ class Opened(NamedTuple):
 
     workdir: pathlib.Path
     config: object
-    about: About
+    about: DatasetInfo
     model: build_model.Model
     state: train_state.State
     step: int
@@ -109,7 +109,7 @@ def _parts(run):
             f"{data.dir} holds other images (fingerprint {shards.fingerprint[:12]}) than {run.workdir} was trained on "
             f"({run.about.fingerprint[:12]}): restore the old ones, or give images to measure against by --against=DIR"
         )
-    return shards.parts(data.held_out, evaluator.LEAST)
+    return shards.split(data.held_out, evaluator.LEAST)
 
 
 def _looked_at(part, run, network):

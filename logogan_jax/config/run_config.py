@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
-from logogan_jax.data.dataset import About
+from logogan_jax.data.dataset import DatasetInfo
 
 # Keys that change how, where or how long a run goes, and not what it computes beyond rounding.
 FREE = ("data.dir", "data.source", "train.steps", "train.parallel", "train.steps_per_dispatch", "report", "evaluate")
@@ -23,7 +23,7 @@ def read(workdir):
     path = workdir / "config.json"
     try:
         found = json.loads(path.read_text())
-        return ConfigDict(found["config"]), About(**found["data"])
+        return ConfigDict(found["config"]), DatasetInfo(**found["data"])
     except FileNotFoundError:
         return None, None
     except (ValueError, KeyError, TypeError) as error:

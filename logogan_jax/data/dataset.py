@@ -15,7 +15,7 @@ MODES = png.MODES
 _MAKE = "python -m data_prep.write_tfrecords --path=IMAGES --size={size}{width} --channels={channels} --target_path=DIR"
 
 
-class About(NamedTuple):
+class DatasetInfo(NamedTuple):
     """What is remembered of a data set: its fingerprint, how many images are trained on, and its labels.
 
     `labels` is the number of images of each label in the whole set, in the order of the labels; {} without.
@@ -26,7 +26,7 @@ class About(NamedTuple):
     labels: dict[str, int]
 
 
-class Shards:
+class TFRecordDataset:
     """The records of one split: `len(shards)` images of `shape` (height, width, channels), by position.
 
     `fingerprint` is a digest of all records in order; `labels` is {name: images that have it} in the
@@ -46,9 +46,9 @@ class Shards:
                 f"{self.directory} holds {len(files)} {split} shards of {announced or 'at least 1'}: "
                 f"restore the missing files, or make them again: {make}"
             )
-        self.indexes = [tfrecord.index(str(file)) for file in files]
-        self._files = tfrecord.Files()
-        self._starts = np.cumsum([0] + [len(index.offset) for index in self.indexes])
+        self.indexes = [tfrecord.build_index(str(file)) for file in files]
+        self._files = tfrecord.FileHandles()
+        self._starts = np.cumsum([0] + [len(index.offsets) for index in self.indexes])
         if len(self) != metadata["count"]:
             raise UserError(
                 f"{self.directory} holds {len(self)} records, but its metadata.json says "
@@ -57,15 +57,15 @@ class Shards:
         self.fingerprint = hashlib.sha256("".join(index.digest for index in self.indexes).encode()).hexdigest()
 
     @classmethod
-    def opened(cls, directory):
-        """Shards of whatever shape they have."""
-        found = metadata_of(directory)
+    def open(cls, directory):
+        """Open a folder of shards of any shape."""
+        found = read_metadata(directory)
         return cls(directory, size=(found["size"], found["width"]), channels=found["channels"])
 
     def __len__(self):
         return int(self._starts[-1])
 
-    def parts(self, held_out, least):
+    def split(self, held_out, least):
         """(what is trained on, what is never trained on), the last `held_out` (a share) of the images, as Parts.
 
         Names decide the order of our shards, so the last are no others than the first. Where fewer than
@@ -73,15 +73,15 @@ class Shards:
         """
         last = round(len(self) * held_out)
         last = last if last >= least else 0
-        return Part(self, 0, len(self) - last), Part(self, len(self) - last, len(self))
+        return Subset(self, 0, len(self) - last), Subset(self, len(self) - last, len(self))
 
     def image(self, position):
         """(uint8[H, W, C], label) of the image at a position in the data set."""
         pixels, labels = self.images([position])
         return pixels[0], int(labels[0])
 
-    def images(self, positions, look=None):
-        """(uint8[n, H, W, C], int32[n]) at positions int[n]; black where bool[n] `look` says that nobody looks.
+    def images(self, positions, needs_pixels=None):
+        """(uint8[n, H, W, C], int32[n]) at positions int[n]; black where bool[n] `needs_pixels` says that nobody looks.
 
         This process decodes them one by one; processes.images shares out many.
         """
@@ -91,22 +91,22 @@ class Shards:
         pixels = np.zeros((len(positions), math.prod(self.shape)), np.uint8)
         labels = np.zeros(len(positions), np.int32)
         for i, (shard, number) in enumerate(places):
-            seen = look is None or look[i]
+            seen = needs_pixels is None or needs_pixels[i]
             if not seen and not self.labels:
                 continue
             payload = self._files.read(self.indexes[shard], number)
             try:
-                image, label = tfrecord.image_of(payload)
+                image, label = tfrecord.decode_image(payload)
                 labels[i] = label if self.labels else 0
                 if seen:
-                    pixels[i] = png.pixels(image, self.shape)
+                    pixels[i] = png.decode(image, self.shape)
             except (OSError, ValueError) as error:
                 path = self.indexes[shard].path
                 raise UserError(f"{path}, record {number}: {error}: {tfrecord.REMAKE}") from error
         return pixels.reshape(-1, *self.shape), labels
 
 
-class Part:
+class Subset:
     """A run of a data set's images, from position `start` on, counted from 0."""
 
     def __init__(self, shards, start, stop):
@@ -116,16 +116,16 @@ class Part:
     def __len__(self):
         return self._count
 
-    def images(self, positions, look=None):
-        """As Shards.images, at positions int[n] within the part."""
-        return self.shards.images(np.asarray(positions) + self.start, look)
+    def images(self, positions, needs_pixels=None):
+        """As TFRecordDataset.images, at positions int[n] within the part."""
+        return self.shards.images(np.asarray(positions) + self.start, needs_pixels)
 
     def pixels(self, most=None):
         """uint8[n, H, W, C] of all images, or of the first `most`."""
-        return decode_pool.images(self, np.arange(min(len(self), most or len(self))))[0]
+        return decode_pool.decode_images(self, np.arange(min(len(self), most or len(self))))[0]
 
 
-def metadata_of(directory):
+def read_metadata(directory):
     """What metadata.json says of a folder of shards: a dictionary with size, width, channels, count, labels, ..."""
     return _metadata(pathlib.Path(directory).expanduser(), _MAKE.format(size="PIXELS", width="", channels=3))
 

@@ -16,51 +16,51 @@ import tempfile
 import numpy as np
 
 from logogan_jax.core.errors import UserError
-from logogan_jax.data.shared_buffer import Region
+from logogan_jax.data.shared_buffer import SharedBuffer
 
-MANY = 10_000  # images that are worth starting processes for
+MIN_IMAGES_FOR_POOL = 10_000  # images that are worth starting processes for
 _CHUNK = 64  # images of each process's share of those
 _AHEAD = 3  # shares that a process has in hand
 
 
-def cores():
+def available_cores():
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def decoder(part):
+def make_decoder(part):
     """What decodes images of a Part beside the training: processes on all cores but one, or this one on one core."""
-    return Workers(part, cores() - 1) if cores() > 1 else Here(part)
+    return DecoderPool(part, available_cores() - 1) if available_cores() > 1 else InlineDecoder(part)
 
 
-def images(part, positions):
+def decode_images(part, positions):
     """As part.images(positions), on all cores where the images are many."""
-    if len(positions) < MANY or cores() == 1:
+    if len(positions) < MIN_IMAGES_FOR_POOL or available_cores() == 1:
         return part.images(positions)
-    with contextlib.closing(Workers(part, cores())) as workers:
+    with contextlib.closing(DecoderPool(part, available_cores())) as workers:
         return workers.images(positions)
 
 
-class Here:
+class InlineDecoder:
     """Decodes in this process, when asked for the result."""
 
     def __init__(self, part):
         self._part = part
 
-    def begin(self, positions, look):
-        """A ticket for images at positions int[n], of which bool[n] are looked at."""
-        return positions, look
+    def submit(self, positions, needs_pixels):
+        """A future for images at positions int[n], of which bool[n] are looked at."""
+        return positions, needs_pixels
 
-    def end(self, ticket):
+    def result(self, future):
         """(uint8[n, H, W, C], int32[n]), as part.images."""
-        return self._part.images(*ticket)
+        return self._part.images(*future)
 
     def close(self):
         """Nothing to stop."""
 
 
-class Workers:
-    """Decodes in `count` processes, each its share of every ticket; tickets end in the order in which they began."""
+class DecoderPool:
+    """Decodes in `count` processes, each its share of every future; futures end in the order in which they began."""
 
     def __init__(self, part, count):
         self._shape, about = part.shape, pickle.dumps(part)
@@ -70,12 +70,12 @@ class Workers:
         self._size, self._free = len(about), []
         self._workers = [_start(self._memory.fileno(), len(about)) for _ in range(count)]
 
-    def begin(self, positions, look=None):
-        """As Here.begin; the processes start at once."""
+    def submit(self, positions, needs_pixels=None):
+        """As InlineDecoder.submit; the processes start at once."""
         count = len(positions)
         region = self._region(count)
-        region.put("position", positions)
-        region.put("look", np.ones(count) if look is None else look)
+        region.write("position", positions)
+        region.write("needs_pixels", np.ones(count) if needs_pixels is None else needs_pixels)
         cuts = np.linspace(0, count, len(self._workers) + 1).round().astype(int).tolist()
         asked = []
         for worker, (start, stop) in zip(self._workers, itertools.pairwise(cuts), strict=True):
@@ -86,13 +86,13 @@ class Workers:
                     worker.stdin.flush()
         return region, asked
 
-    def end(self, ticket):
-        """As Here.end."""
-        region, asked = ticket
+    def result(self, future):
+        """As InlineDecoder.result."""
+        region, asked = future
         errors = [error for error in map(_answer, asked) if error is not None]
         if errors:
             raise errors[0]
-        found = region.get("pixels"), region.get("label")
+        found = region.read("pixels"), region.read("label")
         self._free.append(region)
         return found
 
@@ -103,10 +103,10 @@ class Workers:
         starts = range(0, len(positions), share)
         for start in [*starts, *[None] * _AHEAD]:
             if start is not None:
-                waiting.append((start, self.begin(positions[start : start + share])))
+                waiting.append((start, self.submit(positions[start : start + share])))
             if waiting and (start is None or len(waiting) > _AHEAD):
-                first, ticket = waiting.popleft()
-                pixels[first : first + share], labels[first : first + share] = self.end(ticket)
+                first, future = waiting.popleft()
+                pixels[first : first + share], labels[first : first + share] = self.result(future)
         return pixels, labels
 
     def close(self):
@@ -121,12 +121,12 @@ class Workers:
         self._memory.close()
 
     def _region(self, count):
-        """A Region that nobody uses, kept for others of its size."""
+        """A SharedBuffer that nobody uses, kept for others of its size."""
         for region in self._free:
             if region.count == count:
                 self._free.remove(region)
                 return region
-        region = Region(self._memory.fileno(), self._size, count, self._shape)
+        region = SharedBuffer(self._memory.fileno(), self._size, count, self._shape)
         self._size += region.nbytes
         return region
 

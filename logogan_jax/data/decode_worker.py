@@ -1,4 +1,4 @@
-"""A process that decodes images for another one, as processes.Workers starts it, and that ends with it."""
+"""A process that decodes images for another one, as decode_pool.DecoderPool starts it, and that ends with it."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import sys
 
 
 def work(file, length, jobs, answers):
-    """Do jobs, (Region, start, stop), until there are no more; an answer is None or the exception.
+    """Do jobs, (SharedBuffer, start, stop), until there are no more; an answer is None or the exception.
 
     The first `length` bytes of `file` are the pickled Part whose images they are.
     """
@@ -16,9 +16,9 @@ def work(file, length, jobs, answers):
     while True:
         region, start, stop = pickle.load(jobs)
         try:
-            pixels, labels = part.images(region.get("position", start, stop), region.get("look", start, stop))
-            region.put("pixels", pixels, start)
-            region.put("label", labels, start)
+            pixels, labels = part.images(region.read("position", start, stop), region.read("needs_pixels", start, stop))
+            region.write("pixels", pixels, start)
+            region.write("label", labels, start)
             answer = None
         except Exception as error:
             answer = error

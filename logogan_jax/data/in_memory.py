@@ -19,16 +19,20 @@ class Feed(NamedTuple):
     index: jax.Array
 
 
-class Resident:
+class InMemorySource:
     """Source whose images stay on the devices; only the numbers of a step travel."""
 
     specs = Feed(image=WHOLE, label=WHOLE, index=ROWS)
 
-    def __init__(self, part, parallel, *, seed, looks, batch_size, same_batch_for=0):
-        self._image, self._label = parallel.place(decode_pool.images(part, np.arange(len(part))), WHOLE)
+    def __init__(self, part, parallel, *, seed, needs_pixels, batch_size, same_batch_for=0):
+        self._image, self._label = parallel.place(decode_pool.decode_images(part, np.arange(len(part))), WHOLE)
         self._parallel = parallel
         self._drawn = functools.partial(
-            sampler.dispatch, seed=seed, shape=(len(looks), batch_size), size=len(part), same_batch_for=same_batch_for
+            sampler.batch_indices,
+            seed=seed,
+            shape=(len(needs_pixels), batch_size),
+            size=len(part),
+            same_batch_for=same_batch_for,
         )
 
     def at(self, step, count):

@@ -27,7 +27,7 @@ def _start(shape):
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
 
 
-def pixels(png, shape):
+def decode(png, shape):
     """Bytes of a PNG -> its pixels uint8[H * W * C]; ValueError or OSError if it is none of `shape` (H, W, C)."""
     start = _start(shape)
     first, last = len(start) + 8, len(png) - len(_END) - 4  # of the compressed pixels, where nothing else is there

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 
-def examples(*, seed, step, count, size):
+def sample_indices(*, seed, step, count, size):
     """Positions int64[count] in a data set of `size` images that step number `step` draws.
 
     The draws of a run are one endless sequence, a fresh permutation of the data set per epoch, cut
@@ -27,14 +27,14 @@ def _permutation(seed, epoch, size):
     return np.argsort(bits, kind="stable")
 
 
-def dispatch(*, seed, step, count, shape, size, same_batch_for=0):
+def batch_indices(*, seed, step, count, shape, size, same_batch_for=0):
     """Positions int32[count, draws, B] of `count` consecutive steps from `step`; shape is (draws, B).
 
     With `same_batch_for` all draws of so many consecutive steps are one and the same batch, a quirk of
     the walkthrough's scripts of 2018 that is there to compare with.
     """
     draws, batch_size = shape
-    drawn, steps = functools.partial(examples, seed=seed, size=size), range(step, step + count)
+    drawn, steps = functools.partial(sample_indices, seed=seed, size=size), range(step, step + count)
     if same_batch_for:
         found = [np.tile(drawn(step=number // same_batch_for, count=batch_size), draws) for number in steps]
     else:

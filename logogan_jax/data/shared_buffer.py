@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Region(NamedTuple):
+class SharedBuffer(NamedTuple):
     """Room for `count` images of `shape` (H, W, C) from an offset of an open file on.
 
-    Its fields are arrays: "position" int64[n], "look" bool[n], "label" int32[n], "pixels" uint8[n, H, W, C].
+    Its fields are arrays: "position" int64[n], "needs_pixels" bool[n], "label" int32[n], "pixels" uint8[n, H, W, C].
     """
 
     file: int
@@ -23,7 +23,7 @@ class Region(NamedTuple):
         """Bytes that it takes."""
         return self.count * sum(self._each(field) for field in _DTYPES)
 
-    def put(self, field, values, start=0):
+    def write(self, field, values, start=0):
         """Write an array of a field's type as its entries from `start` on."""
         left = memoryview(np.ascontiguousarray(values, _DTYPES[field])).cast("B")
         at = self._offset(field, start)
@@ -31,7 +31,7 @@ class Region(NamedTuple):
             done = os.pwrite(self.file, left, at)  # no more than 2 GB at a time
             left, at = left[done:], at + done
 
-    def get(self, field, start=0, stop=None):
+    def read(self, field, start=0, stop=None):
         """The entries from `start` to `stop` of a field, as an array of its own."""
         count = (self.count if stop is None else stop) - start
         values = np.empty((count, *self._shape(field)), _DTYPES[field])
@@ -52,4 +52,4 @@ class Region(NamedTuple):
         return self.offset + self.count * sum(map(self._each, before)) + start * self._each(field)
 
 
-_DTYPES = {"position": np.int64, "look": np.bool_, "label": np.int32, "pixels": np.uint8}
+_DTYPES = {"position": np.int64, "needs_pixels": np.bool_, "label": np.int32, "pixels": np.uint8}

@@ -3,10 +3,10 @@
 Both sources give the same batch for the same step, bit for bit, but for pixels that nobody looks at.
 """
 
-from logogan_jax.data.in_memory import Resident
-from logogan_jax.data.streaming import Stream
+from logogan_jax.data.in_memory import InMemorySource
+from logogan_jax.data.streaming import StreamingSource
 
-SOURCES = {"resident": Resident, "stream": Stream}
+SOURCES = {"resident": InMemorySource, "stream": StreamingSource}
 
 
 def choose(nbytes, device):

@@ -13,15 +13,15 @@ from logogan_jax.distributed.data_parallel import ROWS
 AHEAD = 2  # feeds placed on the devices before they are asked for
 
 
-def read(part, *, seed, step, count, shape, same_batch_for=0):
+def read_batches(part, *, seed, step, count, shape, same_batch_for=0):
     """The whole Batch [count, draws, B, ...] of steps step, ..., step + count - 1, on the host; shape is (draws, B)."""
-    drawn = sampler.dispatch(
+    drawn = sampler.batch_indices(
         seed=seed, step=step, count=count, shape=shape, size=len(part), same_batch_for=same_batch_for
     )
-    return _batch(drawn, *decode_pool.images(part, drawn.ravel()))
+    return _batch(drawn, *decode_pool.decode_images(part, drawn.ravel()))
 
 
-class Stream:
+class StreamingSource:
     """Source whose images are read record by record, checksums and all, and sent to the devices.
 
     A process reads the records of its own devices' rows, and no others.
@@ -29,10 +29,14 @@ class Stream:
 
     specs = ROWS
 
-    def __init__(self, part, parallel, *, seed, looks, batch_size, same_batch_for=0):
-        self._parallel, self._looks, self._decoder = parallel, np.array(looks), decode_pool.decoder(part)
+    def __init__(self, part, parallel, *, seed, needs_pixels, batch_size, same_batch_for=0):
+        self._parallel, self._looks, self._decoder = parallel, np.array(needs_pixels), decode_pool.make_decoder(part)
         self._drawn = functools.partial(
-            sampler.dispatch, seed=seed, shape=(len(looks), batch_size), size=len(part), same_batch_for=same_batch_for
+            sampler.batch_indices,
+            seed=seed,
+            shape=(len(needs_pixels), batch_size),
+            size=len(part),
+            same_batch_for=same_batch_for,
         )
         # One thread asks for feeds and another takes them, so that the processes always have the next ones.
         self._asking = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
@@ -51,12 +55,12 @@ class Stream:
 
     def _ask(self, step, count):
         drawn = self._drawn(step=step, count=count)[..., self._parallel.rows]
-        look = np.broadcast_to(self._looks[:, None], drawn.shape)
-        return drawn, self._decoder.begin(drawn.ravel(), look.ravel())
+        needs_pixels = np.broadcast_to(self._looks[:, None], drawn.shape)
+        return drawn, self._decoder.submit(drawn.ravel(), needs_pixels.ravel())
 
     def _take(self, asked):
-        drawn, ticket = asked.result()
-        return self._parallel.place(_batch(drawn, *self._decoder.end(ticket)), ROWS)
+        drawn, future = asked.result()
+        return self._parallel.place(_batch(drawn, *self._decoder.result(future)), ROWS)
 
     @staticmethod
     def batch(feed, i):

@@ -58,16 +58,16 @@ class Writer:
         self.nbytes += len(payload)
 
 
-class Index(NamedTuple):
+class RecordIndex(NamedTuple):
     """Where the records of one file are: offset int64[n] and length int64[n] of payloads, and a digest."""
 
     path: str
-    offset: np.ndarray
-    length: np.ndarray
+    offsets: np.ndarray
+    lengths: np.ndarray
     digest: str
 
 
-def index(path):
+def build_index(path):
     """Scan a file's record headers, checking each; the digest covers every length and payload checksum."""
     offsets, lengths, digest = [], [], hashlib.sha256()
     size = os.path.getsize(path)
@@ -90,21 +90,21 @@ def index(path):
             offsets.append(at + _HEADER.size)
             lengths.append(length)
             at += _HEADER.size + length + _FOOTER.size
-    return Index(path, np.array(offsets, np.int64), np.array(lengths, np.int64), digest.hexdigest())
+    return RecordIndex(path, np.array(offsets, np.int64), np.array(lengths, np.int64), digest.hexdigest())
 
 
-class Files:
+class FileHandles:
     """Indexed files, kept open to be read from by any thread; another process that is given them opens its own."""
 
     def __init__(self):
         self._open = functools.lru_cache(_OPEN)(_File)
 
     def __reduce__(self):
-        return Files, ()
+        return FileHandles, ()
 
     def read(self, where, number):
         """Payload of record `number` of an indexed file, its checksum checked."""
-        offset, length = int(where.offset[number]), int(where.length[number])
+        offset, length = int(where.offsets[number]), int(where.lengths[number])
         file = self._open(where.path)  # a name of its own, so that it is not closed while it is read
         data = os.pread(file.number, length + _FOOTER.size, offset)
         if len(data) < length + _FOOTER.size:
@@ -124,8 +124,8 @@ class _File:
 
 
 def read(where, number):
-    """Payload of record `number` of an indexed file, as Files.read, which is faster for many."""
-    return Files().read(where, number)
+    """Payload of record `number` of an indexed file, as FileHandles.read, which is faster for many."""
+    return FileHandles().read(where, number)
 
 
 def _example_class():
@@ -185,7 +185,7 @@ def decode(payload):
     return found
 
 
-def image_of(payload):
+def decode_image(payload):
     """Example bytes -> (the bytes of its image, its label or 0), in half the time of `decode`; ValueError without."""
     try:
         feature = _Example.FromString(payload).features.feature

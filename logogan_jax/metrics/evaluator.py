@@ -44,7 +44,7 @@ class Evaluation:
 
 
 def held_out(network, part, fingerprint):
-    """Features of the images of a Part that is held out, the first HELD_OUT, kept by the data's fingerprint."""
+    """Features of the images of a Subset that is held out, the first HELD_OUT, kept by the data's fingerprint."""
     images = f"{fingerprint[:24]}-{part.start}+{min(len(part), HELD_OUT)}"
     return feature_cache.embedded(network, images, lambda: part.pixels(HELD_OUT))
 

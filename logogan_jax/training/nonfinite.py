@@ -34,7 +34,7 @@ def keep(run, good, broken, name):
     folder.mkdir(parents=True, exist_ok=True)
     with ocp.StandardCheckpointer(multiprocessing_options=multihost.alone()) as writer:
         writer.save(folder.absolute() / "state", state, force=True)
-    batch = streaming.read(
+    batch = streaming.read_batches(
         made.train, seed=config.train.seed, step=number, count=count,
         shape=(made.model.objective.batches_per_step, config.train.batch_size),
         same_batch_for=config.data.same_batch_for,

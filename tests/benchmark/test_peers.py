@@ -21,7 +21,7 @@ from jax.sharding import PartitionSpec as P
 from logogan_jax.config import build_model, build_training
 from logogan_jax.core import prng
 from logogan_jax.data.batch import Batch
-from logogan_jax.data.dataset import About
+from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import NETWORKS
 from logogan_jax.training import train_step
@@ -100,7 +100,7 @@ class Ours:
         if kind == "gan":
             config.model.dropout = 0.0
         config.train.update(dtype="float32", batch_size=BATCH)
-        self.kind, self.model = kind, build_model.of(build_training.resolved(config), About("", 1, {}))
+        self.kind, self.model = kind, build_model.of(build_training.resolved(config), DatasetInfo("", 1, {}))
         random = np.random.default_rng(size)
         noisy = lambda p: np.asarray(p) + 0.1 * random.normal(size=p.shape).astype(np.float32)
         self.state = self.model.state._replace(params=jax.tree.map(noisy, self.model.state.params))

@@ -12,7 +12,7 @@ from conftest import ROOT, command, drawing, environment, failing, four, picture
 from logogan_jax import replay, sample, train
 from logogan_jax.config import build_training, defaults, restore, run_config
 from logogan_jax.core.errors import Diverged, UserError
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.training import divergence
@@ -93,7 +93,7 @@ def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, to
 def test_held_out_images_are_never_trained_on(shards):
     config = build_training.resolved(measured(shards))
     made = build_training.training(config, devices=jax.devices()[:1])
-    opened = Shards(shards, size=(28, 28), channels=3)
+    opened = TFRecordDataset(shards, size=(28, 28), channels=3)
     assert (len(made.train), len(made.held_out)) == (25, 25)
     np.testing.assert_array_equal(made.held_out.pixels(1)[0], opened.image(25)[0])
     seen = {image.tobytes() for step in range(9) for image in batch(made, step)}

@@ -6,11 +6,24 @@ import subprocess
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, command, digest, drawing, environment, failing, finish, four, pictures, png, start, summary
+from conftest import (
+    ROOT,
+    command,
+    digest,
+    drawing,
+    encode_png,
+    environment,
+    failing,
+    finish,
+    four,
+    pictures,
+    start,
+    summary,
+)
 from PIL import Image
 
 from data_prep import write_tfrecords
-from data_prep.pictures.convert import Frame, Item
+from data_prep.pictures.convert import ImageSpec, Item
 from logogan_jax import train
 from logogan_jax.config import build_model, run_config
 from logogan_jax.core.errors import UserError
@@ -90,8 +103,8 @@ def test_a_config_that_trains_otherwise_is_refused_by_key(straight, shards, key,
 
 
 def test_other_data_are_refused(straight, tmp_path):
-    items = [Item(f"{i}.png", 0, png(drawing(i + 100))) for i in range(9)]
-    write_tfrecords.write(items, tmp_path / "other", frame=Frame(28), name="a", labels=[], description="", workers=0)
+    items = [Item(f"{i}.png", 0, encode_png(drawing(i + 100))) for i in range(9)]
+    write_tfrecords.write(items, tmp_path / "other", spec=ImageSpec(28), name="a", labels=[], description="", workers=0)
     with pytest.raises(UserError, match=r"config.data.dir holds other images"):
         train.train(four(tmp_path / "other"), straight)
 

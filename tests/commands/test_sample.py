@@ -9,7 +9,7 @@ from conftest import ROOT, command, environment, failing, four, pictures
 from logogan_jax import train
 from logogan_jax.config import defaults, restore
 from logogan_jax.core import images
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 ADAM = {"name": "adam", "learning_rate": 2e-3, "b1": 0.5, "b2": 0.999}
 
@@ -72,8 +72,8 @@ def test_reconstructions_are_of_the_images_beside_them(shards, tmp_path, objecti
     changes = {"data.held_out": 0.5, "train.steps": 240, "evaluate.every_images": 0}
     workdir = finished(shards, tmp_path / "run", objective, "generator", other, **changes)
     drawn = sampled(workdir, tmp_path / "out", "--reconstruct", "--num=20")
-    data = Shards(shards, size=(28, 28), channels=3)
-    train_part, held_out = data.parts(0.5, 1)
+    data = TFRecordDataset(shards, size=(28, 28), channels=3)
+    train_part, held_out = data.split(0.5, 1)
     reals = (train_part if objective == "glo" else held_out).pixels(20)
     made = np.stack([drawn[f"{i:05d}.png"] for i in range(20)])
     error = np.abs(made[:, None].astype(int) - reals[None]).mean((2, 3, 4))

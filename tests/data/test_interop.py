@@ -11,9 +11,9 @@ from conftest import drawing
 from PIL import Image
 
 from data_prep import write_tfrecords
-from data_prep.pictures.convert import Frame, Item, png
+from data_prep.pictures.convert import ImageSpec, Item, encode_png
 from logogan_jax.data import tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 READ = """
 import sys, numpy as np, tensorflow as tf, tensorflow_datasets as tfds
@@ -50,8 +50,8 @@ def folder(request, shards, tmp_path):
     """The usual shards, and some of which three have no record."""
     if request.param == "fifty":
         return shards
-    items = [Item(f"{i}.png", i, png(drawing(i))) for i in range(2)]
-    values = dict(frame=Frame(28), name="few", labels=["box", "disc"], description="Few.", shards=5, workers=0)
+    items = [Item(f"{i}.png", i, encode_png(drawing(i))) for i in range(2)]
+    values = dict(spec=ImageSpec(28), name="few", labels=["box", "disc"], description="Few.", shards=5, workers=0)
     write_tfrecords.write(items, tmp_path / "few", **values)
     return tmp_path / "few"
 
@@ -59,7 +59,7 @@ def folder(request, shards, tmp_path):
 def test_grain_reads_the_same_records(folder):
     grain = pytest.importorskip("grain.experimental")
     read = [record for path in sorted(folder.glob("*.tfrecord-*")) for record in grain.TFRecordIterDataset(str(path))]
-    ours = Shards(folder, size=(28, 28), channels=3)
+    ours = TFRecordDataset(folder, size=(28, 28), channels=3)
     assert len(read) == len(ours)
     for position, record in enumerate(read):
         found = tfrecord.decode(record)
@@ -73,7 +73,7 @@ def test_tensorflow_reads_the_same_pixels(folder, tensorflow, tmp_path):
     shards, out = folder, tmp_path / "read.npz"
     subprocess.run([tensorflow, "-c", READ, str(shards), str(out)], check=True, capture_output=True, text=True)
     theirs = np.load(out)
-    ours = Shards(shards, size=(28, 28), channels=3)
+    ours = TFRecordDataset(shards, size=(28, 28), channels=3)
     pixels, labels = ours.images(np.arange(len(ours)))
     # TFDS interleaves shards as it likes; names say which is which.
     order = np.argsort(theirs["raw_name"])

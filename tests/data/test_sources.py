@@ -7,56 +7,58 @@ import struct
 import jax
 import numpy as np
 import pytest
-from conftest import drawing, png
+from conftest import drawing, encode_png
 
 from data_prep import write_tfrecords
-from data_prep.pictures.convert import Frame, Item
+from data_prep.pictures.convert import ImageSpec, Item
 from logogan_jax.config import build_training
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import decode_pool, sampler, sources, tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.distributed.data_parallel import Parallel
 
 # ── order ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_image_comes_once_an_epoch_across_step_borders():
-    drawn = np.concatenate([sampler.examples(seed=1, step=step, count=6, size=20) for step in range(10)])
+    drawn = np.concatenate([sampler.sample_indices(seed=1, step=step, count=6, size=20) for step in range(10)])
     for epoch in drawn.reshape(3, 20):
         assert sorted(epoch) == list(range(20))
     assert (drawn[:20] != drawn[20:40]).any()
 
 
 def test_order_is_a_function_of_seed_and_step():
-    again = lambda **changed: sampler.examples(**{"seed": 1, "step": 7, "count": 6, "size": 20, **changed}).tolist()
+    again = lambda **changed: sampler.sample_indices(
+        **{"seed": 1, "step": 7, "count": 6, "size": 20, **changed}
+    ).tolist()
     assert again() == again()
     assert again() != again(seed=2)
     assert again() != again(step=8)
 
 
 def test_the_draws_of_a_step_are_cut_from_one_sequence():
-    found = sampler.dispatch(seed=1, step=3, count=2, shape=(3, 4), size=20)
+    found = sampler.batch_indices(seed=1, step=3, count=2, shape=(3, 4), size=20)
     assert found.shape == (2, 3, 4) and found.dtype == np.int32
-    one_by_one = [sampler.examples(seed=1, step=step, count=12, size=20) for step in (3, 4)]
+    one_by_one = [sampler.sample_indices(seed=1, step=step, count=12, size=20) for step in (3, 4)]
     np.testing.assert_array_equal(found.ravel(), np.concatenate(one_by_one))
 
 
 def test_one_batch_may_serve_several_steps_as_in_2018():
-    drawn = lambda step, count: sampler.dispatch(
+    drawn = lambda step, count: sampler.batch_indices(
         seed=1, step=step, count=count, shape=(3, 4), size=20, same_batch_for=4
     )
     eight = drawn(0, 8)
-    first, second = (sampler.examples(seed=1, step=number, count=4, size=20) for number in (0, 1))
+    first, second = (sampler.sample_indices(seed=1, step=number, count=4, size=20) for number in (0, 1))
     assert sorted(first) != sorted(second)
     for step in range(8):
         for batch in eight[step]:
             np.testing.assert_array_equal(batch, first if step < 4 else second)
     np.testing.assert_array_equal(drawn(2, 3), eight[2:5])
-    assert (sampler.dispatch(seed=1, step=0, count=9, shape=(2, 4), size=20, same_batch_for=10**6) == first).all()
+    assert (sampler.batch_indices(seed=1, step=0, count=9, shape=(2, 4), size=20, same_batch_for=10**6) == first).all()
 
 
 def test_a_step_may_draw_more_than_the_data_set():
-    drawn = sampler.examples(seed=0, step=3, count=50, size=20)
+    drawn = sampler.sample_indices(seed=0, step=3, count=50, size=20)
     assert np.bincount(drawn, minlength=20).min() >= 2
 
 
@@ -79,7 +81,7 @@ def written(path, payloads):
 def test_records_come_back_by_number(tmp_path):
     payloads = [b"one", b"", b"three" * 100]
     path = written(tmp_path / "a", payloads)
-    index = tfrecord.index(str(path))
+    index = tfrecord.build_index(str(path))
     assert [tfrecord.read(index, i) for i in (2, 0, 1)] == [payloads[2], payloads[0], payloads[1]]
 
 
@@ -95,13 +97,13 @@ def test_a_flipped_bit_names_file_record_and_offset(tmp_path):
     whole = path.read_bytes()
     second = 12 + 10 + 4 + 12
     path.write_bytes(whole[:second] + b"z" + whole[second + 1 :])
-    index = tfrecord.index(str(path))
+    index = tfrecord.build_index(str(path))
     assert tfrecord.read(index, 0) == b"x" * 10
     with pytest.raises(UserError, match=rf"a.tfrecord is corrupt: .* record 1, offset {second}.*write_tfrecords"):
         tfrecord.read(index, 1)
     path.write_bytes(struct.pack("<Q", 11) + whole[8:])
     with pytest.raises(UserError, match="bad length checksum in record 0"):
-        tfrecord.index(str(path))
+        tfrecord.build_index(str(path))
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20, 30])
@@ -109,14 +111,14 @@ def test_a_truncated_file_is_named(tmp_path, cut):
     path = written(tmp_path / "a.tfrecord", [b"x" * 10, b"y" * 10])
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(UserError, match=r"a.tfrecord is truncated in record \d"):
-        tfrecord.index(str(path))
+        tfrecord.build_index(str(path))
 
 
 # ── shards ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_shards_hold_what_was_written(shards):
-    opened = Shards(shards, size=(28, 28), channels=3)
+    opened = TFRecordDataset(shards, size=(28, 28), channels=3)
     assert len(opened) == 50 and opened.labels == {"box": 25, "disc": 25}
     assert list(opened.labels) == ["box", "disc"]
     pixels, labels = opened.images(np.arange(50))
@@ -147,16 +149,16 @@ def test_shards_hold_what_was_written(shards):
 )
 def test_another_shape_names_both_and_the_command(shards, values, message):
     with pytest.raises(UserError, match=message):
-        Shards(shards, **{"size": (28, 28), "channels": 3, **values})
+        TFRecordDataset(shards, **{"size": (28, 28), "channels": 3, **values})
 
 
 def test_shards_need_not_be_square(tmp_path):
-    items = [Item(f"{i}.png", i, png(drawing(i))) for i in range(4)]
-    frame = Frame(20, 1, width=32)
-    write_tfrecords.write(items, tmp_path / "wide", frame=frame, name="a", labels=[*"abcd"], description="", workers=0)
-    wide = Shards(tmp_path / "wide", size=(20, 32), channels=1)
-    assert wide.shape == (20, 32, 1) == Shards.opened(tmp_path / "wide").shape
-    train, held_out = wide.parts(0.5, least=1)
+    items = [Item(f"{i}.png", i, encode_png(drawing(i))) for i in range(4)]
+    frame = ImageSpec(20, 1, width=32)
+    write_tfrecords.write(items, tmp_path / "wide", spec=frame, name="a", labels=[*"abcd"], description="", workers=0)
+    wide = TFRecordDataset(tmp_path / "wide", size=(20, 32), channels=1)
+    assert wide.shape == (20, 32, 1) == TFRecordDataset.open(tmp_path / "wide").shape
+    train, held_out = wide.split(0.5, least=1)
     assert train.pixels().shape == (2, 20, 32, 1)
     pixels, labels = held_out.images(np.arange(2))
     assert (pixels == np.stack([wide.image(2)[0], wide.image(3)[0]])).all()
@@ -164,9 +166,9 @@ def test_shards_need_not_be_square(tmp_path):
     both = "size=20 --config.data.width=32"
     for size, mend in [((20, 20), "width=32"), ((32, 20), both), ((32, 32), both)]:
         with pytest.raises(UserError, match=f"holds images with .*: set --config.data.{mend}"):
-            Shards(tmp_path / "wide", size=size, channels=1)
+            TFRecordDataset(tmp_path / "wide", size=size, channels=1)
     with pytest.raises(UserError, match=r"config.data.width is 0 \(square\), but .* holds images with width 32"):
-        Shards(tmp_path / "wide", size=(20, 20), channels=1)
+        TFRecordDataset(tmp_path / "wide", size=(20, 20), channels=1)
 
 
 @pytest.fixture
@@ -179,7 +181,7 @@ def first_shard(folder):
 
 
 def opened(folder):
-    return Shards(folder, size=(28, 28), channels=3)
+    return TFRecordDataset(folder, size=(28, 28), channels=3)
 
 
 def test_missing_foreign_and_damaged_folders_are_named(damaged, tmp_path):
@@ -194,7 +196,7 @@ def test_missing_foreign_and_damaged_folders_are_named(damaged, tmp_path):
     del metadata["width"]
     for other in ({**metadata, "labels": ["box", "disc"]}, [], {}):
         (damaged / "metadata.json").write_text(json.dumps(other))
-        for read in (opened, Shards.opened):
+        for read in (opened, TFRecordDataset.open):
             with pytest.raises(UserError, match=r"not of this version's shards: make them again: .*write_tfrecords"):
                 read(damaged)
 
@@ -215,14 +217,14 @@ def test_a_shard_of_another_set_is_noticed(damaged):
     ("example", "message"),
     [
         ({"image": b"not a picture"}, "cannot identify image"),
-        ({"image": png(drawing(0, size=30))}, "the image is RGB 30x30, not RGB 28x28"),
-        ({"image": png(drawing(0, size=28).convert("L"))}, "the image is L 28x28, not RGB 28x28"),
+        ({"image": encode_png(drawing(0, size=30))}, "the image is RGB 30x30, not RGB 28x28"),
+        ({"image": encode_png(drawing(0, size=28).convert("L"))}, "the image is L 28x28, not RGB 28x28"),
         ({"label": 1}, "image"),
     ],
 )
 def test_a_record_that_is_not_our_image_is_named(damaged, example, message):
     shard = first_shard(damaged)
-    count = len(tfrecord.index(str(shard)).offset)
+    count = len(tfrecord.build_index(str(shard)).offsets)
     written(shard, [tfrecord.encode(example)] * count)
     with pytest.raises(UserError, match=rf"tfrecord-00000-of-00003, record 0: .*{message}"):
         opened(damaged).image(0)
@@ -231,8 +233,8 @@ def test_a_record_that_is_not_our_image_is_named(damaged, example, message):
 def test_the_fingerprint_is_of_the_images(shards, damaged):
     assert opened(damaged).fingerprint == opened(shards).fingerprint
     shard = first_shard(damaged)
-    payload = tfrecord.encode({"image": png(drawing(99, size=28)), "label": 0})
-    written(shard, [payload] * len(tfrecord.index(str(shard)).offset))
+    payload = tfrecord.encode({"image": encode_png(drawing(99, size=28)), "label": 0})
+    written(shard, [payload] * len(tfrecord.build_index(str(shard)).offsets))
     assert opened(damaged).fingerprint != opened(shards).fingerprint
 
 
@@ -241,7 +243,7 @@ def test_the_fingerprint_is_of_the_images(shards, damaged):
 
 @pytest.mark.parametrize(("how", "cores"), [("shard_map", 1), ("shard_map", 4), ("pmap", 2)])
 def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores):
-    monkeypatch.setattr(decode_pool, "cores", lambda: cores)
+    monkeypatch.setattr(decode_pool, "available_cores", lambda: cores)
     made = {
         name: build_training.training(tiny("wgan_gp", data__source=name, train__parallel=how)).source
         for name in ("resident", "stream")
@@ -263,8 +265,8 @@ def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores
 
 
 def test_both_sources_may_repeat_a_batch(shards):
-    lanes, part = Parallel("shard_map", 8), opened(shards).parts(0.0, least=1)[0]
-    values = {"seed": 5, "looks": (True, True), "batch_size": 8, "same_batch_for": 2}
+    lanes, part = Parallel("shard_map", 8), opened(shards).split(0.0, least=1)[0]
+    values = {"seed": 5, "needs_pixels": (True, True), "batch_size": 8, "same_batch_for": 2}
     resident, stream = (sources.SOURCES[name](part, lanes, **values) for name in ("resident", "stream"))
     seen = []
     for step in range(4):

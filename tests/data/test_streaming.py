@@ -19,19 +19,19 @@ from PIL import Image
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import decode_pool, png, tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 
 @pytest.fixture
 def part(shards):
     """40 of the 50 images."""
-    return Shards(shards, size=(28, 28), channels=3).parts(0.2, least=1)[0]
+    return TFRecordDataset(shards, size=(28, 28), channels=3).split(0.2, least=1)[0]
 
 
 @pytest.fixture
 def workers(part):
     """Three processes that decode them."""
-    with contextlib.closing(decode_pool.Workers(part, 3)) as found:
+    with contextlib.closing(decode_pool.DecoderPool(part, 3)) as found:
         yield found
 
 
@@ -53,7 +53,7 @@ def picture(mode, width=30, height=20):
 def test_our_pngs_are_decoded_by_the_short_way(monkeypatch, mode, channels):
     image = picture(mode)
     monkeypatch.setattr(png, "_any", lambda *_: pytest.fail("the long way was taken"))
-    found = png.pixels(encoded(image), (20, 30, channels))
+    found = png.decode(encoded(image), (20, 30, channels))
     assert found.dtype == np.uint8 and found.tobytes() == image.tobytes()
 
 
@@ -78,7 +78,7 @@ def test_pngs_of_others_are_decoded_too():
         "resolution": encoded(image, dpi=(72, 72)),
     }
     for name, data in more.items():
-        assert png.pixels(data, (20, 30, 3)).tobytes() == image.tobytes(), name
+        assert png.decode(data, (20, 30, 3)).tobytes() == image.tobytes(), name
 
 
 def test_broken_pngs_are_refused():
@@ -87,10 +87,10 @@ def test_broken_pngs_are_refused():
     short, other = png._chunk(b"IDAT", body[8:60]), png._chunk(b"IDAT", b"\0" * 60)
     for data in (plain[:-30], plain[:8] + start + short + end, plain[:8] + start + other + end, plain[:40], b""):
         with pytest.raises((ValueError, OSError)):
-            png.pixels(data, (20, 30, 3))
+            png.decode(data, (20, 30, 3))
     for shape in [(20, 30, 1), (20, 30, 4), (30, 20, 3)]:
         with pytest.raises(ValueError, match="the image is RGB 30x20, not"):
-            png.pixels(plain, shape)
+            png.decode(plain, shape)
 
 
 # ── open files ──────────────────────────────────────────────────────────────────────────────
@@ -102,8 +102,8 @@ def test_files_are_kept_open_but_not_too_many(tmp_path, monkeypatch):
     for number in range(6):
         with tfrecord.Writer(tmp_path / str(number)) as writer:
             writer.write(b"%d" % number)
-        indexes.append(tfrecord.index(str(tmp_path / str(number))))
-    files, before = tfrecord.Files(), len(os.listdir("/proc/self/fd"))
+        indexes.append(tfrecord.build_index(str(tmp_path / str(number))))
+    files, before = tfrecord.FileHandles(), len(os.listdir("/proc/self/fd"))
     for _ in range(2):
         assert [files.read(index, 0) for index in indexes] == [b"%d" % number for number in range(6)]
     assert len(os.listdir("/proc/self/fd")) == before + 3
@@ -130,23 +130,23 @@ def test_processes_decode_the_same_in_any_number(part, workers):
     order = np.random.default_rng(0).permutation(40)
     look = np.arange(40) % 4 > 0
     asked = [(order[:n], look[:n]) for n in (40, 2, 17, 40, 1)]
-    tickets = [workers.begin(*each) for each in asked]
-    for each, ticket in zip(asked, tickets, strict=True):
-        for found, expected in zip(workers.end(ticket), part.images(*each), strict=True):
+    futures = [workers.submit(*each) for each in asked]
+    for each, future in zip(asked, futures, strict=True):
+        for found, expected in zip(workers.result(future), part.images(*each), strict=True):
             assert found.dtype == expected.dtype
             np.testing.assert_array_equal(found, expected)
 
 
 def test_many_images_are_shared_out_in_order(part, monkeypatch):
     monkeypatch.setattr(decode_pool, "_CHUNK", 4)
-    monkeypatch.setattr(decode_pool, "cores", lambda: 2)
+    monkeypatch.setattr(decode_pool, "available_cores", lambda: 2)
     order, used = np.random.default_rng(0).permutation(40)[:37], []
     monkeypatch.setattr(
-        decode_pool, "Workers", lambda *values, kind=decode_pool.Workers: used.append(values) or kind(*values)
+        decode_pool, "DecoderPool", lambda *values, kind=decode_pool.DecoderPool: used.append(values) or kind(*values)
     )
     for many in (38, 37):
-        monkeypatch.setattr(decode_pool, "MANY", many)
-        for found, expected in zip(decode_pool.images(part, order), part.images(order), strict=True):
+        monkeypatch.setattr(decode_pool, "MIN_IMAGES_FOR_POOL", many)
+        for found, expected in zip(decode_pool.decode_images(part, order), part.images(order), strict=True):
             np.testing.assert_array_equal(found, expected)
         assert len(used) == (many == 37)
 
@@ -154,8 +154,8 @@ def test_many_images_are_shared_out_in_order(part, monkeypatch):
 def test_memory_is_used_again(workers):
     sizes = []
     for _ in range(6):
-        for ticket in [workers.begin(np.arange(40)) for _ in range(3)]:
-            workers.end(ticket)
+        for future in [workers.submit(np.arange(40)) for _ in range(3)]:
+            workers.result(future)
         sizes.append(os.fstat(workers._memory.fileno()).st_size)
     assert len(set(sizes)) == 1
 
@@ -166,24 +166,24 @@ def test_an_error_in_a_process_is_the_same_line(shards, tmp_path):
     whole = bytearray(path.read_bytes())
     whole[-10] ^= 1
     path.write_bytes(whole)
-    damaged = Shards(folder, size=(28, 28), channels=3)
+    damaged = TFRecordDataset(folder, size=(28, 28), channels=3)
     with pytest.raises(UserError, match=r"is corrupt: bad checksum in record \d+, offset \d+: make") as here:
         damaged.images(np.arange(50))
-    with contextlib.closing(decode_pool.Workers(damaged, 2)) as workers:
-        tickets = [workers.begin(positions) for positions in (np.arange(50), np.arange(40, 50))]
+    with contextlib.closing(decode_pool.DecoderPool(damaged, 2)) as workers:
+        futures = [workers.submit(positions) for positions in (np.arange(50), np.arange(40, 50))]
         with pytest.raises(UserError) as there:
-            workers.end(tickets[0])
+            workers.result(futures[0])
         assert str(there.value) == str(here.value)
-        np.testing.assert_array_equal(workers.end(tickets[1])[0], damaged.images(np.arange(40, 50))[0])
+        np.testing.assert_array_equal(workers.result(futures[1])[0], damaged.images(np.arange(40, 50))[0])
 
 
 def test_a_process_that_was_killed_is_told_of(workers):
-    workers.end(workers.begin(np.arange(40)))
+    workers.result(workers.submit(np.arange(40)))
     workers._workers[1].kill()
     workers._workers[1].wait()
     for _ in range(2):
         with pytest.raises(UserError, match=r"a process that decodes images was ended \(status -9\): if memory"):
-            workers.end(workers.begin(np.arange(40)))
+            workers.result(workers.submit(np.arange(40)))
 
 
 def test_processes_are_light():
@@ -196,16 +196,16 @@ def test_processes_are_light():
 
 SCRIPT = """
 import sys, numpy as np
-from logogan_jax import errors
-from logogan_jax.data import processes
-from logogan_jax.data.dataset import Shards
+from logogan_jax.core import errors
+from logogan_jax.data import decode_pool
+from logogan_jax.data.dataset import TFRecordDataset
 
 with errors.exit_on_error():
-    workers = processes.Workers(Shards(sys.argv[1], size=(28, 28), channels=3), 2)
-    workers.end(workers.begin(np.arange(50)))
+    workers = decode_pool.DecoderPool(TFRecordDataset(sys.argv[1], size=(28, 28), channels=3), 2)
+    workers.result(workers.submit(np.arange(50)))
     print(*[worker.pid for worker in workers._workers], flush=True)
     while True:
-        workers.end(workers.begin(np.arange(50)))
+        workers.result(workers.submit(np.arange(50)))
 """
 
 
@@ -243,7 +243,7 @@ def test_processes_end_with_whoever_started_them(shards, how):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_processes_are_deaf_to_what_is_meant_for_the_trainer(workers, how):
-    workers.end(workers.begin(np.arange(40)))  # they have begun to listen
+    workers.result(workers.submit(np.arange(40)))  # they have begun to listen
     for worker in workers._workers:
         worker.send_signal(how)
-    workers.end(workers.begin(np.arange(40)))
+    workers.result(workers.submit(np.arange(40)))

@@ -8,7 +8,7 @@ from conftest import command, drawing, environment, failing
 from test_object_store import s3  # noqa: F401 - a fixture
 
 from data_prep import icon_sets
-from data_prep.pictures.convert import png
+from data_prep.pictures.convert import encode_png
 
 beam_tfrecords = pytest.importorskip("data_prep.beam_tfrecords", reason="needs the extra beam")
 
@@ -34,7 +34,7 @@ def logos(tmp_path):
         (source / label).mkdir(parents=True)
     for i in range(60):
         drawing(i).save(source / ("box", "disc")[i % 2] / f"{i}.png")
-    (source / "box" / "new\nline 😀.png").write_bytes(png(drawing(99)))
+    (source / "box" / "new\nline 😀.png").write_bytes(encode_png(drawing(99)))
     (source / "disc" / "bad.png").write_bytes(b"no")
     return source
 
@@ -96,15 +96,15 @@ def test_from_bucket_to_bucket(logos, s3, tmp_path):  # noqa: F811
 
 
 def test_finished_shards_are_not_made_again(logos, tmp_path, monkeypatch):
-    frame, made = beam_tfrecords.arguments.Frame(28), []
+    spec, made = beam_tfrecords.arguments.ImageSpec(28), []
     names = list(beam_tfrecords._names(logos))
     placed = [name for name in names if beam_tfrecords._placed(name, 2)[0] == 1]
     grouped = (1, {"names": placed, "every": [None]})
-    once = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", frame)
-    write_one = beam_tfrecords.shard_files.write_one
-    monkeypatch.setattr(beam_tfrecords.shard_files, "write_one", lambda *a: made.append(a) or write_one(*a))
-    again = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", frame)
+    once = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", spec)
+    write_one = beam_tfrecords.shard_files.write_shard
+    monkeypatch.setattr(beam_tfrecords.shard_files, "write_shard", lambda *a: made.append(a) or write_one(*a))
+    again = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", spec)
     assert not made and again[1]["records"] == once[1]["records"] > 0
-    other = frame._replace(fit="crop")
+    other = spec._replace(fit="crop")
     beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", other)
     assert len(made) == 1

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data_prep import cluster_labels, write_tfrecords
-from data_prep.pictures.convert import Frame, Item, png
+from data_prep.pictures.convert import ImageSpec, Item, encode_png
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 COUNTS = {"bar": 10, "disc": 7, "checks": 4}
 
@@ -38,9 +38,11 @@ def kinds(request, tmp_path_factory):
     channels = request.param
     folder = tmp_path_factory.mktemp("kinds") / "shards"
     names = [(kind, number) for kind, count in COUNTS.items() for number in range(count)]
-    items = [Item(f"{kind} {number}.png", number % 2, png(picture(kind, number, channels))) for kind, number in names]
+    items = [
+        Item(f"{kind} {number}.png", number % 2, encode_png(picture(kind, number, channels))) for kind, number in names
+    ]
     write_tfrecords.write(
-        [*items, Item("bad", 0, b"no")], folder, frame=Frame(40, channels, width=60), name="kinds",
+        [*items, Item("bad", 0, b"no")], folder, spec=ImageSpec(40, channels, width=60), name="kinds",
         labels=["even", "odd"], description="Three kinds.", shards=3, workers=0,
     )  # fmt: skip
     return folder, channels
@@ -60,8 +62,8 @@ def refused(capsys, *arguments):
 
 def stored(folder):
     """[[features of each record] of each file]."""
-    indexes = [tfrecord.index(str(path)) for path in sorted(folder.glob("*.tfrecord-*"))]
-    return [[tfrecord.decode(tfrecord.read(index, i)) for i in range(len(index.offset))] for index in indexes]
+    indexes = [tfrecord.build_index(str(path)) for path in sorted(folder.glob("*.tfrecord-*"))]
+    return [[tfrecord.decode(tfrecord.read(index, i)) for i in range(len(index.offsets))] for index in indexes]
 
 
 def test_what_is_alike_gets_one_label_and_nothing_else_changes(kinds, tmp_path, capsys):
@@ -74,7 +76,7 @@ def test_what_is_alike_gets_one_label_and_nothing_else_changes(kinds, tmp_path, 
     )
     shape = "--config.data.size=40 --config.data.width=60" + " --config.data.channels=4" * (channels == 4)
     assert f"--config.data.dir={tmp_path / 'out'} {shape} --config.data.labels=True\n" in said
-    opened = Shards(tmp_path / "out", size=(40, 60), channels=channels)
+    opened = TFRecordDataset(tmp_path / "out", size=(40, 60), channels=channels)
     assert opened.labels == {"cluster 00": 10, "cluster 01": 7, "cluster 02": 4}
     before, after = stored(folder), stored(tmp_path / "out")
     assert [len(shard) for shard in before] == [len(shard) for shard in after] and len(before) == 3
@@ -115,7 +117,7 @@ def test_what_a_stopped_run_left_is_no_part_of_the_shards(kinds, tmp_path):
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "kinds-train.tfrecord-00007-of-00008").write_bytes(b"old")
     tool("--path", kinds[0], "--clusters", 2, "--target_path", tmp_path / "out")
-    assert len(Shards.opened(tmp_path / "out")) == 21 and not (tmp_path / ".out.partial").exists()
+    assert len(TFRecordDataset.open(tmp_path / "out")) == 21 and not (tmp_path / ".out.partial").exists()
 
 
 def test_clusters_are_found_counted_and_measured():
@@ -123,7 +125,7 @@ def test_clusters_are_found_counted_and_measured():
     centres = np.eye(5, 16) * 10
     kind = random.permutation(np.repeat(np.arange(5), [40, 5, 30, 10, 20]))
     points = (centres[kind] + random.normal(size=(105, 16)) * 0.1).astype(np.float32)
-    labels, distance = cluster_labels.clusters(points, 5)
+    labels, distance = cluster_labels.cluster(points, 5)
     by_size = {0: 0, 2: 1, 4: 2, 3: 3, 1: 4}
     assert labels.tolist() == [by_size[number] for number in kind]
     for number in range(5):
@@ -134,7 +136,7 @@ def test_clusters_are_found_counted_and_measured():
 def test_the_centres_of_many_images_are_found_by_the_first(monkeypatch):
     points = np.random.default_rng(0).normal(size=(60, 8)) * 0.1 + 10 * np.eye(3, 8)[np.arange(60) % 3]
     monkeypatch.setattr(cluster_labels, "_FIT", 30)
-    labels, _ = cluster_labels.clusters(points, 3)
+    labels, _ = cluster_labels.cluster(points, 3)
     assert labels.tolist() == list(np.arange(60) % 3)  # of one size, so in the order in which they come
 
 
@@ -164,6 +166,6 @@ def test_mistakes_are_one_line(kinds, tmp_path, capsys, monkeypatch):
 
 def test_copies_are_not_told_apart():
     points = np.repeat(np.eye(2, 16), [5, 4], axis=0)
-    assert cluster_labels.clusters(points, 2)[0].tolist() == [0] * 5 + [1] * 4
+    assert cluster_labels.cluster(points, 2)[0].tolist() == [0] * 5 + [1] * 4
     with pytest.raises(UserError, match="--clusters=4, but the images are so alike that there are 2: ask for fewer"):
-        cluster_labels.clusters(points, 4)
+        cluster_labels.cluster(points, 4)

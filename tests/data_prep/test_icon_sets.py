@@ -13,10 +13,10 @@ from conftest import drawing, failing
 from PIL import Image, ImageCms
 
 from data_prep import icon_sets, make_logos
-from data_prep.pictures import convert, modes, square
-from data_prep.pictures.convert import Frame, Item, png
+from data_prep.pictures import convert, modes, resize
+from data_prep.pictures.convert import ImageSpec, Item, encode_png
 from logogan_jax.core.errors import UserError
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 SET = {
     "prefix": "test", "width": 32, "height": 16,
@@ -47,15 +47,15 @@ def packed(folder, name):
     return path
 
 
-def pixels(item, **frame):
-    converted = convert.convert(item, Frame(**{"size": 32, "fit": "pad", **frame}))
+def pixels(item, **spec):
+    converted = convert.convert(item, ImageSpec(**{"size": 32, "fit": "pad", **spec}))
     assert not converted.reason, converted.reason
     return np.asarray(Image.open(io.BytesIO(converted.png))).astype(int)
 
 
 @pytest.mark.parametrize("name", ["icons.json", "my-set.json", "a.json.xz", "a.json.gz", "a.tgz", "a.tar", "a.zip"])
 def test_an_iconify_set_is_read_from_any_packing(tmp_path, name):
-    items = {item.name: item for item in icon_sets.archive(packed(tmp_path, name))}
+    items = {item.name: item for item in icon_sets.read_archive(packed(tmp_path, name))}
     assert set(items) == {"plain.svg", "square.svg", "moved.svg"}
     wide = pixels(items["plain.svg"])
     assert (wide[8:24] == (255, 0, 0)).all() and (wide[:7] == 255).all() and (wide[25:] == 255).all()
@@ -67,10 +67,10 @@ def test_an_iconify_set_is_read_from_any_packing(tmp_path, name):
 def test_an_archive_of_pictures_is_a_set_too(tmp_path):
     with zipfile.ZipFile(tmp_path / "logos.zip", "w") as file:
         for i in range(3):
-            file.writestr(f"logos/{i}.png", png(drawing(i)))
+            file.writestr(f"logos/{i}.png", encode_png(drawing(i)))
         file.writestr("logos/readme.txt", "hello")
         file.writestr("logos/", "")
-    items = icon_sets.archive(tmp_path / "logos.zip")
+    items = icon_sets.read_archive(tmp_path / "logos.zip")
     assert [item.name for item in items] == ["logos/0.png", "logos/1.png", "logos/2.png"]
 
 
@@ -86,11 +86,11 @@ def test_a_set_that_is_none_is_told_in_one_line(tmp_path):
     for name, (data, message) in cases.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(UserError, match=message):
-            icon_sets.archive(tmp_path / name)
+            icon_sets.read_archive(tmp_path / name)
     with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
         pass
     with pytest.raises(UserError, match=r"holds no icons\.json and no picture"):
-        icon_sets.archive(tmp_path / "empty.zip")
+        icon_sets.read_archive(tmp_path / "empty.zip")
 
 
 def test_make_logos_makes_shards_of_every_kind_of_source(tmp_path, capsys):
@@ -103,7 +103,7 @@ def test_make_logos_makes_shards_of_every_kind_of_source(tmp_path, capsys):
         target = tmp_path / f"shards{count}"
         make_logos.main([f"--source={source}", "--size=28", f"--target_path={target}"])
         assert f"{count} images written to {target}" in capsys.readouterr().out
-        opened = Shards(target, size=(28, 28), channels=3)
+        opened = TFRecordDataset(target, size=(28, 28), channels=3)
         assert len(opened) == count and opened.labels == labels
     assert "--source=fontawesome needs --target_path" in failing("--source=fontawesome", module="data_prep.make_logos")
     assert "--fit and --trim need --target_path" in failing("--trim", module="data_prep.make_logos")
@@ -112,8 +112,8 @@ def test_make_logos_makes_shards_of_every_kind_of_source(tmp_path, capsys):
 @pytest.mark.slow
 def test_font_awesome_is_black_on_white_with_its_styles_as_labels(tmp_path):
     pytest.importorskip("fontawesomefree")
-    good, bad, _ = make_logos.make("fontawesome", tmp_path / "fa", Frame(28, 1, "pad"))
-    opened = Shards(tmp_path / "fa", size=(28, 28), channels=1)
+    good, bad, _ = make_logos.make_dataset("fontawesome", tmp_path / "fa", ImageSpec(28, 1, "pad"))
+    opened = TFRecordDataset(tmp_path / "fa", size=(28, 28), channels=1)
     assert good == len(opened) > 1900 and bad == 0 and list(opened.labels) == ["brands", "regular", "solid"]
     found, labels = opened.images(np.arange(len(opened)))
     assert np.bincount(labels).tolist() == list(opened.labels.values())
@@ -132,46 +132,46 @@ def mark(colour, size=(40, 20), box=(10, 5, 20, 15), ground=(0, 0, 0, 0)):
 
 
 def test_white_on_nothing_is_laid_on_near_black_and_everything_else_on_white():
-    assert modes.background(mark("white")) == modes.DARK
-    assert modes.background(mark("#fafafa")) == modes.DARK
-    assert modes.background(mark("black")) == modes.background(mark("yellow")) == modes.WHITE
-    assert modes.background(Image.new("RGBA", (9, 9))) == modes.WHITE  # nothing at all
-    shown = square.fit(mark("white"), 20, 3, how="pad")
+    assert modes.choose_background(mark("white")) == modes.DARK
+    assert modes.choose_background(mark("#fafafa")) == modes.DARK
+    assert modes.choose_background(mark("black")) == modes.choose_background(mark("yellow")) == modes.WHITE
+    assert modes.choose_background(Image.new("RGBA", (9, 9))) == modes.WHITE  # nothing at all
+    shown = resize.fit(mark("white"), 20, 3, how="pad")
     assert (shown[0] == 32).all() and shown.max() == 255  # the padding is of the same dark
 
 
 def test_padding_keeps_all_of_a_picture_and_takes_its_ground():
-    wide = square.fit(mark("red", ground="white"), 40, 3, how="pad")
+    wide = resize.fit(mark("red", ground="white"), 40, 3, how="pad")
     assert (wide[15:25, 10:20] == (255, 0, 0)).all() and (wide[:10] == 255).all()
-    blue = square.fit(Image.new("RGB", (40, 20), "blue"), 40, 3, how="pad")
+    blue = resize.fit(Image.new("RGB", (40, 20), "blue"), 40, 3, how="pad")
     assert (blue == (0, 0, 255)).all()
     striped = Image.new("RGB", (40, 20), "blue")
     striped.paste("red", (0, 0, 5, 20))
-    assert (square.fit(striped, 40, 3, how="pad")[:10] == 255).all()  # no one ground: white
+    assert (resize.fit(striped, 40, 3, how="pad")[:10] == 255).all()  # no one ground: white
     inked = Image.new("RGBA", (40, 20), (0, 0, 0, 255))  # ink in the corner of a transparent picture is no ground
     inked.paste((0, 0, 0, 0), (20, 0, 40, 20))
-    assert (square.fit(inked, 40, 3, how="pad")[:9] == 255).all()
+    assert (resize.fit(inked, 40, 3, how="pad")[:9] == 255).all()
 
 
 @pytest.mark.parametrize("ground", ["white", "#333", (0, 0, 0, 0)])
 def test_trimming_cuts_uniform_margins_of_any_colour(ground):
-    trimmed = square.fit(mark((255, 0, 0, 255), ground=ground), 10, 3, trim=True)
+    trimmed = resize.fit(mark((255, 0, 0, 255), ground=ground), 10, 3, trim=True)
     assert (trimmed == (255, 0, 0)).all()
     plain = Image.new("RGB", (20, 20), "green")
-    assert square.fit(plain, 10, 3, trim=True).shape == (10, 10, 3)
+    assert resize.fit(plain, 10, 3, trim=True).shape == (10, 10, 3)
     noisy = mark("red", ground="white").convert("RGB")
     noisy.putpixel((39, 19), (250, 250, 250))  # as JPEG leaves
-    assert (square.fit(noisy, 10, 3, trim=True) == (255, 0, 0)).all()
+    assert (resize.fit(noisy, 10, 3, trim=True) == (255, 0, 0)).all()
 
 
 def test_four_channels_keep_transparency_and_no_dark_fringe():
-    kept = square.fit(mark((255, 0, 0, 255), size=(80, 80), box=(20, 20, 61, 61)), 28, 4)
+    kept = resize.fit(mark((255, 0, 0, 255), size=(80, 80), box=(20, 20, 61, 61)), 28, 4)
     assert kept.shape == (28, 28, 4) and (kept[0, :, 3] == 0).all() and (kept[14, 14] == (255, 0, 0, 255)).all()
     edge = kept[(kept[..., 3] > 20) & (kept[..., 3] < 235)]
     assert len(edge) and (edge[:, 0] > 200).all()  # where it is half there, it is as red
-    trimmed = square.fit(mark((255, 255, 255, 255)), 10, 4, trim=True)
+    trimmed = resize.fit(mark((255, 255, 255, 255)), 10, 4, trim=True)
     assert (trimmed == 255).all()
-    assert (square.fit(Image.new("RGB", (9, 9), "red"), 9, 4) == (255, 0, 0, 255)).all()
+    assert (resize.fit(Image.new("RGB", (9, 9), "red"), 9, 4) == (255, 0, 0, 255)).all()
 
 
 def test_a_colour_profile_is_applied():

@@ -25,7 +25,7 @@ from PIL import Image
 from data_prep import import_arrays, write_tfrecords
 from data_prep.arrays import pickles
 from logogan_jax.core.errors import UserError
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3)).astype(np.uint8)
 
@@ -371,7 +371,7 @@ def test_an_lld_file_becomes_labelled_shards_by_the_commands_of_the_readme(tmp_p
             module.main(flags)
     python, dash, name, config, where = shlex.split(commands[2])
     assert (python, dash, name, config) == ("python", "-m", "logogan_jax.main", "--config=configs/lld_icon32.py")
-    opened = Shards(tmp_path / where.removeprefix("--config.data.dir="), size=(32, 32), channels=3)
+    opened = TFRecordDataset(tmp_path / where.removeprefix("--config.data.dir="), size=(32, 32), channels=3)
     assert opened.labels == {"00": 14, "15": 13, "30": 13}
     for position in range(40):
         image, label = opened.image(position)

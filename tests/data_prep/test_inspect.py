@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw
 from data_prep import icon_sets, inspect_data, pool
 from data_prep.doctor import duplicates, look
 from data_prep.pictures import convert
-from data_prep.pictures.convert import Frame, Item
+from data_prep.pictures.convert import ImageSpec, Item
 from logogan_jax.core.storage import filesystem
 
-FRAME = Frame(56)
+FRAME = ImageSpec(56)
 
 
 def inspect(*arguments):
@@ -51,7 +51,7 @@ def thumbnails(images):
 def logos():
     """400 of the embedded logos at 112 pixels."""
     items = icon_sets.simple_icons()[::8][:400]
-    return [convert.picture(convert.framed(convert.read(item.source, 112), Frame(112))) for item in items]
+    return [convert.to_pillow(convert.to_pixels(convert.decode(item.source, 112), ImageSpec(112))) for item in items]
 
 
 # ── copies ──────────────────────────────────────────────────────────────────────────────────
@@ -134,15 +134,23 @@ def test_blank_images_are_empty_and_the_faintest_logos_are_not(logos):
 
 def test_what_would_be_enlarged_depends_on_the_square():
     wide = facts(Image.new("RGB", (100, 40), "white"))
-    assert wide.enlarged(Frame(56, fit="crop")) and not wide.enlarged(Frame(56)) and not wide.enlarged(Frame(40))
+    assert (
+        wide.enlarged(ImageSpec(56, fit="crop"))
+        and not wide.enlarged(ImageSpec(56))
+        and not wide.enlarged(ImageSpec(40))
+    )
     assert wide.long(FRAME) and not facts(Image.new("RGB", (100, 60), "white")).long(FRAME)
-    assert not wide.long(Frame(28, width=60)) and wide.long(Frame(28, width=120)) and wide.long(Frame(28, width=14))
+    assert (
+        not wide.long(ImageSpec(28, width=60))
+        and wide.long(ImageSpec(28, width=120))
+        and wide.long(ImageSpec(28, width=14))
+    )
     for height, width, pad, crop in [(40, 100, False, False), (41, 100, False, True), (41, 101, True, True)]:
-        frame = Frame(height, width=width)
+        frame = ImageSpec(height, width=width)
         assert (wide.enlarged(frame), wide.enlarged(frame._replace(fit="crop"))) == (pad, crop)
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 4"><rect width="5" height="4"/></svg>'
-    drawn = look.examine(Item("x", 0, drawing), Frame(500))
-    assert drawn.drawn and drawn.long(Frame(500)) and not drawn.enlarged(Frame(500))
+    drawn = look.examine(Item("x", 0, drawing), ImageSpec(500))
+    assert drawn.drawn and drawn.long(ImageSpec(500)) and not drawn.enlarged(ImageSpec(500))
 
 
 def test_what_cannot_be_read_has_a_reason():

@@ -72,8 +72,8 @@ def test_200_odd_files_become_shards_and_reasons(odd, listener, tmp_path):
     assert done.returncode == 0, done.stderr
     check(rejects(out), bad)
     assert f"{len(good)} images written to {out}, {len(bad)} rejected (see rejects.jsonl there)." in done.stdout
-    indexes = [tfrecord.index(str(path)) for path in out.glob("*.tfrecord-*")]
-    found = [tfrecord.decode(tfrecord.read(index, i)) for index in indexes for i in range(len(index.offset))]
+    indexes = [tfrecord.build_index(str(path)) for path in out.glob("*.tfrecord-*")]
+    found = [tfrecord.decode(tfrecord.read(index, i)) for index in indexes for i in range(len(index.offsets))]
     names = {one["name"].decode() for one in found}
     assert names == {name.encode("utf-8", "backslashreplace").decode() for name in good}
     for one in found:
@@ -99,7 +99,7 @@ def test_200_odd_files_become_squares_and_reasons(odd, listener, tmp_path):
 
 def test_good_odd_pictures_look_as_they_should(odd):
     logos, *_ = odd
-    frame = convert.Frame(28)
+    frame = convert.ImageSpec(28)
 
     def pixels(name):
         converted = convert.convert(convert.Item(name, 0, str(logos / name)), frame)
@@ -134,7 +134,7 @@ def behave(word):
 @pytest.mark.slow
 def test_a_worker_that_hangs_crashes_or_swallows_memory_costs_one_item():
     words = ["a"] * 40 + ["hang"] + ["b"] * 40 + ["crash"] + ["c"] * 40 + ["swallow", "d"]
-    with pool.ordered(behave, iter(words), workers=2, seconds=1.5) as results:
+    with pool.map_ordered(behave, iter(words), workers=2, seconds=1.5) as results:
         found = list(results)
     assert len(found) == len(words)
     for word, result in zip(words, found, strict=True):
@@ -155,7 +155,7 @@ def test_items_are_read_only_a_little_ahead():
             taken.append(i)
             yield "x"
 
-    with pool.ordered(behave, items(), workers=1) as results:
+    with pool.map_ordered(behave, items(), workers=1) as results:
         assert next(results) == "X"
     assert len(taken) < 10 * pool.CHUNK
 
@@ -163,7 +163,7 @@ def test_items_are_read_only_a_little_ahead():
 def test_a_stop_ends_even_where_the_pool_does_not(monkeypatch):
     monkeypatch.setattr(pool.pebble.ProcessPool, "join", lambda _: threading.Event().wait())
     before, began = set(multiprocessing.active_children()), time.monotonic()
-    with pytest.raises(KeyboardInterrupt), pool.ordered(behave, ["a"] * 99, workers=1) as results:
+    with pytest.raises(KeyboardInterrupt), pool.map_ordered(behave, ["a"] * 99, workers=1) as results:
         assert next(results) == "A"
         raise KeyboardInterrupt
     assert time.monotonic() - began < 15
@@ -171,5 +171,5 @@ def test_a_stop_ends_even_where_the_pool_does_not(monkeypatch):
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_bad_image():
-    with pytest.raises(AttributeError), pool.ordered(behave, [1], workers=1) as results:
+    with pytest.raises(AttributeError), pool.map_ordered(behave, [1], workers=1) as results:
         list(results)

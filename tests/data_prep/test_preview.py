@@ -10,7 +10,7 @@ from conftest import ROOT, command, environment, failing, pictures
 from data_prep import preview_augment
 from logogan_jax.core import images, prng
 from logogan_jax.data import augment
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 ACROSS = 1 + preview_augment.VIEWS
 
@@ -23,7 +23,10 @@ def sheet(tiny, **changes):
 
 
 def test_without_augmentation_every_view_is_the_logo(tiny, shards):
-    found, opened = sheet(tiny, data__rotate=0.0, data__mirror=False), Shards(shards, size=(28, 28), channels=3)
+    found, opened = (
+        sheet(tiny, data__rotate=0.0, data__mirror=False),
+        TFRecordDataset(shards, size=(28, 28), channels=3),
+    )
     for number, row in enumerate(found):
         assert (row == opened.image(number)[0]).all()
 

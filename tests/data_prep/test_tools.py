@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from data_prep import icon_sets, make_logos, write_tfrecords
-from data_prep.pictures import convert, square, svg
+from data_prep.pictures import convert, resize, svg
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 SQUARE = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}"><rect width="{w}" height="{h}" fill="#f00"/></svg>'
@@ -23,31 +23,31 @@ SQUARE = (
 def test_transparency_is_laid_on_white():
     # Grey 10 at alpha 128: 10 * 128/255 + 255 * 127/255 = 132.
     half = Image.new("RGBA", (8, 8), (10, 10, 10, 128))
-    assert (square.fit(half, 8, 3) == 132).all()
+    assert (resize.fit(half, 8, 3) == 132).all()
     clear = Image.new("LA", (8, 8), (0, 0))
-    assert (square.fit(clear, 8, 1) == 255).all()
+    assert (resize.fit(clear, 8, 1) == 255).all()
     palette = Image.new("P", (8, 8), 0)
     palette.putpalette([200, 0, 0] * 256)
     palette.info["transparency"] = 0
-    assert (square.fit(palette, 8, 3) == 255).all()
+    assert (resize.fit(palette, 8, 3) == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"])
 def test_every_mode_comes_out_as_asked(mode):
     image = Image.new(mode, (30, 20))
-    assert square.fit(image, 16, 3).shape == (16, 16, 3)
-    assert square.fit(image, 16, 1).shape == (16, 16, 1)
+    assert resize.fit(image, 16, 3).shape == (16, 16, 3)
+    assert resize.fit(image, 16, 1).shape == (16, 16, 1)
 
 
 def test_sixteen_bits_are_scaled_not_clipped():
     image = Image.fromarray(np.full((8, 8), 32768, np.uint16))
-    assert abs(int(square.fit(image, 8, 1).mean()) - 128) <= 1
+    assert abs(int(resize.fit(image, 8, 1).mean()) - 128) <= 1
 
 
 def test_the_centre_square_is_kept():
     wide = Image.new("RGB", (30, 10), "white")
     wide.paste("black", (10, 0, 20, 10))
-    assert (square.fit(wide, 10, 3) == 0).all()
+    assert (resize.fit(wide, 10, 3) == 0).all()
 
 
 def test_a_photograph_is_turned_upright():
@@ -57,7 +57,7 @@ def test_a_photograph_is_turned_upright():
     exif[0x0112] = 6  # turn a quarter to the right
     stream = io.BytesIO()
     image.save(stream, format="PNG", exif=exif)
-    upright = square.fit(Image.open(io.BytesIO(stream.getvalue())), 8, 1)[..., 0]
+    upright = resize.fit(Image.open(io.BytesIO(stream.getvalue())), 8, 1)[..., 0]
     assert (upright[:, 4:] == 0).all() and (upright[:, :4] == 255).all()
 
 
@@ -65,20 +65,20 @@ def test_a_photograph_is_turned_upright():
 def test_svg_is_drawn_with_its_shorter_side_as_asked(w, h):
     image = svg.render(svg.check(SQUARE.format(w=w, h=h)), 28)
     assert image.mode == "RGBA" and min(image.size) in (28, 29)
-    assert (square.fit(image, 28, 3) == (255, 0, 0)).all()
+    assert (resize.fit(image, 28, 3) == (255, 0, 0)).all()
 
 
 def test_pictures_are_cropped_or_padded_to_rectangles():
     mark = Image.new("RGBA", (20, 20), "red")
-    padded = square.fit(mark, 10, 3, width=30, how="pad")
+    padded = resize.fit(mark, 10, 3, width=30, how="pad")
     assert padded.shape == (10, 30, 3) and (padded[:, 10:20] == (255, 0, 0)).all()
     assert (padded[:, :10] == 255).all() and (padded[:, 20:] == 255).all()
-    clear = square.fit(mark, 30, 4, width=10, how="pad")
+    clear = resize.fit(mark, 30, 4, width=10, how="pad")
     assert (clear[10:20] == (255, 0, 0, 255)).all() and not clear[:10].any() and not clear[20:].any()
     wide = Image.new("RGB", (40, 20), "blue")
     wide.paste("red", (15, 0, 25, 20))
-    assert (square.fit(wide, 20, 3, width=10) == (255, 0, 0)).all()  # the middle that is half as wide as high
-    assert (square.fit(wide, 10, 3, width=20)[:, :4] == (0, 0, 255)).all()
+    assert (resize.fit(wide, 20, 3, width=10) == (255, 0, 0)).all()  # the middle that is half as wide as high
+    assert (resize.fit(wide, 10, 3, width=20)[:, :4] == (0, 0, 255)).all()
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_svg_is_drawn_for_a_rectangle(height, width, within, covering):
     assert svg.render(unsized, height, width, longer=True).size == within
     assert svg.render(unsized, height, width).size == covering
     for fit in ("pad", "crop"):
-        frame = convert.Frame(height, 3, fit, width=width)
-        found = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=100, h=50).encode()), frame)
+        spec = convert.ImageSpec(height, 3, fit, width=width)
+        found = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=100, h=50).encode()), spec)
         assert Image.open(io.BytesIO(found.png)).size == (width, height)
         assert found.aspect == pytest.approx(2 * height / width)
 
@@ -107,11 +107,11 @@ def test_embedded_logos_with_transparency(monkeypatch, tmp_path, capsys):
             ["--size=40", "--width=56", f"--channels={channels}", f"--target_path={tmp_path / str(channels)}"]
         )
     assert "--config.data.size=40 --config.data.width=56 --config.data.channels=4" in capsys.readouterr().out
-    solid, clear = (Shards(tmp_path / str(channels), size=(40, 56), channels=channels) for channels in (3, 4))
+    solid, clear = (TFRecordDataset(tmp_path / str(channels), size=(40, 56), channels=channels) for channels in (3, 4))
     assert clear.metadata["mode"] == "RGBA" and clear.metadata["background"] == "none"
     names = {item.name: item.source for item in items}
     for index in clear.indexes:
-        for number in range(len(index.offset)):
+        for number in range(len(index.offsets)):
             found = tfrecord.decode(tfrecord.read(index, number))
             ours = np.asarray(Image.open(io.BytesIO(found["image"])))
             drawn = np.asarray(svg.render(svg.read(names[found["name"].decode()]), 40))
@@ -130,10 +130,10 @@ def test_embedded_logos_with_transparency(monkeypatch, tmp_path, capsys):
 
 
 def test_conversion_gives_reasons_and_never_raises():
-    good = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=9, h=9).encode()), convert.Frame(28))
+    good = convert.convert(convert.Item("a.svg", 0, SQUARE.format(w=9, h=9).encode()), convert.ImageSpec(28))
     assert good.png.startswith(b"\x89PNG") and not good.reason and len(good.sha256) == 64
     for name, source in [("a.svg", b"\xff\xfe"), ("a.png", b"x"), ("a.png", "/nowhere/a.png")]:
-        assert convert.convert(convert.Item(name, 0, source), convert.Frame(28)).reason
+        assert convert.convert(convert.Item(name, 0, source), convert.ImageSpec(28)).reason
 
 
 def test_embedded_logos_are_the_free_ones_on_white_and_visible():
@@ -141,7 +141,7 @@ def test_embedded_logos_are_the_free_ones_on_white_and_visible():
     assert len(items) == 3255
     sample = items[::60] + [item for item in items if b"#202020" in item.source][:5]
     for item in sample:
-        converted = convert.convert(item, convert.Frame(28))
+        converted = convert.convert(item, convert.ImageSpec(28))
         pixels = np.asarray(Image.open(io.BytesIO(converted.png)))
         assert (pixels[0] >= 250).all() and (pixels[:, 0] >= 250).all(), item.name
         assert (255 - pixels.astype(int)).max(-1).mean() > 3, item.name
@@ -168,11 +168,11 @@ def test_two_first_runs_may_draw_the_embedded_logos_at_once(monkeypatch, tmp_pat
         return write(items, target, **values)
 
     monkeypatch.setattr(write_tfrecords, "write", beaten)
-    target = make_logos.embedded(size=28, channels=1)
-    assert len(Shards(target, size=(28, 28), channels=1)) == 5
+    target = make_logos.embedded_logos(size=28, channels=1)
+    assert len(TFRecordDataset(target, size=(28, 28), channels=1)) == 5
     monkeypatch.setenv("LOGOGAN_CACHE", str(target / "metadata.json"))
     with pytest.raises(UserError, match=r"cannot be written \(Not a directory\)"):
-        make_logos.embedded(size=28, channels=1)
+        make_logos.embedded_logos(size=28, channels=1)
 
 
 def test_every_shape_of_the_embedded_logos_has_a_folder_of_its_own(monkeypatch, tmp_path):
@@ -180,11 +180,13 @@ def test_every_shape_of_the_embedded_logos_has_a_folder_of_its_own(monkeypatch, 
     items = icon_sets.simple_icons()[:3]
     monkeypatch.setattr(icon_sets, "simple_icons", lambda: items)
     shapes = [(14, 14, 3), (14, 28, 3), (28, 14, 3), (14, 14, 4)]
-    made = [make_logos.embedded(size=height, width=width, channels=channels) for height, width, channels in shapes]
+    made = [
+        make_logos.embedded_logos(size=height, width=width, channels=channels) for height, width, channels in shapes
+    ]
     assert len(set(made)) == 4
     for folder, shape in zip(made, shapes, strict=True):
-        assert Shards(folder, size=shape[:2], channels=shape[2]).image(0)[0].shape == shape
-    assert make_logos.embedded(size=14, channels=3) == made[0]
+        assert TFRecordDataset(folder, size=shape[:2], channels=shape[2]).image(0)[0].shape == shape
+    assert make_logos.embedded_logos(size=14, channels=3) == made[0]
 
 
 # ── the tools on folders ────────────────────────────────────────────────────────────────────
@@ -269,8 +271,8 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same():
     image.paste((200, 30, 40), (500, 300, 1000, 900))
     stream = io.BytesIO()
     image.save(stream, format="JPEG", quality=95)
-    read = convert.read_for(stream.getvalue(), convert.Frame(56))
+    read = convert.decode_for(stream.getvalue(), convert.ImageSpec(56))
     assert read.size == (200, 150)  # an eighth, and still twice the side
-    assert convert.read_for(stream.getvalue(), convert.Frame(56, trim=True)).size == (1600, 1200)
-    small, full = (square.fit(one, 56, 3).astype(int) for one in (read, image))
+    assert convert.decode_for(stream.getvalue(), convert.ImageSpec(56, trim=True)).size == (1600, 1200)
+    small, full = (resize.fit(one, 56, 3).astype(int) for one in (read, image))
     assert np.abs(small - full).mean() < 2

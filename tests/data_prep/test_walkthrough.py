@@ -19,7 +19,7 @@ from test_icon_sets import SET
 from test_object_store import s3  # noqa: F401 - a fixture
 from test_spider import Handler, Server, info
 
-from data_prep.pictures.convert import png
+from data_prep.pictures.convert import encode_png
 
 TEXT = (ROOT / "docs" / "walkthrough.md").read_text()
 BLOCKS = re.findall(r"<!-- (\w+) -->\n```sh\n(.*?)```", TEXT, re.S)
@@ -27,7 +27,7 @@ LIST = 14  # pictures in the category, and again in what the search finds
 
 
 def picture(number):
-    return png(drawing(number, size=90))
+    return encode_png(drawing(number, size=90))
 
 
 class Pictures(Server):

@@ -10,20 +10,20 @@ import pytest
 from conftest import command, drawing, environment
 
 from data_prep import write_tfrecords
-from data_prep.pictures.convert import Frame, Item, png
-from data_prep.shards import making, plan
+from data_prep.pictures.convert import ImageSpec, Item, encode_png
+from data_prep.shards import output_folder, plan
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import tfrecord
-from logogan_jax.data.dataset import Shards
+from logogan_jax.data.dataset import TFRecordDataset
 
 
 def write(folder, items, **values):
-    values = {"frame": Frame(28), "name": "a", "labels": [], "description": "", "workers": 0, **values}
+    values = {"spec": ImageSpec(28), "name": "a", "labels": [], "description": "", "workers": 0, **values}
     return write_tfrecords.write(items, folder, **values)
 
 
 def test_shards_do_not_depend_on_the_number_of_processes(tmp_path):
-    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(70)]
+    items = [Item(f"{i}.png", 0, encode_png(drawing(i))) for i in range(70)]
     write(tmp_path / "one", items, workers=0)
     write(tmp_path / "two", items[::-1], workers=2)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -33,8 +33,8 @@ def test_shards_do_not_depend_on_the_number_of_processes(tmp_path):
 
 
 def test_bad_images_are_counted_with_reasons_and_good_ones_kept(tmp_path):
-    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(5)]
-    items += [Item("empty.png", 0, b""), Item("cut.png", 0, png(drawing(1))[:60]), Item("no.svg", 0, b"<svg")]
+    items = [Item(f"{i}.png", 0, encode_png(drawing(i))) for i in range(5)]
+    items += [Item("empty.png", 0, b""), Item("cut.png", 0, encode_png(drawing(1))[:60]), Item("no.svg", 0, b"<svg")]
     items += [Item("text.jpg", 0, b"hello")]
     assert write(tmp_path / "out", items) == (5, 4, 0)
     rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
@@ -44,7 +44,7 @@ def test_bad_images_are_counted_with_reasons_and_good_ones_kept(tmp_path):
 
 
 def test_labels_are_counted_as_they_were_written(tmp_path):
-    items = [Item(f"{i}.png", i % 2, png(drawing(i))) for i in range(9)]
+    items = [Item(f"{i}.png", i % 2, encode_png(drawing(i))) for i in range(9)]
     items += [Item("bad.png", 1, b"no"), Item("worse.png", 2, b"no")]
     assert write(tmp_path / "out", items, labels=["a", "b", "c"], shards=3) == (9, 2, 0)
     assert json.loads((tmp_path / "out" / "metadata.json").read_text())["labels"] == {"a": 5, "b": 4, "c": 0}
@@ -64,7 +64,7 @@ def test_rectangles_are_written_and_told(tmp_path, capsys):
     assert [found[key] for key in ("size", "width", "channels", "long")] == [28, 56, 4, 0]
     shape = json.loads((out / "features.json").read_text())["featuresDict"]["features"]["image"]["image"]["shape"]
     assert shape == {"dimensions": ["28", "56", "4"]}
-    assert Shards(out, size=(28, 56), channels=4).image(0)[0].shape == (28, 56, 4)
+    assert TFRecordDataset(out, size=(28, 56), channels=4).image(0)[0].shape == (28, 56, 4)
     again = lambda name, width: write_tfrecords.main(
         [f"--path={tmp_path / 'logos'}", f"--target_path={tmp_path / name}", "--size=28", f"--width={width}"]
     )
@@ -79,7 +79,7 @@ def test_nothing_is_overwritten_or_left_half_written(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
     with pytest.raises(UserError, match=r"--target_path=.*full is not an empty folder"):
-        write(tmp_path / "full", [Item("a.png", 0, png(drawing(0)))])
+        write(tmp_path / "full", [Item("a.png", 0, encode_png(drawing(0)))])
     with pytest.raises(UserError, match=r"no image could be read \(a.png: not an image\)"):
         write(tmp_path / "none", [Item("a.png", 0, b"no")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
@@ -138,21 +138,21 @@ def test_a_stopped_run_goes_on_with_the_shard_it_was_at(tmp_path, number):
 
 
 def test_what_a_stopped_run_left_is_not_used_for_other_images(tmp_path, monkeypatch, capsys):
-    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(30)]
+    items = [Item(f"{i}.png", 0, encode_png(drawing(i))) for i in range(30)]
     finish = write_tfrecords.finish
     monkeypatch.setattr(write_tfrecords, "finish", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write(tmp_path / "out", items, shards=2)
     monkeypatch.setattr(write_tfrecords, "finish", finish)
     assert not (tmp_path / "out").exists()
-    write(tmp_path / "out", [Item("0.png", 0, png(drawing(99))), *items[1:]], shards=2)
+    write(tmp_path / "out", [Item("0.png", 0, encode_png(drawing(99))), *items[1:]], shards=2)
     assert "beginning anew" in capsys.readouterr().out
-    write(tmp_path / "fresh", [Item("0.png", 0, png(drawing(99))), *items[1:]], shards=2)
+    write(tmp_path / "fresh", [Item("0.png", 0, encode_png(drawing(99))), *items[1:]], shards=2)
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
 def test_a_second_writer_waits_for_the_first(tmp_path):
-    with making.folder(tmp_path / "out") as partial:
+    with output_folder.create(tmp_path / "out") as partial:
         tool = command("data_prep.write_tfrecords", "--path", logos(tmp_path / "logos", 3), "--size", 28,
                        "--target_path", tmp_path / "out")  # fmt: skip
         second = subprocess.Popen(tool, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -165,47 +165,47 @@ def test_a_second_writer_waits_for_the_first(tmp_path):
 
 def test_the_order_depends_on_the_names_alone_and_shards_share_it_out():
     names = [f"{i}.png" for i in range(5000)]
-    places = sorted(plan.digest(name) for name in names)
+    places = sorted(plan.name_digest(name) for name in names)
     for shards in (1, 3, 8):
-        numbers = [plan.shard_of(place, shards) for place in places]
+        numbers = [plan.shard_index(place, shards) for place in places]
         assert numbers == sorted(numbers)
         assert all(abs(numbers.count(shard) - 5000 / shards) < 5 * (5000 / shards) ** 0.5 for shard in range(shards))
-    assert [plan.shards_for(count) for count in (0, 1, 130, 3255, 80_000, 80_001, 10**8)] == [1, 1, 2, 8, 8, 9, 10**4]
+    assert [plan.shard_count(count) for count in (0, 1, 130, 3255, 80_000, 80_001, 10**8)] == [1, 1, 2, 8, 8, 9, 10**4]
 
 
 def test_no_more_names_are_held_in_memory_than_planned(tmp_path, monkeypatch):
-    held, spill = [], plan.Plan._spill
+    held, spill = [], plan.ShardPlan._spill
 
     def watched(self, items):
         held.append(sum(map(len, items)))
         spill(self, items)
 
     monkeypatch.setattr(plan, "_HELD", 100)
-    monkeypatch.setattr(plan.Plan, "_spill", watched)
-    made = plan.Plan(tmp_path / "plan", (Item(f"{i}", 0, b"") for i in range(2000)), 16)
+    monkeypatch.setattr(plan.ShardPlan, "_spill", watched)
+    made = plan.ShardPlan(tmp_path / "plan", (Item(f"{i}", 0, b"") for i in range(2000)), 16)
     assert held == [100] * 20 + [0] and sum(made.counts) == 2000
     seen = [item.name for shard in range(16) for item in made.items(shard)]
-    assert seen == sorted(map(str, range(2000)), key=plan.digest)
+    assert seen == sorted(map(str, range(2000)), key=plan.name_digest)
 
 
 def test_names_of_any_bytes_are_kept(tmp_path):
     odd = os.fsdecode(b"\xff\n.png")
-    write(tmp_path / "out", [Item(odd, 0, png(drawing(1)))])
-    index = tfrecord.index(str(next((tmp_path / "out").glob("*.tfrecord-*"))))
+    write(tmp_path / "out", [Item(odd, 0, encode_png(drawing(1)))])
+    index = tfrecord.build_index(str(next((tmp_path / "out").glob("*.tfrecord-*"))))
     assert tfrecord.decode(tfrecord.read(index, 0))["name"] == b"\\udcff\n.png"
 
 
 def test_a_shard_without_images_is_a_shard(tmp_path):
-    items = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(2)]
+    items = [Item(f"{i}.png", 0, encode_png(drawing(i))) for i in range(2)]
     write(tmp_path / "out", items, shards=7)
     assert len(list((tmp_path / "out").glob("*.tfrecord-*"))) == 7
-    assert len(Shards(tmp_path / "out", size=(28, 28), channels=3)) == 2
+    assert len(TFRecordDataset(tmp_path / "out", size=(28, 28), channels=3)) == 2
 
 
 def test_a_bucket_is_not_taken_for_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"--target_path=s3://b/x is a bucket: .*data_prep.upload.*beam_tfrecords"):
-        write("s3://b/x", [Item("a.png", 0, png(drawing(0)))])
+        write("s3://b/x", [Item("a.png", 0, encode_png(drawing(0)))])
     assert not list(tmp_path.iterdir())
 
 

@@ -108,14 +108,14 @@ from logogan_jax import hosts
 hosts.join(sys.argv[1], 2, int(sys.argv[2]))
 from conftest import four
 from logogan_jax import build
-from logogan_jax.data import processes, stream
-seen, decoder = [], processes.decoder
+from logogan_jax.data import decode_pool, streaming
+seen, make_decoder = [], decode_pool.make_decoder
 def recording(part):
-    real = decoder(part)
-    begin = real.begin
-    real.begin = lambda positions, look: (seen.append(positions.tolist()), begin(positions, look))[1]
+    real = make_decoder(part)
+    submit = real.submit
+    real.submit = lambda positions, needs_pixels: (seen.append(positions.tolist()), submit(positions, needs_pixels))[1]
     return real
-stream.processes.decoder = recording
+streaming.decode_pool.make_decoder = recording
 made = build.training(build.resolved(four(sys.argv[3], **{"data.source": "stream", "data.held_out": 0.0})))
 feeds = [made.source.at(step, 1) for step in range(3)]
 rows = [np.asarray(feed.index.addressable_data(0)).tolist() for feed in feeds]

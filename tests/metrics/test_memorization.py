@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from data_prep import icon_sets
-from data_prep.pictures.convert import Frame, convert
+from data_prep.pictures.convert import ImageSpec, convert
 from logogan_jax.metrics import memorization, memorization_page
 from logogan_jax.metrics.features import Features
 
@@ -29,7 +29,7 @@ def known(pixels):
 
 def drawn(items):
     """uint8[n, 28, 28, 3]."""
-    return np.stack([np.asarray(Image.open(io.BytesIO(convert(item, Frame(SIZE)).png))) for item in items])
+    return np.stack([np.asarray(Image.open(io.BytesIO(convert(item, ImageSpec(SIZE)).png))) for item in items])
 
 
 @pytest.fixture(scope="module")

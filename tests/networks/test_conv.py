@@ -106,7 +106,7 @@ def test_no_shipped_config_meets_slow_convolutions(name, tiny, monkeypatch):
     config.data.dir = tiny().data.dir
     config.train.batch_size = 8
     pixels = jax.ShapeDtypeStruct((50, config.data.size, config.data.size, 3), jnp.uint8)
-    monkeypatch.setattr(build_training, "Shards", lambda *_, **__: fake_shards(pixels))
+    monkeypatch.setattr(build_training, "TFRecordDataset", lambda *_, **__: fake_shards(pixels))
     made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
     text = made.program(1).lower(made.state, made.source.at(0, 1)).as_text()
     assert slow(text) == 0
@@ -121,7 +121,7 @@ def fake_shards(pixels):
         def __len__(self):
             return pixels.shape[0]
 
-        def parts(self, held_out, least):
+        def split(self, held_out, least):
             return self, self
 
         def images(self, positions):

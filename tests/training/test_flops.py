@@ -11,8 +11,8 @@ from jax.sharding import AxisType, PartitionSpec
 
 from logogan_jax.config import build_model, build_training
 from logogan_jax.config.defaults import block
-from logogan_jax.data.dataset import About
-from logogan_jax.data.in_memory import Feed, Resident
+from logogan_jax.data.dataset import DatasetInfo
+from logogan_jax.data.in_memory import Feed, InMemorySource
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import conv
 from logogan_jax.training import flops, scan
@@ -132,11 +132,11 @@ def step_flops(config, devices, count=1):
     side, batch, made = config.data.size, config.train.batch_size, []
 
     def begin():
-        made.append(build_model.of(config, About("", size, {})))
+        made.append(build_model.of(config, DatasetInfo("", size, {})))
         return made[0].state
 
     state, lanes = jax.eval_shape(begin), data_parallel.Parallel(config.train.parallel, batch, devices)
-    program = build_training.programs(config, made[0], lanes, Resident)(count)
+    program = build_training.programs(config, made[0], lanes, InMemorySource)(count)
     rows = (len(devices), batch // len(devices)) if config.train.parallel == "pmap" else (batch,)
     index = shape(count, made[0].objective.batches_per_step, *rows, dtype="int32")
     feed = Feed(shape(size, side, side, 3, dtype="uint8"), shape(size, dtype="int32"), index)

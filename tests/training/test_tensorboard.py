@@ -8,8 +8,8 @@ from logogan_jax.training.reporting.tensorboard import Board
 
 
 def events(path):
-    found = tfrecord.index(str(path))
-    return [event_pb2.Event.FromString(tfrecord.read(found, i)) for i in range(len(found.offset))]
+    found = tfrecord.build_index(str(path))
+    return [event_pb2.Event.FromString(tfrecord.read(found, i)) for i in range(len(found.offsets))]
 
 
 def test_every_event_is_in_the_file_at_once_with_its_step(tmp_path):

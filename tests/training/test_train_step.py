@@ -171,13 +171,13 @@ def test_labels_are_drawn_as_often_as_they_occur(tiny, shards):
 
 
 def test_a_conditional_config_needs_labels(tiny, tmp_path):
-    from conftest import drawing, png
+    from conftest import drawing, encode_png
 
     from data_prep import write_tfrecords
-    from data_prep.pictures.convert import Frame, Item
+    from data_prep.pictures.convert import ImageSpec, Item
 
-    items, folder = [Item(f"{i}.png", 0, png(drawing(i))) for i in range(10)], tmp_path / "unlabelled"
-    write_tfrecords.write(items, folder, frame=Frame(28), name="plain", labels=[], description="", workers=0)
+    items, folder = [Item(f"{i}.png", 0, encode_png(drawing(i))) for i in range(10)], tmp_path / "unlabelled"
+    write_tfrecords.write(items, folder, spec=ImageSpec(28), name="plain", labels=[], description="", workers=0)
     with pytest.raises(UserError, match=rf"config.data.labels is True, but {folder} has no labels: .*cluster_labels"):
         build_training.training(tiny("cgan", data__dir=str(folder)))
     with pytest.raises(UserError, match=r"config.objective.name is 'cgan', which needs labels: use --config.data.lab"):

@@ -15,17 +15,17 @@ def fit(image, size, channels, *, width=0, how="crop", trim=False):
 
     `how="crop"` keeps the largest centred part of that shape, "pad" the whole picture, with its
     background around it; `trim` cuts uniform margins off first. Transparency is laid on white (see
-    modes.background), unless there are 4 channels, whose colours are not multiplied by their opacity.
+    modes.choose_background), unless there are 4 channels, whose colours are not multiplied by their opacity.
     The filter works on sRGB values as they are stored, not on linear light.
     """
     box = (width or size, size)
-    image, behind = modes.plain(ImageOps.exif_transpose(image)), None
+    image, behind = modes.to_srgb(ImageOps.exif_transpose(image)), None
     if channels == 4:
         behind = (0, 0, 0, 0) if image.mode == "RGBA" else None
         image = image.convert("RGBA")
     elif image.mode == "RGBA":
-        behind = modes.background(image)
-        image = modes.over(behind, image)
+        behind = modes.choose_background(image)
+        image = modes.composite(behind, image)
     if trim:
         image = image.crop(_inner(image))
     if how == "pad":

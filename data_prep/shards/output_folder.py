@@ -9,7 +9,7 @@ from logogan_jax.core.errors import UserError
 
 
 @contextlib.contextmanager
-def folder(target):
+def create(target):
     """A hidden folder beside `target` that takes its name when the block ends well.
 
     What a stopped block leaves is there for the next. A second process waits for the first. A target
