@@ -25,7 +25,7 @@ from record import ROOT, machine, stamp
 
 from logogan_jax import __version__
 from logogan_jax.core import files
-from logogan_jax.metrics.pixel_diversity import spread
+from logogan_jax.metrics.pixel_diversity import mean_pairwise_distance
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -68,7 +68,10 @@ def trained(config, workdir, name):
         "status": summary["status"],
         "events": summary["events"],
         "kid_efflite0": {part: last[f"evaluation/kid_efflite0{part and '_' + part}"] for part in ("", "low", "high")},
-        "pairwise_distance": {"samples": float(spread(drawn)), "reals": float(spread(reals))},
+        "pairwise_distance": {
+            "samples": float(mean_pairwise_distance(drawn)),
+            "reals": float(mean_pairwise_distance(reals)),
+        },
         "last_log_line": ends(lines),
         "versions": summary["versions"],
     }

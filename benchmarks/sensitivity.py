@@ -52,7 +52,7 @@ def taken(seen, positions):
 
 def measured(real, fake):
     """{metric: [value, low, high]}."""
-    return {name: list(found) for name, found in compute.quality(real, fake, name="efflite0").items()}
+    return {name: list(found) for name, found in compute.compute_metrics(real, fake, name="efflite0").items()}
 
 
 def real_sets(seen, count, splits):
@@ -81,7 +81,7 @@ def noticed(found, null):
 def hidden_copies(network, pixels, seen):
     """How many copies are found where one image in 20 is one, and how many others are taken for copies."""
     training, random = np.arange(len(pixels) - HELD), np.random.default_rng(2)
-    detector = memorization.Detector(pixels[training], taken(seen, training))
+    detector = memorization.MemorizationDetector(pixels[training], taken(seen, training))
     told = {}
     for name, changes in PLANTS.items():
         chosen = random.choice(training, PLANTED, replace=False)
@@ -178,7 +178,7 @@ def main():
     source = parser.parse_args().source
     began = time.perf_counter()
     with errors.exit_on_error():
-        pixels, network = logos(source), features.network("efflite0")
+        pixels, network = logos(source), features.load_network("efflite0")
         seen, training = features.embed(network, pixels), slice(0, len(pixels) - HELD)
         null, changes = real_sets(seen, HELD, SPLITS), {}
         for name, change in CHANGES.items():

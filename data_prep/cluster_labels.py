@@ -36,12 +36,12 @@ def embed_images(shards):
     from logogan_jax.metrics import feature_cache, features
 
     cache.enable_compilation_cache()
-    network, found = features.network("efflite0", "data_prep.cluster_labels"), []
+    network, found = features.load_network("efflite0", "data_prep.cluster_labels"), []
     with progress.Bar("looking", len(shards)) as bar:
         for start in range(0, len(shards), _BLOCK):
             block = np.arange(start, min(start + _BLOCK, len(shards)))
             pixels = lambda block=block: decode_pool.decode_images(shards, block)[0]
-            head = feature_cache.embedded(network, f"{shards.fingerprint[:24]}-{start}+{len(block)}", pixels).head
+            head = feature_cache.load_or_embed(network, f"{shards.fingerprint[:24]}-{start}+{len(block)}", pixels).head
             found.append(head / np.maximum(np.linalg.norm(head, axis=1, keepdims=True), 1e-6))
             bar.update(start + len(block))
     return np.concatenate(found)

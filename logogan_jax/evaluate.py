@@ -13,9 +13,9 @@ import numpy as np
 from absl import flags
 
 from logogan_jax.config import restore, run_config
-from logogan_jax.core import cache, cli, files
+from logogan_jax.core import cache, cli, files, intervals
 from logogan_jax.core.errors import UserError
-from logogan_jax.metrics import compute, features, kid_fid, memorization_page, precision_recall
+from logogan_jax.metrics import compute, features, kid_fid, memorization_page
 
 MOST = 20_000  # real images that a table is made of, at most; copies are looked for among all
 
@@ -23,9 +23,9 @@ MOST = 20_000  # real images that a table is made of, at most; copies are looked
 def measured(images, against, network):
     """{"n", "n_against", "against_sha256", metric: {"value", "low", "high"}} of Images against others."""
     for found in (images, against):
-        if len(found.pixels) < compute.LEAST:
-            raise UserError(f"{len(found.pixels)} images are too few to measure: {compute.LEAST} are the least")
-    estimates = compute.quality(against.seen, images.seen, name=network.name)
+        if len(found.pixels) < compute.MIN_IMAGES:
+            raise UserError(f"{len(found.pixels)} images are too few to measure: {compute.MIN_IMAGES} are the least")
+    estimates = compute.compute_metrics(against.seen, images.seen, name=network.name)
     numbers = {name: estimate._asdict() for name, estimate in estimates.items()}
     digest = hashlib.sha256(np.ascontiguousarray(against.pixels)).hexdigest()
     return {"n": len(images.pixels), "n_against": len(against.pixels), "against_sha256": digest, **numbers}
@@ -68,7 +68,7 @@ def copies(run, drawn, trained, held_out):
         run.workdir / "copies.html", drawn.pixels, found, trained.pixels, detector=detector, title=title
     )
     return {
-        "share": precision_recall.share(found.copied)._asdict(),
+        "share": intervals.proportion(found.copied)._asdict(),
         "count": int(found.copied.sum()),
         "n": len(found.copied),
         "false_alarm_rate": detector.false_alarm_rate,
@@ -98,7 +98,7 @@ def table(columns, network):
     rows = [("", list(columns))]
     rows.append(("images", [f"{found['n']:,} against {found['n_against']:,}" for found in columns.values()]))
     for metric in compute.METRICS:
-        name = compute.named(metric, network.name)
+        name = compute.metric_name(metric, network.name)
         rows.append((name, [_spoken(found[name]) for found in columns.values()]))
     return "\n".join(f"{name:22}" + "".join(f"{cell:>32}" for cell in cells) for name, cells in rows)
 
@@ -106,10 +106,10 @@ def table(columns, network):
 def caution(columns, network):
     """What a reader of the table should know before comparing it."""
     fewest = min(min(found["n"], found["n_against"]) for found in columns.values())
-    few = kid_fid.FRECHET_NEEDS
+    few = kid_fid.FRECHET_MIN_IMAGES
     if fewest >= few:
         return ""
-    name = compute.named("fd", network.name)
+    name = compute.metric_name("fd", network.name)
     return f"{name} grows where images are few ({fewest:,} here, below {few:,}): compare it at the same numbers only."
 
 
@@ -121,7 +121,7 @@ def define():
     """The flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to measure")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-    flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=compute.LEAST)
+    flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=compute.MIN_IMAGES)
     flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
     flags.DEFINE_string("images", None, "folder of images or shards to measure instead of a run")
     flags.DEFINE_string("against", None, "folder of images or shards to measure against")
@@ -134,7 +134,7 @@ def define():
 def main():
     """The command."""
     cache.enable_compilation_cache()
-    network = features.network(flags.FLAGS.features)
+    network = features.load_network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
     if flags.FLAGS.workdir and not flags.FLAGS.images:
         run = restore.opened(flags.FLAGS.workdir, flags.FLAGS.step)

@@ -15,7 +15,7 @@ TRIES = 20  # times as many pictures are drawn as are asked for before giving up
 
 def originals(run, *, num, seed, label):
     """uint8[num, S, S, C] of which none copies a training image, and how many that did were left out."""
-    network = features.network(run.config.evaluate.features, "config.evaluate.features")
+    network = features.load_network(run.config.evaluate.features, "config.evaluate.features")
     detector = restore.detector(*restore.images(run, network))
     kept, drawn = [], 0
     while sum(map(len, kept)) < num:

@@ -54,7 +54,7 @@ def shards_of(config):
 def training(config, devices=None):
     """Everything that trains a resolved config, on all local devices unless some are given."""
     shards, batch_size = shards_of(config), config.train.batch_size
-    train, held_out = shards.split(config.data.held_out, evaluator.LEAST)
+    train, held_out = shards.split(config.data.held_out, evaluator.MIN_HELD_OUT)
     about = DatasetInfo(shards.fingerprint, len(train), shards.labels)
     made = build_model.of(config, about)
     lanes = data_parallel.Parallel(config.train.parallel, batch_size, devices)
@@ -99,12 +99,12 @@ def evaluation_of(config, made):
     if not values.every_images:
         return None, "config.evaluate.every_images is 0: nothing is measured"
     if not len(made.held_out):
-        share, least = config.data.held_out, evaluator.LEAST
+        share, least = config.data.held_out, evaluator.MIN_HELD_OUT
         return None, f"none held out (config.data.held_out is {share}; {least} are the least): nothing is measured"
-    network = features.network(values.features, "config.evaluate.features")
-    reals = evaluator.held_out(network, made.held_out, made.about.fingerprint)
+    network = features.load_network(values.features, "config.evaluate.features")
+    reals = evaluator.embed_held_out(network, made.held_out, made.about.fingerprint)
     which = {"samples": values.samples, "seed": config.train.seed}
-    return evaluator.Evaluation(network, reals, made.model.generate, made.parallel, **which), ""
+    return evaluator.Evaluator(network, reals, made.model.generate, made.parallel, **which), ""
 
 
 def evaluation_period(config, made):

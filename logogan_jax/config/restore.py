@@ -15,7 +15,7 @@ from logogan_jax.data.batch import Batch
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.metrics import compute, evaluator, feature_cache
 from logogan_jax.metrics.features import Features
-from logogan_jax.metrics.memorization import Detector
+from logogan_jax.metrics.memorization import MemorizationDetector
 from logogan_jax.training import divergence, train_state, train_step
 from logogan_jax.training.checkpoints import Checkpoints
 from logogan_jax.training.reporting import run_writer
@@ -109,19 +109,19 @@ def _parts(run):
             f"{data.dir} holds other images (fingerprint {shards.fingerprint[:12]}) than {run.workdir} was trained on "
             f"({run.about.fingerprint[:12]}): restore the old ones, or give images to measure against by --against=DIR"
         )
-    return shards.split(data.held_out, evaluator.LEAST)
+    return shards.split(data.held_out, evaluator.MIN_HELD_OUT)
 
 
 def _looked_at(part, run, network):
     pixels = part.pixels() if len(part) else np.zeros((0, *part.shape), np.uint8)
     name = f"{run.about.fingerprint[:24]}-{part.start}+{len(part)}"
-    return Images(pixels, feature_cache.embedded(network, name, lambda: pixels) if len(part) else None)
+    return Images(pixels, feature_cache.load_or_embed(network, name, lambda: pixels) if len(part) else None)
 
 
 def detector(trained, held_out):
-    """The Detector of copies of the Images that a run was trained on."""
+    """The MemorizationDetector of copies of the Images that a run was trained on."""
     try:
-        return Detector(*trained, tuple(held_out) if len(held_out.pixels) else None)
+        return MemorizationDetector(*trained, tuple(held_out) if len(held_out.pixels) else None)
     except ValueError as error:
         raise UserError(f"config.data.dir: {error}") from None
 
@@ -132,6 +132,6 @@ def _chosen(workdir, config, step, kept):
     if step not in ("best", "newest"):
         raise UserError(f"--step is {step!r}: it should be best, newest, or the number of a step")
     lines = [line for line in run_writer.read_lines(workdir / "metrics.jsonl") if line["step"] in kept]
-    kid = f"evaluation/{compute.named('kid', config.evaluate.features.partition(':')[0])}"
+    kid = f"evaluation/{compute.metric_name('kid', config.evaluate.features.partition(':')[0])}"
     best = divergence.best(lines, kid) if step == "best" else None
     return best["step"] if best else kept[-1]

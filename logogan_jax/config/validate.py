@@ -35,8 +35,8 @@ def values(config):
         raise UserError(f"config.augment.strength is {config.augment.strength}: it should be from 0 to 1")
     if config.augment.adaptive and not config.augment.policy:
         raise UserError("config.augment.adaptive is True: it needs --config.augment.policy=logo, or another policy")
-    if evaluate.samples < compute.LEAST:
-        raise UserError(f"config.evaluate.samples is {evaluate.samples}: it should be at least {compute.LEAST}")
+    if evaluate.samples < compute.MIN_IMAGES:
+        raise UserError(f"config.evaluate.samples is {evaluate.samples}: it should be at least {compute.MIN_IMAGES}")
     if config.report.checkpoint_minutes < 0:
         minutes = config.report.checkpoint_minutes
         raise UserError(f"config.report.checkpoint_minutes is {minutes}: it should be a number of minutes, or 0")

@@ -8,7 +8,7 @@ from logogan_jax.core import cache, files
 from logogan_jax.metrics import features
 
 
-def embedded(network, images, pixels):
+def load_or_embed(network, images, pixels):
     """Features of images that the text `images` identifies by content; `pixels()` -> uint8[n, H, W, C] if need be."""
     path = cache.path("features", f"{network.name}-{network.digest[:16]}-{images}.npz")
     try:

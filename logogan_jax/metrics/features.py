@@ -25,7 +25,7 @@ class Features(NamedTuple):
     taps: Any
 
 
-class Network(NamedTuple):
+class FeatureNetwork(NamedTuple):
     """A feature network: `apply(weights, pixels uint8[b, H, W, 1|3|4]) -> Features`, pure.
 
     `name` goes into the names of metrics, `digest` is the SHA-256 of the weights file, `weights` a pytree of
@@ -39,8 +39,8 @@ class Network(NamedTuple):
     chunk: int
 
 
-def network(spec, key="--features"):
-    """The Network that "efflite0" or "inception:PATH" stands for; a UserError calls it by its `key`."""
+def load_network(spec, key="--features"):
+    """The FeatureNetwork that "efflite0" or "inception:PATH" stands for; a UserError calls it by its `key`."""
     name, _, path = spec.partition(":")
     few = jax.default_backend() == "cpu"  # what two images need stays in its caches: a third faster than eight
     if spec == "efflite0":
@@ -65,19 +65,21 @@ def _read(key, name, path, fold, apply, *, chunk):
     except ValueError as error:
         raise UserError(f"{key} is {name}, and {path} holds another network's weights ({error})") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Network(name, digest, jax.device_put(weights), apply, chunk)
+    return FeatureNetwork(name, digest, jax.device_put(weights), apply, chunk)
 
 
-def embed(network, pixels, *, lanes=None):
+def embed(network, pixels, *, parallel=None):
     """Features of pixels uint8[n, H, W, 1|3|4], as numpy arrays; compiled once for a network and an H, W.
 
-    The devices of `lanes`, a Parallel, share each chunk; the weights must be on all of them. Without it, one does all.
+    The devices of `parallel`, a Parallel, share each chunk, and all must hold the weights. Without it, one does all.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4) or not len(pixels):
         raise ValueError(f"pixels are {pixels.dtype}{list(pixels.shape)}: they should be uint8[n, H, W, 1|3|4]")
     program, running, done = jax.jit(network.apply), None, []
-    place = (lambda part: lanes.place(part, data_parallel.SPLIT)) if lanes else jax.device_put
-    fetch, chunk = (lanes.fetch, network.chunk * len(lanes.devices)) if lanes else (jax.device_get, network.chunk)
+    place = (lambda part: parallel.place(part, data_parallel.SPLIT)) if parallel else jax.device_put
+    fetch, chunk = (
+        (parallel.fetch, network.chunk * len(parallel.devices)) if parallel else (jax.device_get, network.chunk)
+    )
     for start in range(0, len(pixels), chunk):
         part = pixels[start : start + chunk]
         count = len(part)
@@ -90,7 +92,7 @@ def embed(network, pixels, *, lanes=None):
     return Features(*(np.concatenate(rows) for rows in zip(*done, strict=True)))
 
 
-def rgb(pixels):
+def to_rgb(pixels):
     """Pixels uint8[b, H, W, 1|3|4] -> float32[b, H, W, 3] in 0..255: grey is repeated, RGBA laid on white."""
     x = images.on_white(pixels).astype(jnp.float32)
     return jnp.broadcast_to(x, (*x.shape[:3], 3))
@@ -98,10 +100,10 @@ def rgb(pixels):
 
 def _efflite0(weights, pixels):
     with jax.default_matmul_precision("float32"):  # accelerators round the factors of products otherwise
-        return Features(*efficientnet.apply(weights, rgb(pixels)))
+        return Features(*efficientnet.apply(weights, to_rgb(pixels)))
 
 
 def _inception(weights, pixels):
     with jax.default_matmul_precision("float32"):
-        seen = inception.apply(weights, rgb(pixels))
+        seen = inception.apply(weights, to_rgb(pixels))
     return Features(seen, seen)

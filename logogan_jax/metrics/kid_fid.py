@@ -8,25 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from logogan_jax.core.intervals import normal_estimate
+
 SUBSET, SUBSETS = 1000, 100  # the published form of KID
-FRECHET_NEEDS = 2048  # images of each set below which a Frechet distance is mostly the price of having few
+FRECHET_MIN_IMAGES = 2048  # images of each set below which a Frechet distance is mostly the price of having few
 BLOCK = 1024  # rows that are worked on at a time
-SIDES = 1.96  # standard errors on either side of a value, for 95 %
 _NOTHING = 1e-12  # share of the largest eigenvalue below which a direction does not vary
-
-
-class Estimate(NamedTuple):
-    """A number of two sets of images, and the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def around(value, variance, lowest=-math.inf):
-    """The Estimate of a value with an error of some variance, about normal; no end lies below `lowest`."""
-    reach = SIDES * math.sqrt(variance)
-    return Estimate(float(value), float(max(value - reach, lowest)), float(value + reach))
 
 
 def blocks(count, size=BLOCK):
@@ -47,7 +34,7 @@ def kid(real, fake):
     m, n = len(real), len(fake)
     if min(m, n) <= SUBSET:
         (value,), *spread = _mmd(real, fake, np.ones((m, 1)), np.ones((n, 1)))
-        return around(value, sum(part[0] for part in spread))
+        return normal_estimate(value, sum(part[0] for part in spread))
     draw = np.random.RandomState(2020)  # torch-fidelity's, so that the same features have the same KID there
     draws = [[draw.choice(count, SUBSET, replace=False) for count in (m, n)] for _ in range(SUBSETS)]
     if m * m + m * n + n * n <= 3 * SUBSETS * SUBSET**2:  # less work than each subset by itself
@@ -59,7 +46,7 @@ def kid(real, fake):
     values, real_spread, fake_spread = found
     # The subsets share the images of the whole sets, whose error shrinks with their number, and add that of their draw.
     whole = real_spread.mean() * SUBSET / m + fake_spread.mean() * SUBSET / n
-    return around(values.mean(), whole + values.var(ddof=1) / SUBSETS)
+    return normal_estimate(values.mean(), whole + values.var(ddof=1) / SUBSETS)
 
 
 def _members(count, drawn):
@@ -120,7 +107,7 @@ def _kernel(products, dimensions):
 # ── Frechet distance ────────────────────────────────────────────────────────────────────────
 
 
-def frechet(real, fake):
+def frechet_distance(real, fake):
     """Frechet distance of the Gaussians of features [m, D] and [n, D] -> Estimate, at least 0.
 
     |difference of means|^2 + tr A + tr B - 2 tr (A^1/2 B A^1/2)^1/2 for the covariances A and B, of any rank. It is
@@ -134,7 +121,7 @@ def frechet(real, fake):
     value = between @ between + np.square(one.factor).sum() + np.square(other.factor).sum() - 2 * common.sum()
     variance = _influence(real, one, between, left * np.sqrt(common))
     variance += _influence(fake, other, -between, right.T * np.sqrt(common))
-    return around(max(value, 0.0), variance, lowest=0.0)
+    return normal_estimate(max(value, 0.0), variance, lowest=0.0)
 
 
 class _Gaussian(NamedTuple):

@@ -26,10 +26,10 @@ _CALIBRATED = 4096  # training images that are held to the others, at most
 _CHUNK = 64  # images that are searched for in one call
 
 
-class Copies(NamedTuple):
+class MemorizationReport(NamedTuple):
     """Of n images, the nearest training images int[n], and how near float64[n], where less than 1 is a copy.
 
-    Positions are those in the training images that the Detector was given; `copied` is bool[n].
+    Positions are those in the training images that the MemorizationDetector was given; `copied` is bool[n].
     """
 
     nearest_feature: np.ndarray
@@ -39,7 +39,7 @@ class Copies(NamedTuple):
     copied: np.ndarray
 
 
-class Detector:
+class MemorizationDetector:
     """Finds copies of the training images uint8[N, H, W, 1|3|4] with their Features; at least five must differ.
 
     RGBA is seen on white, where pictures that differ in hidden colours are the same.
@@ -72,12 +72,12 @@ class Detector:
         self.held_out_alarms = int(alarms[self.calibrated - self.held_out :].sum())
 
     def find(self, pixels, seen):
-        """The Copies among images uint8[n, H, W, 1|3|4] with their Features."""
+        """The MemorizationReport among images uint8[n, H, W, 1|3|4] with their Features."""
         feature, pixel = self._seek(pixels, seen)
         seen_near = feature.ratio / self._limits[0]
         pixel_near = np.where(pixel.distance > SAME, pixel.ratio / self._limits[1], 0.0)
         copied = (seen_near < 1) | (pixel_near < 1)
-        return Copies(self._kept[feature.nearest], seen_near, self._kept[pixel.nearest], pixel_near, copied)
+        return MemorizationReport(self._kept[feature.nearest], seen_near, self._kept[pixel.nearest], pixel_near, copied)
 
     def _seek(self, pixels, seen):
         found = seen.head, images.on_white(pixels)
@@ -201,7 +201,7 @@ def _moved(pixels):
 
 def _toned(pixels):
     """uint8[b, H, W, C] -> float32[b, H, W, 4]: brightness, and how far each colour is from it, with its weight."""
-    x = features.rgb(pixels) / 255
+    x = features.to_rgb(pixels) / 255
     bright = x @ jnp.array([0.299, 0.587, 0.114])
     return jnp.concatenate([jnp.sqrt(3.0) * bright[..., None], COLOUR * (x - bright[..., None])], -1)
 

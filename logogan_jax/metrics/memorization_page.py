@@ -7,8 +7,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from logogan_jax.core import files, images
-from logogan_jax.metrics.precision_recall import share
+from logogan_jax.core import files, images, intervals
 
 _ROWS = 60  # closest images that are shown, at most
 _TILE = 96  # pixels on the screen that a picture has, about: whole ones for each of its own
@@ -43,7 +42,7 @@ img.grown { image-rendering: pixelated; }
 
 
 def write(path, pixels, copies, training, *, detector, title):
-    """Write the page on the Copies among images uint8[n, H, W, C] of the Detector of `training` uint8[N, H, W, C]."""
+    """Write the page of a MemorizationReport on images uint8[n, H, W, C] and `training` images uint8[N, H, W, C]."""
     with files.atomic_write(path) as partial:
         partial.write_text(page(pixels, copies, training, detector=detector, title=title))
 
@@ -67,7 +66,7 @@ def page(pixels, copies, training, *, detector, title):
 def _head(copies, detector):
     """Counts, and what they mean."""
     count, n = int(copies.copied.sum()), len(copies.copied)
-    found = share(copies.copied)
+    found = intervals.proportion(copies.copied)
     boxes = [
         ("bad" if count else "none", f"{count:,} of {n:,}", "images count as copies"),
         ("", f"{found.value:.1%}", f"{found.low:.1%} to {found.high:.1%} of all it could draw, with 95 %"),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from logogan_jax.core import images
 
 
-def spread(pixels):
+def mean_pairwise_distance(pixels):
     """Mean distance between two of the pictures uint8[n, H, W, 1|3|4], n >= 2, per value and in [0, 1]: float32[].
 
     RGBA is seen on white: what is hidden makes no difference.

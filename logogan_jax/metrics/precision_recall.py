@@ -5,12 +5,12 @@ Improved precision and recall are Kynkaanniemi et al. 2019 (arXiv 1904.06991), d
 Everything is float64 and works in blocks; the same features are at distance 0 exactly.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from logogan_jax.metrics.kid_fid import SIDES, Estimate, around, blocks
+from logogan_jax.core.intervals import normal_estimate, wilson_estimate
+from logogan_jax.metrics.kid_fid import blocks
 
 NEAR, NEAREST = 3, 5  # neighbours that a ball reaches: of precision and recall, of density and coverage
 GROUPS = 10  # random parts of each set, left out in turn to see how much a number owes to the images at hand
@@ -36,7 +36,7 @@ class Neighbourhoods(NamedTuple):
     from_fakes: np.ndarray
 
 
-def neighbourhoods(real, fake):
+def find_neighbourhoods(real, fake):
     """The Neighbourhoods of features [m, D] and [n, D], of at least ten images each, in a random order."""
     centre = real.mean(0, dtype=np.float64)
     shuffle = np.random.default_rng(0).permutation  # so that a group is a random part of its set
@@ -72,14 +72,14 @@ def recall(near):
 def density(near):
     """Balls of reals that hold a fake, on average, in units of k -> Estimate; 1 for fakes like the reals."""
     each = near.fakes_in_5 / NEAREST
-    return around(each[0].mean(), _spread(each), lowest=0.0)
+    return normal_estimate(each[0].mean(), _spread(each), lowest=0.0)
 
 
 def coverage(near):
     """Share of the reals whose ball holds a fake -> Estimate."""
     fewer_reals = [near.covered[1 + g][near.group != g].mean() for g in range(GROUPS)]
     variance = _left_out(fewer_reals) + _left_out(near.covered_by_fewer.mean(1))
-    return _within_one(near.covered[0].mean(), variance, len(near.group))
+    return wilson_estimate(near.covered[0].mean(), variance, len(near.group))
 
 
 def diversity(near):
@@ -87,7 +87,7 @@ def diversity(near):
     (real, real_variance), (fake, fake_variance) = _mean_pair(near.from_reals), _mean_pair(near.from_fakes)
     real = real or 1.0  # where the reals are one picture, there is nothing to be measured by
     ratio = fake / real
-    return around(ratio, (fake_variance + ratio**2 * real_variance) / real**2, lowest=0.0)
+    return normal_estimate(ratio, (fake_variance + ratio**2 * real_variance) / real**2, lowest=0.0)
 
 
 # ── Balls ───────────────────────────────────────────────────────────────────────────────────
@@ -147,14 +147,9 @@ def _squares(x, y, centre):
 # ── Intervals ───────────────────────────────────────────────────────────────────────────────
 
 
-def share(true):
-    """Estimate of the share of images for which bool[n] is true."""
-    return _within_one(np.mean(true), 0.0, len(true))
-
-
 def _share(inside):
     """Estimate of the share of points that are inside: bool[1 + G, points]."""
-    return _within_one(inside[0].mean(), _spread(inside), inside.shape[1])
+    return wilson_estimate(inside[0].mean(), _spread(inside), inside.shape[1])
 
 
 def _spread(each):
@@ -165,16 +160,6 @@ def _spread(each):
 def _left_out(values):
     """Jackknife variance of a number, from its values without each group."""
     return (GROUPS - 1) * np.var(values)
-
-
-def _within_one(share, variance, points):
-    """Estimate of a share: Wilson's interval for as many independent points as have that variance, at most all."""
-    own = share * (1 - share)
-    count = min(points, own / variance) if own and variance else points
-    square = SIDES**2 / count
-    middle = (share + square / 2) / (1 + square)
-    reach = math.sqrt(square * (own + square / 4)) / (1 + square)
-    return Estimate(*map(float, (share, max(middle - reach, 0.0), min(middle + reach, 1.0))))
 
 
 def _mean_pair(sums):

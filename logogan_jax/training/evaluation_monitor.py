@@ -22,7 +22,7 @@ class Watch:
 
     The devices draw and look at the pictures between two steps; the arithmetic after that is done by
     a thread beside the steps. Its result counts from a fixed step on, not from when it was ready, so
-    that what the guard does depends on no clock. Without an Evaluation only the log is judged.
+    that what the guard does depends on no clock. Without an Evaluator only the log is judged.
     `seconds` are those that the devices have spent on evaluations.
     """
 
@@ -42,7 +42,7 @@ class Watch:
 
     def begin(self, step, state, sheet):
         """Measure a state -> seconds that the devices were at it; `sheet` are its pictures uint8[n, S, S, C]."""
-        found, seconds = self._measure.look(state)
+        found, seconds = self._measure.embed_samples(state)
         self.seconds += seconds
         self._pending = _Pending(step, sheet, seconds, self._thread.submit(self._measure.measure, found))
         return seconds
@@ -54,7 +54,7 @@ class Watch:
         step, sheet, seconds, estimates = self._pending
         self._pending = None
         # One process's arithmetic counts for all: another's may differ in the last bit.
-        self._reporter.scalars(step, multihost.told(lambda: evaluator.flat(estimates.result(), seconds)))
+        self._reporter.scalars(step, multihost.told(lambda: evaluator.to_log_scalars(estimates.result(), seconds)))
         if self.best()["step"] == step:
             self._reporter.sheet(step, "samples/best", sheet)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from logogan_jax.core import prng, timing
 from logogan_jax.distributed import data_parallel, multihost
-from logogan_jax.metrics.pixel_diversity import spread
+from logogan_jax.metrics.pixel_diversity import mean_pairwise_distance
 from logogan_jax.training import rollback
 from logogan_jax.training import train_state as states
 from logogan_jax.training.metric_accumulator import Meter, summed
@@ -115,14 +115,14 @@ def pictures(made, seed):
     The latents are always the same, at their own address; the real images' diversity is 1.
     """
     reals = made.train.pixels(PICTURES)
-    real = max(float(spread(reals)), 1e-6)
+    real = max(float(mean_pairwise_distance(reals)), 1e-6)
     key = prng.fold_in(jax.random.key(seed), prng.GRID)
     key, numbers = made.parallel.place((key, np.arange(PICTURES)), data_parallel.WHOLE)
 
     @jax.jit
     def draw(state, key, numbers):
         pixels = made.model.generate(state, key, numbers)
-        return pixels, spread(pixels) / real
+        return pixels, mean_pairwise_distance(pixels) / real
 
     return lambda state: draw(state, key, numbers), reals
 

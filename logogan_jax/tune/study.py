@@ -14,8 +14,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from logogan_jax.core import files
+from logogan_jax.core.intervals import Estimate
 from logogan_jax.tune import journal_lock
-from logogan_jax.tune.trial import Kid, Trial
+from logogan_jax.tune.trial import Trial
 
 NAME = "logogan_jax"
 RANDOM = 10  # trials whose values are drawn at random before the estimator takes over
@@ -143,9 +144,9 @@ class Study:
             (self._plan.images(trial.params, step), kid)
             for step, (_, kid) in zip(notes.get("steps", []), reported, strict=False)
         ]
-        kid = Kid(*notes["kid"]) if "kid" in notes else None
+        kid = Estimate(*notes["kid"]) if "kid" in notes else None
         if kid is None and (values := [kid for _, kid in curve if math.isfinite(kid)]):
-            kid = Kid(min(values), math.nan, math.nan)
+            kid = Estimate(min(values), math.nan, math.nan)
         return Trial(
             trial.number, _STATES[trial.state], trial.params or trial.system_attrs.get("fixed_params", {}), kid,
             notes.get("step"), notes.get("seconds"), notes.get("reason", ""), curve,

@@ -2,13 +2,7 @@
 
 from typing import Any, NamedTuple
 
-
-class Kid(NamedTuple):
-    """A kernel distance with its 95 % interval; NaN where there is none."""
-
-    value: float
-    low: float
-    high: float
+from logogan_jax.core.intervals import Estimate
 
 
 class Outcome(NamedTuple):
@@ -18,7 +12,7 @@ class Outcome(NamedTuple):
     """
 
     state: str
-    kid: Kid | None = None
+    kid: Estimate | None = None
     step: int | None = None
     seconds: float | None = None
     reason: str = ""
@@ -33,7 +27,7 @@ class Trial(NamedTuple):
     number: int
     state: str
     params: dict[str, Any]
-    kid: Kid | None
+    kid: Estimate | None
     step: int | None
     seconds: float | None
     reason: str

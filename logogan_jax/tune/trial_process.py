@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 
-from logogan_jax.tune.trial import Kid, Outcome
+from logogan_jax.core.intervals import Estimate
+from logogan_jax.tune.trial import Outcome
 
 _LEASH = pathlib.Path(__file__).with_name("die_with_parent.py")
 
@@ -61,7 +62,7 @@ class Run:
         summary, fresh = _json(self.folder / "summary.json"), _stamp(self.folder / "summary.json") != self._before
         best, status = summary.get("best") or {}, summary.get("status")
         found = best.get(self._metric) or {}
-        kid = Kid(*(found.get(name, math.nan) for name in Kid._fields)) if found else None
+        kid = Estimate(*(found.get(name, math.nan) for name in Estimate._fields)) if found else None
         how = Outcome("finished", kid, best.get("step"), summary.get("seconds"))
         if self._process.returncode == 0 and status == "finished":
             if kid and math.isfinite(kid.value):

@@ -12,6 +12,7 @@ from conftest import ROOT, command, drawing, environment, failing, four, picture
 from logogan_jax import replay, sample, train
 from logogan_jax.config import build_training, defaults, restore, run_config
 from logogan_jax.core.errors import Diverged, UserError
+from logogan_jax.core.intervals import Estimate
 from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import evaluator, features
@@ -30,8 +31,8 @@ def toy(monkeypatch):
         seen = pixels.reshape(len(pixels), -1) / 255.0 @ weights
         return features.Features(seen, seen)
 
-    network = features.Network("toy", "0" * 64, jax.device_put(weights), apply, 5)
-    monkeypatch.setattr(features, "network", lambda spec, key="": network)
+    network = features.FeatureNetwork("toy", "0" * 64, jax.device_put(weights), apply, 5)
+    monkeypatch.setattr(features, "load_network", lambda spec, key="": network)
     return network
 
 
@@ -82,9 +83,9 @@ def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, to
     measure, _ = build_training.evaluation_of(config, made)
     run = restore.opened(whole(), "4")
     placed = made.parallel.place(run.state, data_parallel.WHOLE)
-    found, _ = measure.look(placed)
+    found, _ = measure.embed_samples(placed)
     assert found.head.shape == (24, 12)
-    now, then = evaluator.flat(measure.measure(found), 0.0), looks(whole())[1]
+    now, then = evaluator.to_log_scalars(measure.measure(found), 0.0), looks(whole())[1]
     for name, value in now.items():
         # The run was measured on four devices and this state on one.
         assert name == "evaluation/seconds" or then[name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
@@ -147,9 +148,9 @@ def test_the_best_checkpoints_are_kept_beside_the_newest(shards, tmp_path, monke
 
     def measure(self, found):
         value = next(falls_then_rises)
-        return {"kid_toy": evaluator.quality.distances.Estimate(value, value - 0.01, value + 0.01)}
+        return {"kid_toy": Estimate(value, value - 0.01, value + 0.01)}
 
-    monkeypatch.setattr(evaluator.Evaluation, "measure", measure)
+    monkeypatch.setattr(evaluator.Evaluator, "measure", measure)
     config = measured(shards, **{"train.steps": 10, "report.keep": 1, "report.keep_best": 2})
     train.train(config, tmp_path / "run")
     assert sorted(int(path.name) for path in (tmp_path / "run" / "checkpoints").iterdir()) == [4, 8, 10]
@@ -303,7 +304,7 @@ def test_a_run_without_such_a_number_has_nothing_to_replay(whole):
 
 def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
     run = restore.opened(whole(), "best")
-    trained, _ = restore.images(run, features.network("toy"))
+    trained, _ = restore.images(run, features.load_network("toy"))
 
     def draw(run, *, first, count, seed, label=None):
         """Noise, but every fourth picture is a training image, moved by a pixel."""
@@ -327,7 +328,7 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
 def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):
     run = restore.opened(whole(), "best")
     with pytest.raises(UserError, match=r"holds other images .* than .* was trained on"):
-        restore.images(run._replace(about=run.about._replace(fingerprint="0" * 64)), features.network("toy"))
+        restore.images(run._replace(about=run.about._replace(fingerprint="0" * 64)), features.load_network("toy"))
 
 
 @pytest.mark.parametrize(("step", "message"), [

@@ -19,7 +19,7 @@ from logogan_jax.metrics import efficientnet, features
 
 @pytest.fixture(scope="module")
 def efflite0():
-    return features.network("efflite0")
+    return features.load_network("efflite0")
 
 
 def picture(size, shift):
@@ -130,17 +130,17 @@ def test_what_are_no_pixels_is_an_error(efflite0, pixels):
 
 
 def test_several_devices_share_a_chunk(efflite0, monkeypatch):
-    lanes, used, place = Parallel("shard_map", 4, jax.devices()[:4]), [], Parallel.place
+    parallel, used, place = Parallel("shard_map", 4, jax.devices()[:4]), [], Parallel.place
 
-    def noted(lanes, part, spec):
-        placed = place(lanes, part, spec)
+    def noted(parallel, part, spec):
+        placed = place(parallel, part, spec)
         used.append({shard.device for shard in placed.addressable_shards})
         return placed
 
     monkeypatch.setattr(Parallel, "place", noted)
-    network = efflite0._replace(weights=(), apply=lambda _, pixels: features.Features(*[features.rgb(pixels)] * 2))
+    network = efflite0._replace(weights=(), apply=lambda _, pixels: features.Features(*[features.to_rgb(pixels)] * 2))
     pixels = np.stack([picture(8, shift) for shift in range(11)])
-    found = features.embed(network._replace(chunk=2), pixels, lanes=lanes)
+    found = features.embed(network._replace(chunk=2), pixels, parallel=parallel)
     np.testing.assert_array_equal(found.head, pixels)
     assert [len(devices) for devices in used] == [4, 4]
 
@@ -153,7 +153,7 @@ def test_the_number_of_devices_changes_nothing(efflite0, tmp_path):
         import sys, jax, numpy as np
         from logogan_jax.metrics import features
         assert jax.device_count() == 1
-        found = features.embed(features.network("efflite0"), np.load(sys.argv[1] + "/pixels.npy"))
+        found = features.embed(features.load_network("efflite0"), np.load(sys.argv[1] + "/pixels.npy"))
         np.savez(sys.argv[1] + "/found.npz", **found._asdict())
     """
     subprocess.run([sys.executable, "-c", code, tmp_path], env=environment(), cwd=ROOT, check=True, timeout=240)
@@ -168,7 +168,7 @@ def test_the_number_of_devices_changes_nothing(efflite0, tmp_path):
 
 def complaint(spec, key="--features"):
     with pytest.raises(UserError) as caught:
-        features.network(spec, key)
+        features.load_network(spec, key)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

@@ -33,7 +33,7 @@ PUBLISHED = {
 
 def test_features_are_those_of_torch_fidelity(monkeypatch):
     monkeypatch.setattr(folded_conv, "tensor", made)
-    network = features.Network("inception", "", inception.fold({}), features._inception, chunk=1)
+    network = features.FeatureNetwork("inception", "", inception.fold({}), features._inception, chunk=1)
     assert len(network.weights) == 94
     for (size, shift), expected in PUBLISHED.items():
         found = features.embed(network, picture(size, shift)[None])
@@ -139,8 +139,8 @@ def test_features_and_fid_are_torch_fidelitys_with_random_weights(torch_fidelity
     code = [sys.executable, "-c", THEIRS, tmp_path]
     subprocess.run(code, env=environment(PYTHONPATH=torch_fidelity), cwd=tmp_path, check=True, timeout=900)
     theirs = np.load(tmp_path / "found.npz")
-    network = features.network(f"inception:{tmp_path}/weights.pth")
-    old = features.network(f"inception:{tmp_path}/old.pth")
+    network = features.load_network(f"inception:{tmp_path}/weights.pth")
+    old = features.load_network(f"inception:{tmp_path}/old.pth")
     for name, layer in network.weights.items():
         for ours, same in zip(layer, old.weights[name], strict=True):
             np.testing.assert_array_equal(ours, same)
@@ -149,5 +149,5 @@ def test_features_and_fid_are_torch_fidelitys_with_random_weights(torch_fidelity
         apart = np.abs(theirs[name] - theirs[name].mean(0)).max()
         assert np.abs(found - theirs[name]).max() < 1e-3 * apart, name
         np.testing.assert_allclose(found, theirs[name], rtol=1e-5, atol=1e-5 * theirs[name].max())
-    fid = kid_fid.frechet(ours["real"], ours["fake"]).value
+    fid = kid_fid.frechet_distance(ours["real"], ours["fake"]).value
     np.testing.assert_allclose(fid, theirs["fid"], rtol=1e-3)

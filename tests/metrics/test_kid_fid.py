@@ -95,40 +95,44 @@ def test_the_interval_over_subsets_is_as_wide_as_that_of_the_whole_sets(monkeypa
 def test_frechet_is_that_of_plain_numpy(m, n):
     x, y = features(m, 24), features(n, 24, scale=1.3)
     # The root of a singular product is only good to half the digits.
-    assert kid_fid.frechet(x, y).value == pytest.approx(plain_frechet(x, y), abs=1e-9 if min(m, n) > 24 else 1e-6)
+    assert kid_fid.frechet_distance(x, y).value == pytest.approx(
+        plain_frechet(x, y), abs=1e-9 if min(m, n) > 24 else 1e-6
+    )
 
 
 def test_frechet_by_hand():
     """Along one axis, means 1 and 3, standard deviations 1 and 2: 4 + (2 - 1)^2; nothing varies along the other."""
     x = np.array([[0, 5], [1, 5], [2, 5]], np.float32)
     y = np.array([[1, 5], [3, 5], [5, 5]], np.float32)
-    assert kid_fid.frechet(x, y).value == pytest.approx(5)
+    assert kid_fid.frechet_distance(x, y).value == pytest.approx(5)
 
 
 def test_frechet_of_singular_covariances():
     x, y = features(60, 5), features(70, 5, scale=1.3)
     plane = np.random.default_rng(3).normal(size=(5, 9))
     turned = np.linalg.qr(plane.T)[0].T.astype(np.float32)  # five directions of nine
-    assert kid_fid.frechet(x @ turned, y @ turned).value == pytest.approx(plain_frechet(x, y), abs=1e-5)
+    assert kid_fid.frechet_distance(x @ turned, y @ turned).value == pytest.approx(plain_frechet(x, y), abs=1e-5)
     still = np.ones((12, 4), np.float32)
-    assert kid_fid.frechet(still, still + 1).value == 4
-    assert kid_fid.frechet(still, still) == (0, 0, 0)
+    assert kid_fid.frechet_distance(still, still + 1).value == 4
+    assert kid_fid.frechet_distance(still, still) == (0, 0, 0)
 
 
 def test_a_set_is_at_no_distance_from_itself():
     x = features(50, 8)
-    assert kid_fid.frechet(x, x).value == pytest.approx(0, abs=1e-12)
-    assert kid_fid.frechet(x, x).low == 0
+    assert kid_fid.frechet_distance(x, x).value == pytest.approx(0, abs=1e-12)
+    assert kid_fid.frechet_distance(x, x).low == 0
 
 
 def test_frechet_is_stable_far_from_zero():
     x, y = features(80, 10).astype(np.float64), features(60, 10, scale=1.3).astype(np.float64)
-    assert kid_fid.frechet(x + 1e6, y + 1e6).value == pytest.approx(kid_fid.frechet(x, y).value, abs=1e-6)
+    assert kid_fid.frechet_distance(x + 1e6, y + 1e6).value == pytest.approx(
+        kid_fid.frechet_distance(x, y).value, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(("m", "n", "dimensions"), [(150, 100, 12), (50, 40, 60)], ids=["many", "few"])
 def test_the_interval_of_frechet_covers_what_other_images_give(m, n, dimensions):
-    found = [kid_fid.frechet(features(m, dimensions, s), features(n, dimensions, s, 1.3)) for s in range(80)]
+    found = [kid_fid.frechet_distance(features(m, dimensions, s), features(n, dimensions, s, 1.3)) for s in range(80)]
     spread = np.std([each.value for each in found])
     reach = np.mean([each.high - each.value for each in found]) / 1.96
     assert 0.9 < reach / spread < 2
@@ -139,7 +143,7 @@ def test_the_interval_of_frechet_is_that_of_leaving_out_each_image():
     without_x = [plain_frechet(np.delete(x, i, 0), y) for i in range(120)]
     without_y = [plain_frechet(x, np.delete(y, i, 0)) for i in range(90)]
     variance = 119 * np.var(without_x) + 89 * np.var(without_y)
-    found = kid_fid.frechet(x, y)
+    found = kid_fid.frechet_distance(x, y)
     assert found.high - found.value == pytest.approx(1.96 * np.sqrt(variance), rel=0.05)
 
 
@@ -154,31 +158,33 @@ def test_the_order_of_the_images_does_not_matter():
     real, fake = wide(60, 0), wide(40, 1)
     order = np.random.default_rng(5).permutation(40)
     mixed = Features(*(values[order] for values in fake))
-    first, second = (compute.quality(real, each, name="efflite0") for each in (fake, mixed))
+    first, second = (compute.compute_metrics(real, each, name="efflite0") for each in (fake, mixed))
     for name, found in first.items():
         assert second[name].value == pytest.approx(found.value, abs=1e-9), name
 
 
 def test_blocks_do_not_matter(monkeypatch):
     real, fake = wide(60, 0), wide(40, 1)
-    whole = compute.quality(real, fake, name="efflite0")
+    whole = compute.compute_metrics(real, fake, name="efflite0")
 
     def small(count, size=7):
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     monkeypatch.setattr(kid_fid, "blocks", lambda count, size=7: small(count, min(size, 7)))
     monkeypatch.setattr(precision_recall, "blocks", small)
-    for name, found in compute.quality(real, fake, name="efflite0").items():
+    for name, found in compute.compute_metrics(real, fake, name="efflite0").items():
         np.testing.assert_allclose(found, whole[name], atol=1e-9, err_msg=name)
 
 
 def test_names_say_the_network_and_only_inceptions_distance_is_the_fid():
-    found = compute.quality(wide(30, 0), wide(20, 1), name="efflite0")
+    found = compute.compute_metrics(wide(30, 0), wide(20, 1), name="efflite0")
     assert set(found) == {f"{name}_efflite0" for name in compute.METRICS}
-    assert {"kid_inception", "fid_inception"} <= set(compute.quality(wide(30, 0), wide(20, 1), name="inception"))
+    assert {"kid_inception", "fid_inception"} <= set(
+        compute.compute_metrics(wide(30, 0), wide(20, 1), name="inception")
+    )
 
 
 def test_too_few_images_are_refused():
-    compute.quality(wide(compute.LEAST, 0), wide(compute.LEAST, 1), name="efflite0")
+    compute.compute_metrics(wide(compute.MIN_IMAGES, 0), wide(compute.MIN_IMAGES, 1), name="efflite0")
     with pytest.raises(ValueError, match="9 images are too few"):
-        compute.quality(wide(30, 0), wide(compute.LEAST - 1, 1), name="efflite0")
+        compute.compute_metrics(wide(30, 0), wide(compute.MIN_IMAGES - 1, 1), name="efflite0")

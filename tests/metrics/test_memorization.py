@@ -46,7 +46,7 @@ def others():
 
 @pytest.fixture(scope="module")
 def detector(logos):
-    return memorization.Detector(*known(logos[:-HELD]), known(logos[-HELD:]), false_alarm_rate=RATE)
+    return memorization.MemorizationDetector(*known(logos[:-HELD]), known(logos[-HELD:]), false_alarm_rate=RATE)
 
 
 def moved(pixels, down, right):
@@ -88,7 +88,7 @@ def test_false_alarms_are_as_stated(logos, detector):
     new = detector.find(*known(logos[-HELD:]))
     assert new.copied.sum() == detector.held_out_alarms <= 2 * RATE * HELD
     assert detector.calibrated == len(logos) - detector.repeated
-    blind = memorization.Detector(*known(logos[:-HELD]), false_alarm_rate=RATE)
+    blind = memorization.MemorizationDetector(*known(logos[:-HELD]), false_alarm_rate=RATE)
     assert blind.held_out == 0
     assert blind.find(*known(logos[-HELD:])).copied.mean() <= 2 * RATE  # of these it knew nothing
 
@@ -109,7 +109,7 @@ def test_pictures_that_are_in_both_parts_do_not_move_the_limits(logos, detector)
     """Ten training logos come twice, and ten of them are among the held-out ones, too."""
     twice = np.concatenate([logos[:10], logos[:-HELD]])
     leaking = np.concatenate([logos[-HELD:], logos[20:30]])
-    spoilt = memorization.Detector(*known(twice), known(leaking), false_alarm_rate=RATE)
+    spoilt = memorization.MemorizationDetector(*known(twice), known(leaking), false_alarm_rate=RATE)
     assert spoilt.repeated == detector.repeated + 20
     assert spoilt.calibrated == detector.calibrated
     images = np.concatenate([logos[-HELD:], jpeg(logos[:20])])
@@ -124,7 +124,10 @@ def test_a_training_image_held_to_the_others_is_as_one_that_was_never_there(logo
     """Else limits set by training images would not be those of new ones."""
     for number in range(6):
         left = np.delete(logos[:40], number, axis=0)
-        whole, fewer = memorization.Detector(*known(logos[:40])), memorization.Detector(*known(left))
+        whole, fewer = (
+            memorization.MemorizationDetector(*known(logos[:40])),
+            memorization.MemorizationDetector(*known(left)),
+        )
         for space, without, rows in zip(whole._spaces, fewer._spaces, (seen(logos).head, logos), strict=True):
             here = space.of_training(np.array([number]))
             there = without.of(rows[number : number + 1])
@@ -147,7 +150,7 @@ def test_the_nearest_in_pixels_is_that_of_plain_numpy(logos):
             for right in range(-2, 3):
                 apart = grid(moved(both, down, right))[:, None] - grid(training)
                 distance = np.minimum(distance, np.sqrt(np.square(apart).mean((2, 3, 4))))
-    made = memorization.Detector(*known(training))
+    made = memorization.MemorizationDetector(*known(training))
     near = made._spaces[1].of(images)
     np.testing.assert_array_equal(near.nearest, distance.argmin(1))
     np.testing.assert_allclose(near.distance, distance.min(1), rtol=1e-4)
@@ -156,7 +159,7 @@ def test_the_nearest_in_pixels_is_that_of_plain_numpy(logos):
 def test_an_image_may_be_of_any_size_and_kind(logos):
     grey = logos[:30, :25, :26, :1]
     head = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
-    made = memorization.Detector(grey[:25], Features(head[:25], head[:25]))
+    made = memorization.MemorizationDetector(grey[:25], Features(head[:25], head[:25]))
     found = made.find(grey[20:], Features(head[20:], head[20:]))
     assert found.copied[:5].all()
     assert (found.nearest_pixel[:5] == np.arange(20, 25)).all()
@@ -170,13 +173,13 @@ def test_transparent_images_are_seen_on_white_and_may_be_tall(logos):
     rgba = np.concatenate([np.where(clear, hidden, white), np.where(clear, 0, 255).astype(np.uint8)], -1)
     head = seen(logos[:40]).head
     known, new, again = (Features(head[rows], head[rows]) for rows in (slice(30), slice(20, None), [*range(30), 0]))
-    opaque, transparent = (memorization.Detector(x[:30], known) for x in (white, rgba))
+    opaque, transparent = (memorization.MemorizationDetector(x[:30], known) for x in (white, rgba))
     one, other = opaque.find(white[20:], new), transparent.find(rgba[20:], new)
     assert other.copied[:10].all()
     for here, there in zip(one, other, strict=True):
         np.testing.assert_array_equal(here, there)
     twice = np.concatenate([rgba[:30], np.concatenate([white[:1], 255 - clear[:1] * np.uint8(255)], -1)])
-    assert memorization.Detector(twice, again).repeated == transparent.repeated + 1
+    assert memorization.MemorizationDetector(twice, again).repeated == transparent.repeated + 1
     text = memorization_page.page(rgba[20:], other, rgba[:30], detector=transparent, title="tall")
     assert text == memorization_page.page(white[20:], one, white[:30], detector=opaque, title="tall")
     assert 'width="42"' in text  # three screen pixels for each of 14, so that the longer side has 84
@@ -185,7 +188,7 @@ def test_transparent_images_are_seen_on_white_and_may_be_tall(logos):
 def test_few_pictures_are_refused(logos):
     same = np.repeat(logos[:4], 3, axis=0)
     with pytest.raises(ValueError, match="4 different training images are too few"):
-        memorization.Detector(*known(same))
+        memorization.MemorizationDetector(*known(same))
 
 
 def test_searching_in_parts_changes_nothing(logos, detector, monkeypatch):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from logogan_jax.core import images
-from logogan_jax.metrics.pixel_diversity import spread
+from logogan_jax.metrics.pixel_diversity import mean_pairwise_distance
 
 
 def by_hand(pixels):
@@ -18,13 +18,13 @@ def by_hand(pixels):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_spread_is_the_mean_distance_of_two_pictures(channels):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 12, 6, channels), dtype=np.uint8)
-    np.testing.assert_allclose(jax.jit(spread)(pixels), by_hand(images.on_white(pixels)), rtol=1e-4)
+    np.testing.assert_allclose(jax.jit(mean_pairwise_distance)(pixels), by_hand(images.on_white(pixels)), rtol=1e-4)
 
 
 def test_black_and_white_are_one_apart_and_the_same_picture_nothing():
     pixels = np.zeros((2, 4, 4, 4), np.uint8)
     pixels[0, ..., 3] = 255
-    np.testing.assert_allclose(spread(pixels), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(mean_pairwise_distance(pixels), 1.0, rtol=1e-6)
     pixels[0, ..., 3] = 0
     pixels[1, ..., :3] = 77  # which nobody sees
-    np.testing.assert_allclose(spread(pixels), 0.0, atol=1e-6)
+    np.testing.assert_allclose(mean_pairwise_distance(pixels), 0.0, atol=1e-6)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from logogan_jax.core import intervals
 from logogan_jax.metrics import precision_recall
 
 
@@ -12,7 +13,7 @@ def line(*places):
 
 
 def near(real, fake):
-    return precision_recall.neighbourhoods(line(*real), line(*fake))
+    return precision_recall.find_neighbourhoods(line(*real), line(*fake))
 
 
 # Twenty reals at 0..19, so that the third neighbour is two away (three at the ends, two places in from them too: the
@@ -53,7 +54,7 @@ def test_diversity_by_hand():
 def test_the_same_features_are_at_no_distance_however_large():
     """Two pictures, each many times: all balls have radius 0 and still hold their equals."""
     two = np.random.default_rng(0).normal(size=(2, 300)).astype(np.float32) * 1000
-    found = precision_recall.neighbourhoods(np.repeat(two, 20, 0), np.repeat(two, 30, 0))
+    found = precision_recall.find_neighbourhoods(np.repeat(two, 20, 0), np.repeat(two, 30, 0))
     assert precision_recall.precision(found).value == precision_recall.recall(found).value == 1
     assert precision_recall.coverage(found).value == 1
     assert (found.fakes_in_3[0] == 20).all()
@@ -66,7 +67,7 @@ def test_rounding_is_no_distance():
 
 
 def test_a_share_of_none_or_all_still_has_an_interval():
-    found = precision_recall.share(np.zeros(100, bool))
+    found = intervals.proportion(np.zeros(100, bool))
     assert (found.value, found.low) == (0, 0)
     assert found.high == pytest.approx(0.037, abs=0.001)  # Wilson's, for 0 of 100
 
@@ -88,7 +89,7 @@ def test_intervals_of_neighbourhoods_cover_what_other_images_give(name):
     random = np.random.default_rng(1)
     found = [
         getattr(precision_recall, name)(
-            precision_recall.neighbourhoods(random.normal(size=(60, 6)), 0.8 * random.normal(size=(80, 6)))
+            precision_recall.find_neighbourhoods(random.normal(size=(60, 6)), 0.8 * random.normal(size=(80, 6)))
         )
         for _ in range(150)
     ]

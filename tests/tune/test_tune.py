@@ -18,8 +18,9 @@ from conftest import ROOT, environment, failing
 
 from logogan_jax.core import files, progress
 from logogan_jax.core.errors import UserError
+from logogan_jax.core.intervals import Estimate
 from logogan_jax.tune import gpu_assignment, report, scheduler, search, search_space, study, trial_process
-from logogan_jax.tune.trial import Kid, Outcome, Trial
+from logogan_jax.tune.trial import Outcome, Trial
 
 EVALUATIONS = 4
 # Stands for logogan_jax.main: four evaluations; it resumes, and on SIGTERM saves and leaves. KID is best at 5 updates
@@ -450,10 +451,12 @@ def some_trials():
     curve = [(64_000, 0.3), (128_000, 0.2)]
     of = lambda rate, updates: {"optimizer.critic.learning_rate": rate, "objective.critic_updates": updates}
     return [
-        Trial(0, "finished", of(1e-4, 5), Kid(0.2, 0.19, 0.21), 400, 90.0, "", curve),
+        Trial(0, "finished", of(1e-4, 5), Estimate(0.2, 0.19, 0.21), 400, 90.0, "", curve),
         Trial(1, "failed", of(1e-3, 1), None, None, None, "error <b>bold</b> & $x_1$", []),
-        Trial(2, "pruned", of(2e-4, 1), Kid(0.4, float("nan"), float("nan")), None, None, "</td>", [(64_000, 0.4)]),
-        Trial(3, "finished", of(3e-4, 4), Kid(0.1, 0.09, 0.11), 400, 90.0, "", [(64_000, 0.2), (128_000, 0.1)]),
+        Trial(
+            2, "pruned", of(2e-4, 1), Estimate(0.4, float("nan"), float("nan")), None, None, "</td>", [(64_000, 0.4)]
+        ),
+        Trial(3, "finished", of(3e-4, 4), Estimate(0.1, 0.09, 0.11), 400, 90.0, "", [(64_000, 0.2), (128_000, 0.1)]),
         Trial(4, "running", of(4e-4, 3), None, None, None, "", []),
     ]
 
@@ -478,7 +481,7 @@ def test_the_verdict_is_one_line(tmp_path):
     line = report.verdict(wanted, tmp_path / "tune-c", trials)
     assert line.startswith("Best of 5: trial 3, KID 0.1000 [0.0900, 0.1100]; the config as it is has 0.2000")
     assert line.endswith("--config.objective.critic_updates=4 --workdir=runs/tune-c-best") and "\n" not in line
-    near = [trials[0], trials[3]._replace(kid=Kid(0.195, 0.185, 0.205))]
+    near = [trials[0], trials[3]._replace(kid=Estimate(0.195, 0.185, 0.205))]
     assert "their intervals overlap, so it may be chance" in report.verdict(wanted, tmp_path, near)
     assert "the config as it is is still the best" in report.verdict(wanted, tmp_path, trials[:3])
     assert "None of 2 trials finished" in report.verdict(wanted, tmp_path, trials[1:3])
