@@ -22,8 +22,8 @@ from importlib import metadata
 
 import jax
 import jax.numpy as jnp
+import programs
 from jax.sharding import NamedSharding
-from programs import all_reduced, between_log_lines, dilated, dilated_in_stablehlo, host_operations
 from record import ROOT, stamp
 
 from logogan_jax import train
@@ -114,7 +114,7 @@ def lowered(name):
         "model_flops": int(flops.of(step.program, *step.arguments)),
         "gradient_bytes": step.gradient_bytes(),
         "state_bytes": step.state_bytes(),
-        "doubly_dilated": dilated_in_stablehlo(program.as_text()),
+        "doubly_dilated": programs.doubly_dilated_in_stablehlo(program.as_text()),
         "lowered_flops": int(cost["flops"]),
         "lowered_bytes": int(cost["bytes accessed"]),
     }
@@ -126,8 +126,8 @@ def compiled(name):
     program = step.program.lower(*step.arguments).compile()
     cost, memory, text = program.cost_analysis(), program.memory_analysis(), program.as_text()
     return {
-        "doubly_dilated": dilated(text),
-        "host_operations": host_operations(text),
+        "doubly_dilated": programs.doubly_dilated_in_hlo(text),
+        "host_operations": programs.host_operations(text),
         "not_donated_bytes": step.state_bytes() - memory.alias_size_in_bytes,
         "compiled_flops": int(cost["flops"]),
         "compiled_bytes": int(cost["bytes accessed"]),
@@ -139,9 +139,9 @@ def shared(name):
     """Counts of a row as XLA compiles it for several devices."""
     step = Abstract(name, jax.devices())
     program = step.program.lower(*step.arguments).compile()
-    sizes = all_reduced(program.as_text())
+    sizes = programs.collective_bytes(program.as_text())
     return {
-        "host_operations": host_operations(program.as_text()),
+        "host_operations": programs.host_operations(program.as_text()),
         "not_donated_bytes": step.state_bytes() - program.memory_analysis().alias_size_in_bytes,
         "all_reduces": len(sizes),
         "all_reduced_bytes": sum(sizes),
@@ -164,7 +164,7 @@ def loop(config, workdir):
         with jax.profiler.trace(folder, profiler_options=options):
             train.train(config, workdir)
         (path,) = pathlib.Path(folder).glob("**/*.xplane.pb")
-        return between_log_lines(path, dispatches=6)
+        return programs.count_between_log_lines(path, dispatches=6)
 
 
 # ── the record ──────────────────────────────────────────────────────────────────────────────

@@ -1,68 +1,73 @@
-"""How long each shipped config takes on a CPU: its counted arithmetic at the pace that was measured for one of them.
+"""Estimate how long each shipped config trains on a CPU, from its counted arithmetic and one measured speed.
 
-    python benchmarks/minutes.py
+    python benchmarks/minutes.py [NAME ...]
 
-Names of configs after it count these again and keep the others' rows.
-
-Counts the floating-point operations of a step of every config as `python -m logogan_jax.benchmark` does, and holds them
-to those of the run in benchmarks/results/wgan56-batch16-cpu.json, whose steps were timed. Writes
-benchmarks/results/minutes-cpu.json; the configs' docstrings say the times, a test that they say these.
+Counts the floating-point operations (FLOP) of a step of every config, as `python -m logogan_jax.benchmark` does. The
+speed in FLOP a second is that of the run in benchmarks/results/wgan56-batch16-cpu.json, whose steps were timed. With
+NAMEs of configs, only these are counted again and the other rows are kept. Writes benchmarks/results/minutes-cpu.json.
+The docstrings of the configs state these times, and a test compares them.
 """
 
 import importlib
 import json
-import sys
+from typing import Any
 
 import jax
-from record import ROOT, stamp
+from record import RESULTS, ROOT, parser, write_record
 
 from data_prep import make_logos
 from logogan_jax.config import build_training
-from logogan_jax.core import files
-from logogan_jax.training import flops as arithmetic
+from logogan_jax.training import flops
 
-TIMED = ROOT / "benchmarks" / "results" / "wgan56-batch16-cpu.json"
-RESULTS = ROOT / "benchmarks" / "results" / "minutes-cpu.json"
+TIMED = RESULTS / "wgan56-batch16-cpu.json"
+OUT = RESULTS / "minutes-cpu.json"
 
 
-def flops(name, **changes):
-    """Floating-point operations of one step of a config, its steps, and the real images that a step looks at."""
+def count(name: str, **changes: Any) -> tuple[int, int, int]:
+    """Count the work of a shipped config, with some of its values changed.
+
+    Returns:
+        The FLOP of one step, the number of steps, and the real images that one step sees.
+    """
     config = importlib.import_module(f"configs.{name}").get_config()
     config.update_from_flattened_dict(changes)
     data = config.data
     data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))
     config.train.dtype = "float32"
-    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
-    work = arithmetic.of(made.program(1), made.state, made.source.at(0, 1))
-    images = config.train.batch_size * made.model.objective.real_batches_per_step
+    training = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
+    work = flops.of(training.program(1), training.state, training.source.at(0, 1))
+    images = config.train.batch_size * training.model.objective.real_batches_per_step
     return work, config.train.steps, images
 
 
-def spoken(minutes):
-    """Minutes as a person says them."""
+def format_minutes(minutes: float) -> str:
+    """Return minutes in words, in the largest unit that fits: "3.8 days", "16 hours"."""
     for unit, length in (("days", 1440), ("hours", 60), ("minutes", 1)):
         if minutes >= 1.5 * length:
             return f"{minutes / length:.0f} {unit}" if minutes >= 10 * length else f"{minutes / length:.1f} {unit}"
     return "a minute"
 
 
-def main():
-    """The command."""
+def main() -> None:
+    """Run the command."""
+    flags = parser(__doc__)
+    flags.add_argument("names", nargs="*", metavar="NAME", help="configs to count again; by default all")
+    again = flags.parse_args().names
     timed = json.loads(TIMED.read_text())
-    each, _, images = flops("wgan56", **{"train.batch_size": 16})
-    pace, rows = each * timed["images_per_second_median"] / images, {}
-    names = sorted(
-        path.stem for path in (ROOT / "configs").glob("[a-z]*[0-9].py")
-    )  # quickstart has a record of its own
-    known = json.loads(RESULTS.read_text())["rows"] if sys.argv[1:] else {}
-    for name in names:
-        rows[name] = known.get(name)
-        if name in sys.argv or name not in known:
-            each, steps, _ = flops(name)
-            rows[name] = {"flops_per_step": each, "steps": steps, "minutes": each / pace * steps / 60}
-        print(name, f"{rows[name]['flops_per_step']:.3g}", spoken(rows[name]["minutes"]), flush=True)
-    record = {**stamp("python benchmarks/minutes.py"), "flops_per_second": pace, "of": timed["command"], "rows": rows}
-    files.write_json(RESULTS, record)
+    timed_work, _, images = count("wgan56", **{"train.batch_size": 16})
+    speed = timed_work * timed["images_per_second_median"] / images
+    known = json.loads(OUT.read_text())["rows"] if again else {}
+    rows = {}
+    # The quickstart's name has no number: it has a record of its own.
+    for name in sorted(path.stem for path in (ROOT / "configs").glob("[a-z]*[0-9].py")):
+        if name in known and name not in again:
+            rows[name] = known[name]
+        else:
+            work, steps, _ = count(name)
+            rows[name] = {"flops_per_step": work, "steps": steps, "minutes": work / speed * steps / 60}
+        print(name, f"{rows[name]['flops_per_step']:.3g}", format_minutes(rows[name]["minutes"]), flush=True)
+    values = {"flops_per_second": speed, "of": timed["command"], "rows": rows}
+    write_record("minutes-cpu", "python benchmarks/minutes.py", values)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""Every objective at 28 pixels, with the DCGAN pair at a quarter of its width: what a CPU trains in minutes.
+"""The narrow runs: every objective at 28 pixels, with DCGAN networks of a quarter of their width, for a CPU.
 
     python -m logogan_jax.main --config=benchmarks/narrow.py:hinge --workdir=runs/hinge
 
-Objective, optimisers, labels, conditioning and normalisation are those of the shipped config that CONFIGS names; the
-rates are higher, as small networks bear. `python benchmarks/objectives.py` trains them all.
+Objective, optimisers, labels, conditioning and normalisation are those of the shipped config that CONFIGS names. The
+learning rates are higher, because small networks train well with them. `python benchmarks/objectives.py` trains all.
 """
 
 import importlib
 
+from ml_collections import ConfigDict
+
 from logogan_jax.config import defaults
 
-# objective: (the shipped config, rates of its networks)
+# For each objective: the shipped config, and the learning rates of its networks.
 CONFIGS = {
     "gan": ("gan56", {"generator": 4e-4, "critic": 8e-4}),
     "minimax": ("minimax56", {"generator": 4e-4, "critic": 8e-4}),
@@ -29,13 +31,13 @@ CONFIGS = {
 STEPS = 2_000
 
 
-def get_config(objective):
-    """The narrow config of an objective."""
+def get_config(objective: str) -> ConfigDict:
+    """Return the narrow config of an objective."""
     name, rates = CONFIGS[objective]
     config = importlib.import_module(f"configs.{name}").get_config()
     config.data.update(size=28, rotate=0.0, mirror=False)
-    ways = {key: config.model[key] for key in ("conditioning", "spectral") if key in config.model}
-    config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0, **ways)
+    options = {key: config.model[key] for key in ("conditioning", "spectral") if key in config.model}
+    config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0, **options)
     for role, rate in rates.items():
         config.optimizer[role].learning_rate = rate
     config.train.update(steps=STEPS, batch_size=32, ema_images=5_000)

@@ -1,50 +1,51 @@
-"""Time what docs/scale.md counts on: one core turning pictures of several kinds into records, and finding records.
+"""Time the two figures behind docs/scale.md: one core converting pictures to records, and one core indexing records.
 
     python benchmarks/pictures.py
 
 Writes benchmarks/results/pictures-cpu.json.
 """
 
-import datetime
 import io
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
-from record import ROOT, machine
+from record import parser, write_record
 
 from data_prep import icon_sets
 from data_prep.pictures import convert
 from logogan_jax.data import tfrecord
 
-SIZE, RECORDS = 112, 200_000
+SIZE = 112  # pixels
+RECORDS = 200_000
 
 
-def encoded(side, kind):
-    """A colourful, smooth picture of a side, as JPEG of quality 90 or PNG."""
+def encode(side: int, file_format: str) -> bytes:
+    """Make a colourful, smooth square picture and encode it as "JPEG" of quality 90 or as "PNG"."""
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
     stream = io.BytesIO()
-    options = {"quality": 90} if kind == "JPEG" else {}
-    Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC).save(stream, format=kind, **options)
+    options = {"quality": 90} if file_format == "JPEG" else {}
+    Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC).save(stream, format=file_format, **options)
     return stream.getvalue()
 
 
-def milliseconds(sources):
-    """Milliseconds to turn each of some sources into a record, and the bytes of its PNG, on average."""
+def time_conversion(sources: Sequence[bytes]) -> dict[str, float]:
+    """Convert pictures to records: the mean milliseconds for one picture, and the mean bytes of its PNG."""
     items = [convert.Item("x", 0, source) for source in sources]
     convert.convert(items[0], convert.ImageSpec(SIZE))
     began = time.perf_counter()
     nbytes = sum(len(convert.convert(item, convert.ImageSpec(SIZE)).png) for item in items)
-    return {"ms": round((time.perf_counter() - began) * 1e3 / len(items), 2), "png_bytes": round(nbytes / len(items))}
+    milliseconds = (time.perf_counter() - began) * 1e3
+    return {"ms": round(milliseconds / len(items), 2), "png_bytes": round(nbytes / len(items))}
 
 
-def found_per_second():
-    """Records of 2,000 bytes that are found in a second in a file that is in memory."""
+def indexed_per_second() -> int:
+    """Return how many records of 2,000 bytes are indexed in a second, in a file that is in the page cache."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "records"
         with tfrecord.Writer(path) as writer:
@@ -55,23 +56,20 @@ def found_per_second():
         return round(RECORDS / (time.perf_counter() - began))
 
 
-def main():
-    """The command."""
-    kinds = {"svg": [item.source for item in icon_sets.simple_icons()]}
-    kinds |= {f"{kind.lower()}{side}": [encoded(side, kind)] * 20 for kind in ("JPEG", "PNG") for side in (1000, 3000)}
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, capture_output=True).stdout.strip()
+def main() -> None:
+    """Run the command."""
+    parser(__doc__).parse_args()
+    sources = {"svg": [item.source for item in icon_sets.simple_icons()]}
+    for file_format in ("JPEG", "PNG"):
+        for side in (1000, 3000):
+            sources[f"{file_format.lower()}{side}"] = [encode(side, file_format)] * 20
     record = {
-        "command": "python benchmarks/pictures.py",
-        "date": datetime.date.today().isoformat(),
-        "commit": commit,
-        "machine": machine(),
         "versions": {"python": sys.version.split()[0], "pillow": Image.__version__, "numpy": np.__version__},
         "size": SIZE,
-        "pictures": {name: milliseconds(sources) for name, sources in kinds.items()},
-        "records_found_per_second": found_per_second(),
+        "pictures": {name: time_conversion(pictures) for name, pictures in sources.items()},
+        "records_found_per_second": indexed_per_second(),
     }
-    path = ROOT / "benchmarks" / "results" / "pictures-cpu.json"
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    write_record("pictures-cpu", "python benchmarks/pictures.py", record)
     print(json.dumps(record["pictures"]), record["records_found_per_second"])
 
 

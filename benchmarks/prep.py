@@ -1,14 +1,12 @@
-"""Time the preparation of the embedded logos, SVG files to shards, against the walkthrough's scripts.
+"""Time the preparation of the embedded logos, from SVG files to shards, against the walkthrough's scripts.
 
     python benchmarks/prep.py --size=112 --repeats=5
 
-Both do the same work on the same 3,255 files, whole commands, in turn. Writes benchmarks/results/prep-cpu.json.
+Both do the same work on the same 3,255 files. Whole commands are timed, in turn. Writes
+benchmarks/results/prep-cpu.json.
 """
 
-import argparse
-import datetime
 import importlib.metadata
-import json
 import pathlib
 import shutil
 import statistics
@@ -16,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
-from record import ROOT, machine
+from record import ROOT, parser, write_record
 
 from data_prep import icon_sets
 from logogan_jax import __version__
@@ -25,23 +24,24 @@ from logogan_jax import __version__
 PACKAGES = ("pillow", "resvg-py", "cairosvg", "numpy")
 
 
-def timed(command, target):
-    """Wall seconds of a command that makes a new folder, which is removed again."""
+def time_command(words: Sequence[str], target: pathlib.Path) -> float:
+    """Return the wall seconds of a command that makes the new folder `target`; the folder is removed again."""
     began = time.perf_counter()
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    subprocess.run(words, check=True, cwd=ROOT, capture_output=True)
     seconds = time.perf_counter() - began
     shutil.rmtree(target)
     return seconds
 
 
-def main():
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=112, help="side of the squares in pixels (default 112)")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each (default 5)")
-    args = parser.parse_args()
+def main() -> None:
+    """Run the command."""
+    flags = parser(__doc__)
+    flags.add_argument("--size", type=int, default=112, help="side of the squares in pixels (default: 112)")
+    flags.add_argument("--repeats", type=int, default=5, help="runs of each command (default: 5)")
+    args = flags.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        svg, out = pathlib.Path(folder) / "svg", pathlib.Path(folder) / "out"
+        svg = pathlib.Path(folder) / "svg"
+        out = pathlib.Path(folder) / "out"
         svg.mkdir()
         logos = icon_sets.simple_icons()
         for logo in logos:
@@ -51,36 +51,30 @@ def main():
             "ours": ["python", "-m", "data_prep.write_tfrecords", *ours],
             "walkthrough": ["python", "benchmarks/walkthrough_prep.py", svg, out, args.size],
         }
-        runs = {name: [] for name in commands}
+        seconds = {name: [] for name in commands}
         for _ in range(args.repeats):
             for name, words in commands.items():
-                runs[name].append(timed([sys.executable, *map(str, words[1:])], out))
-        told = {name: " ".join(map(str, words)).replace(folder, "TMP") for name, words in commands.items()}
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, capture_output=True).stdout.strip()
+                seconds[name].append(time_command([sys.executable, *map(str, words[1:])], out))
+        lines = {name: " ".join(map(str, words)).replace(folder, "TMP") for name, words in commands.items()}
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    versions = {"logogan_jax": __version__, "python": sys.version.split()[0]}
+    times_as_fast = round(medians["walkthrough"] / medians["ours"], 2)
     record = {
-        "command": f"python benchmarks/prep.py --size={args.size} --repeats={args.repeats}",
-        "date": datetime.date.today().isoformat(),
-        "commit": commit,
-        "machine": machine(),
-        "versions": {
-            "logogan_jax": __version__,
-            "python": sys.version.split()[0],
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
+        "versions": versions | {name: importlib.metadata.version(name) for name in PACKAGES},
         "images": len(logos),
         "runs": {
             name: {
-                "command": told[name],
-                "seconds": [round(second, 2) for second in seconds],
-                "images_per_second_median": round(len(logos) / statistics.median(seconds), 1),
+                "command": lines[name],
+                "seconds": [round(value, 2) for value in seconds[name]],
+                "images_per_second_median": round(len(logos) / medians[name], 1),
             }
-            for name, seconds in runs.items()
+            for name in commands
         },
-        "times_as_fast": round(statistics.median(runs["walkthrough"]) / statistics.median(runs["ours"]), 2),
+        "times_as_fast": times_as_fast,
     }
-    path = ROOT / "benchmarks" / "results" / "prep-cpu.json"
-    path.write_text(json.dumps(record, indent=2) + "\n")
-    print(f"{path.relative_to(ROOT)}: {record['times_as_fast']} times as fast as the walkthrough's scripts")
+    command = f"python benchmarks/prep.py --size={args.size} --repeats={args.repeats}"
+    path = write_record("prep-cpu", command, record)
+    print(f"{path.relative_to(ROOT)}: {times_as_fast} times as fast as the walkthrough's scripts")
 
 
 if __name__ == "__main__":

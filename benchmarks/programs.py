@@ -1,41 +1,44 @@
-"""What compiled programs and profiler traces say of themselves, counted.
+"""Count what compiled programs and profiler traces contain.
 
-Programs are read as text: StableHLO is `lowered.as_text()`, what JAX hands to XLA, and HLO `compiled.as_text()`, what
-XLA has made of it.
+Programs are read as text: StableHLO is `lowered.as_text()`, which JAX hands to XLA, and HLO is `compiled.as_text()`,
+which XLA makes of it.
 """
 
+import pathlib
 import re
 
 from jax.profiler import ProfileData
 
-HOST = r" (?:infeed|outfeed|send|recv)\(|custom_call_target=\"[^\"]*callback[^\"]*\""
-TOLD = "all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute"  # how devices tell each other something
+HOST_OPERATION = r" (?:infeed|outfeed|send|recv)\(|custom_call_target=\"[^\"]*callback[^\"]*\""
+# Operations by which devices exchange data.
+COLLECTIVE = "all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute"
 
 
-def dilated_in_stablehlo(text):
-    """Convolutions dilated on both sides in a program before XLA."""
-    wide = lambda line, side: re.search(rf"{side}_dilate = \[(?!1, 1\])", line)
-    return sum(bool(wide(line, "lhs") and wide(line, "rhs")) for line in text.splitlines())
+def doubly_dilated_in_stablehlo(text: str) -> int:
+    """Count the convolutions of StableHLO that are dilated on both sides."""
+    is_dilated = lambda line, side: re.search(rf"{side}_dilate = \[(?!1, 1\])", line)
+    return sum(bool(is_dilated(line, "lhs") and is_dilated(line, "rhs")) for line in text.splitlines())
 
 
-def dilated(text):
-    """Convolutions dilated on both sides in optimised HLO."""
+def doubly_dilated_in_hlo(text: str) -> int:
+    """Count the convolutions of HLO that are dilated on both sides."""
     windows = re.findall(r" convolution\(.*window=\{([^}]*)\}", text)
     return sum("lhs_dilate=" in window and "rhs_dilate=" in window for window in windows)
 
 
-def host_operations(text):
-    """Operations of optimised HLO that talk to the host."""
-    return len(re.findall(HOST, text))
+def host_operations(text: str) -> int:
+    """Count the operations of HLO that exchange data with the host."""
+    return len(re.findall(HOST_OPERATION, text))
 
 
-def all_reduced(text):
-    """Bytes of every all-reduce of optimised HLO, and of whatever else devices tell each other: [int]."""
-    found = re.findall(rf"= (.*?) (?:{TOLD})(?:-start)?\(", text)
-    return [sum(map(_bytes, re.findall(r"([a-z]+)(\d*)\[([\d,]*)\]", shapes))) for shapes in found]
+def collective_bytes(text: str) -> list[int]:
+    """List the bytes of every all-reduce of HLO, and of every other operation by which devices exchange data."""
+    results = re.findall(rf"= (.*?) (?:{COLLECTIVE})(?:-start)?\(", text)
+    return [sum(map(_bytes, re.findall(r"([a-z]+)(\d*)\[([\d,]*)\]", shapes))) for shapes in results]
 
 
-def _bytes(shape):
+def _bytes(shape: tuple[str, str, str]) -> int:
+    """Return the bytes of an array: ("f", "32", "2,3") has 24."""
     kind, bits, sides = shape
     count = 1
     for side in filter(None, sides.split(",")):
@@ -43,22 +46,22 @@ def _bytes(shape):
     return count * (1 if kind == "pred" else int(bits) // 8)
 
 
-def between_log_lines(path, dispatches):
-    """Counts of a trace, from the first dispatch of the step's program to the last; {} where a trace says nothing.
+def count_between_log_lines(path: pathlib.Path, dispatches: int) -> dict[str, float]:
+    """Count a profiler trace from the first dispatch of the step's program to the last.
 
-    The names are those that JAX 0.10 to 0.12 give what their main thread does.
+    The names of the events are those that JAX 0.10 to 0.12 give. Returns {} for a trace without them.
     """
     events = [e for plane in ProfileData.from_file(str(path)).planes for line in plane.lines for e in line.events]
     events.sort(key=lambda event: event.start_ns)
-    runs = [e for e in events if re.match(r"[^\[]*Executable::Execute \(jit_", e.name)]
-    steps = [e for e in runs if e.name.endswith("(jit_replica)")]
+    programs = [e for e in events if re.match(r"[^\[]*Executable::Execute \(jit_", e.name)]
+    steps = [e for e in programs if e.name.endswith("(jit_replica)")]
     if not steps:
         return {}
     assert len(steps) == dispatches, f"{len(steps)} dispatches of the step"
-    inside = lambda e: steps[0].start_ns <= e.start_ns <= steps[-1].start_ns
-    named = lambda name: sum(e.name == name and inside(e) for e in events)
+    is_inside = lambda e: steps[0].start_ns <= e.start_ns <= steps[-1].start_ns
+    count = lambda name: sum(e.name == name and is_inside(e) for e in events)
     return {
-        "programs_per_dispatch": sum(map(inside, runs)) / dispatches,
-        "reads_per_dispatch": named("np.asarray(jax.Array)") / (dispatches - 1),
-        "writes_per_dispatch": named("DevicePutWithSharding") / (dispatches - 1),
+        "programs_per_dispatch": sum(map(is_inside, programs)) / dispatches,
+        "reads_per_dispatch": count("np.asarray(jax.Array)") / (dispatches - 1),
+        "writes_per_dispatch": count("DevicePutWithSharding") / (dispatches - 1),
     }

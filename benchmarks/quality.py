@@ -1,43 +1,40 @@
-"""Train every objective on the embedded logos for about five minutes of two CPU cores, and measure it.
+"""Train the small run of every objective, about five minutes on two CPU cores, and measure its pictures.
 
-    python benchmarks/quality.py
+    python benchmarks/quality.py [--only=NAME] [--table]
 
-Writes benchmarks/results/quality-cpu.json, and its table between the markers of README.md. `--table` writes the
-table of the committed numbers alone, `--only=NAME` trains one objective and keeps the others' rows.
+Writes benchmarks/results/quality-cpu.json, and its table between the markers of README.md. `--table` only writes the
+table of the committed numbers. `--only=NAME` trains one objective and keeps the rows of the others.
 """
 
-import argparse
 import json
 import pathlib
 import shlex
-import sys
 import tempfile
+from typing import Any
 
+import runs
 import small
-from record import ROOT, machine, rewrite_table, stamp
+from record import RESULTS, machine, parser, portable, rewrite_table, write_record
 
 from logogan_jax import __version__
-from logogan_jax.core import files
 
-RESULTS = ROOT / "benchmarks" / "results" / "quality-cpu.json"
 SAMPLES = 2048
 
 
-def trained_and_measured(objective):
-    """The row of an objective: its command, and what summary.json and evaluation.json say."""
+def train_and_evaluate(objective: str) -> dict[str, Any]:
+    """Return the row of an objective: its command, and what summary.json and evaluation.json say."""
     with tempfile.TemporaryDirectory() as folder:
         workdir = pathlib.Path(folder) / objective
         words = small.command(objective, f"--workdir={workdir}")
-        status, said = small.run(words)
-        assert status == 0, said
-        flags = [f"--workdir={workdir}", f"--num_samples={SAMPLES}", "--real_vs_real"]
-        status, said = small.run(["python", "-m", "logogan_jax.evaluate", *flags])
-        assert status == 0, said
-        summary = small.summary(workdir)
+        evaluate = ["python", "-m", "logogan_jax.evaluate", f"--workdir={workdir}"]
+        for command in (words, [*evaluate, f"--num_samples={SAMPLES}", "--real_vs_real"]):
+            status, last_line = runs.run(command)
+            assert status == 0, last_line
+        summary = runs.summary(workdir)
         evaluation = json.loads((workdir / "evaluation.json").read_text())
     del evaluation["copies"]["images"]
     return {
-        "command": shlex.join(words).replace(str(workdir), "RUN"),
+        "command": shlex.join(portable(word, workdir) for word in words),
         "minutes": round(summary["seconds"] / 60, 2),
         "machine": machine(),
         "images": summary["steps"] * 32,
@@ -48,55 +45,51 @@ def trained_and_measured(objective):
     }
 
 
-def table(record):
-    """The rows as Markdown."""
-    head = "| objective | KID | precision | recall | copies | minutes | machine |\n|---|---|---|---|---|---|---|\n"
-    rows = []
+def metric_cells(metrics: dict[str, Any], copies: float) -> str:
+    """Format the cells that every row of the table has: KID, precision, recall, and the share of copies."""
+    kid, precision, recall = (metrics[f"{name}_efflite0"] for name in ("kid", "precision", "recall"))
+    interval = f"{kid['value']:.3f} ({kid['low']:.3f} to {kid['high']:.3f})"
+    return f"{interval} | {precision['value']:.2f} | {recall['value']:.3f} | {copies:.1%}"
+
+
+def table(record: dict[str, Any]) -> str:
+    """Format the rows as a Markdown table; the last row compares real logos with real logos."""
+    lines = [
+        "| objective | KID | precision | recall | copies | minutes | machine |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for objective, row in record["rows"].items():
-        found, copies = row["evaluation"]["against"]["held out"], row["evaluation"]["copies"]["share"]
-        kid, precision, recall = (found[f"{name}_efflite0"] for name in ("kid", "precision", "recall"))
-        rows.append(
-            f"| {small.RUNS[objective][0]} | {kid['value']:.3f} ({kid['low']:.3f} to {kid['high']:.3f}) "
-            f"| {precision['value']:.2f} | {recall['value']:.3f} | {copies['value']:.1%} | {row['minutes']:.1f} "
-            f"| {row['machine']['processor']}, {row['machine']['cores']} cores |\n"
-        )
-    floor = next(iter(record["rows"].values()))["evaluation"]["against"]["real vs real"]
-    kid, precision, recall = (floor[f"{name}_efflite0"] for name in ("kid", "precision", "recall"))
-    false = next(iter(record["rows"].values()))["evaluation"]["copies"]["false_alarm_rate"]
-    floor_row = (
-        f"| *real logos* | {kid['value']:.3f} ({kid['low']:.3f} to {kid['high']:.3f}) | {precision['value']:.2f} "
-        f"| {recall['value']:.3f} | {false:.1%} | | |\n"
-    )
-    return head + "".join(rows) + floor_row
+        evaluation = row["evaluation"]
+        cells = metric_cells(evaluation["against"]["held out"], evaluation["copies"]["share"]["value"])
+        where = f"{row['machine']['processor']}, {row['machine']['cores']} cores"
+        lines.append(f"| {small.RUNS[objective][0]} | {cells} | {row['minutes']:.1f} | {where} |")
+    evaluation = next(iter(record["rows"].values()))["evaluation"]
+    cells = metric_cells(evaluation["against"]["real vs real"], evaluation["copies"]["false_alarm_rate"])
+    lines.append(f"| *real logos* | {cells} | | |")
+    return "\n".join(lines) + "\n"
 
 
-def write_table(record):
-    """Put the table between its markers in README.md."""
-    rewrite_table("results", table(record))
-
-
-def main():
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=sorted(small.RUNS), help="train this objective alone, keep the others' rows")
-    parser.add_argument("--table", action="store_true", help="write the table of the committed numbers, train nothing")
-    args = parser.parse_args()
-    before = json.loads(RESULTS.read_text()) if args.only or args.table else {"rows": {}}
+def main() -> None:
+    """Run the command."""
+    flags = parser(__doc__)
+    flags.add_argument("--only", choices=sorted(small.RUNS), help="train only this objective, keep the others' rows")
+    flags.add_argument("--table", action="store_true", help="train nothing: write the table of the committed numbers")
+    args = flags.parse_args()
+    known = json.loads((RESULTS / "quality-cpu.json").read_text()) if args.only or args.table else {"rows": {}}
     if args.table:
-        return write_table(before)
-    rows = dict(before["rows"])
+        rewrite_table("README.md", "results", table(known))
+        return
+    rows = dict(known["rows"])
     for objective in [args.only] if args.only else small.RUNS:
-        rows[objective] = trained_and_measured(objective)
+        rows[objective] = train_and_evaluate(objective)
         print(objective, rows[objective]["minutes"], "minutes", flush=True)
     record = {
-        **stamp("python benchmarks/quality.py"),
         "version": __version__,
         "rows": {objective: rows[objective] for objective in small.RUNS if objective in rows},
     }
-    files.write_json(RESULTS, record)
-    write_table(record)
-    return 0
+    write_record("quality-cpu", "python benchmarks/quality.py", record)
+    rewrite_table("README.md", "results", table(record))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

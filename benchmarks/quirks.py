@@ -1,30 +1,32 @@
-"""What each mistake of the scripts of 2018 does to the pictures: the small runs with one of them at a time.
+"""Measure what each mistake of the 2018 scripts does to the pictures: narrow runs with one mistake at a time.
 
-    python benchmarks/quirks.py
+    python benchmarks/quirks.py [--missing] [--table]
 
-`--missing` trains only what is not recorded yet, `--table` nothing. Writes benchmarks/results/quirks-cpu.json,
-docs/quirks.png, and the table of docs/differences.md. It is a config, too:
+`--missing` only trains what is not recorded yet, `--table` trains nothing. Writes benchmarks/results/quirks-cpu.json,
+docs/quirks.png, and the table of docs/differences.md. The file is also a config:
 `python -m logogan_jax.main --config=benchmarks/quirks.py:dcgan/same_batch --workdir=RUN`.
 """
 
 import json
 import pathlib
-import re
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))  # a config is imported from elsewhere
+from ml_collections import ConfigDict
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # as a config, this file is imported from elsewhere
 
 import narrow
 
 from logogan_jax.config import defaults
 
 STEPS = {"dcgan": 2_000, "wgan": 800}
-FRAMES = {
+# For each network pair: its objective without mistakes, and the options of the mistakes, switched off.
+MODELS = {
     "dcgan": ("gan", dict(uniform_latents=False, fakes_at_inference=False, critic_in_both_turns=False)),
     "wgan": ("wgan_gp", dict(outputs=1, whole_batch=False, low_on_real=False, positive_latents=False)),
 }
-# What a quirk is called: what it sets in the objective or in another block.
+# For each run: the config values that make its mistake.
 QUIRKS = {
     "dcgan/none": {},
     "dcgan/uniform_latents": {"objective.uniform_latents": True},
@@ -43,51 +45,48 @@ QUIRKS = {
 }
 
 
-def get_config(name):
-    """The small run of a frame with one quirk: dcgan/same_batch."""
-    frame = name.split("/")[0]
-    objective, off = FRAMES[frame]
+def get_config(name: str) -> ConfigDict:
+    """Return the narrow config of a run, such as "dcgan/same_batch"."""
+    model = name.split("/")[0]
+    objective, options = MODELS[model]
     config = narrow.get_config(objective)
-    config.objective = defaults.block(name=f"walkthrough_{frame}", **off)
-    config.train.steps, config.evaluate.guard = STEPS[frame], "warn"
+    config.objective = defaults.block(name=f"walkthrough_{model}", **options)
+    config.train.steps = STEPS[model]
+    config.evaluate.guard = "warn"
     config.update_from_flattened_dict(QUIRKS[name])
     return config
 
 
-def table(record):
-    """The rows as Markdown."""
-    lines = ["| run | KID | pairwise distance, of that of real logos |", "|---|---|---|"]
-    for name, row in record["rows"].items():
-        kid, far = row["kid_efflite0"], row["pairwise_distance"]
-        value = f"{kid['']:.3f} ({kid['low']:.3f} to {kid['high']:.3f})"
-        lines.append(f"| `{name}` | {value} | {far['samples'] / far['reals']:.0%} |")
-    return "\n".join(lines) + "\n"
+def strip_name(name: str) -> str:
+    """Return the name under which objectives.py keeps the pictures of a run."""
+    return f"quirk-{name.replace('/', '-')}"
 
 
-def main():
-    """The command."""
+def main() -> None:
+    """Run the command."""
     import objectives
-    from record import ROOT, stamp
+    from record import RESULTS, ROOT, parser, rewrite_table, write_record
 
     from logogan_jax import __version__
-    from logogan_jax.core import files
 
-    path, page = ROOT / "benchmarks" / "results" / "quirks-cpu.json", ROOT / "docs" / "differences.md"
+    flags = parser(__doc__)
+    flags.add_argument("--missing", action="store_true", help="only train what is not recorded yet")
+    flags.add_argument("--table", action="store_true", help="train nothing: draw pictures and table of the record")
+    args = flags.parse_args()
+    path = RESULTS / "quirks-cpu.json"
     record = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+    names = [] if args.table else [name for name in QUIRKS if not (args.missing and name in record["rows"])]
     with tempfile.TemporaryDirectory() as folder:
-        wanted = [name for name in QUIRKS if "--missing" not in sys.argv or name not in record["rows"]]
-        for name in [] if "--table" in sys.argv else wanted:
-            kept = f"quirk-{name.replace('/', '-')}"
-            workdir = pathlib.Path(folder) / kept
-            record["rows"][name] = objectives.trained(f"benchmarks/quirks.py:{name}", workdir, kept)
-            rows = {key: record["rows"][key] for key in QUIRKS if key in record["rows"]}
-            record = {**record, **stamp("python benchmarks/quirks.py"), "version": __version__, "rows": rows}
-            files.write_json(path, record)
-            print(name, rows[name]["kid_efflite0"], rows[name]["pairwise_distance"], rows[name]["events"], flush=True)
-    names = {name: f"quirk-{name.replace('/', '-')}" for name in record["rows"]}
-    objectives.sheet({"reals": "reals", **names}, ROOT / "docs" / "quirks.png")
-    shown = re.compile(r"(<!-- quirks -->\n).*?(<!-- /quirks -->)", re.S)
-    page.write_text(shown.sub(lambda found: found[1] + table(record) + found[2], page.read_text()))
+        for name in names:
+            workdir = pathlib.Path(folder) / strip_name(name)
+            row = objectives.train(f"benchmarks/quirks.py:{name}", workdir, strip_name(name))
+            rows = {**record["rows"], name: row}
+            record = {"version": __version__, "rows": {key: rows[key] for key in QUIRKS if key in rows}}
+            write_record("quirks-cpu", "python benchmarks/quirks.py", record)
+            print(name, row["kid_efflite0"], row["pairwise_distance"], row["events"], flush=True)
+    strips = {"reals": "reals", **{name: strip_name(name) for name in record["rows"]}}
+    objectives.draw_overview(strips, ROOT / "docs" / "quirks.png")
+    rewrite_table("docs/differences.md", "quirks", objectives.table(record, head="run"))
 
 
 if __name__ == "__main__":

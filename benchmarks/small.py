@@ -1,15 +1,9 @@
-"""The run of each objective that a CPU finishes in minutes: 28 pixels, narrow networks, the embedded logos."""
+"""The small runs: one for each objective that a CPU trains in minutes, at 28 pixels on the embedded logos."""
 
-import json
-import pathlib
 import shlex
-import subprocess
-import sys
-
-from record import ROOT
 
 _NARROW = "--config.model.width=16 --config.train.batch_size=32 --config.train.ema_images=5000"
-# About five minutes of training on two cores, and the name by which a reader knows the objective.
+# About five minutes of training on two cores. For each run: the name that readers know, and its flags.
 RUNS = {
     "dcgan": ("DCGAN", "--config=configs/quickstart.py --config.train.steps=8000"),
     "wgan_gp": (
@@ -21,17 +15,6 @@ RUNS = {
 }
 
 
-def command(objective, *more):
-    """The command line that trains an objective, as words, with flags that go before its own."""
-    return ["python", "-m", "logogan_jax.main", *shlex.split(RUNS[objective][1]), *more]
-
-
-def run(words):
-    """Run a command line of `command` -> (status, last line on stderr)."""
-    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, text=True, capture_output=True)
-    return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
-
-
-def summary(workdir):
-    """The summary.json of a run."""
-    return json.loads((pathlib.Path(workdir) / "summary.json").read_text())
+def command(objective: str, *flags: str) -> list[str]:
+    """Return the command line that trains an objective, as words; more flags override those of the small run."""
+    return ["python", "-m", "logogan_jax.main", *shlex.split(RUNS[objective][1]), *flags]

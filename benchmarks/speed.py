@@ -85,7 +85,7 @@ def recorded():
 
 def write_table():
     """Put the table between its markers in README.md."""
-    rewrite_table("speed", table(recorded()))
+    rewrite_table("README.md", "speed", table(recorded()))
 
 
 def main():

@@ -161,14 +161,14 @@ def test_every_config_says_how_long_it_takes_and_what_to_expect():
     rows = recorded("minutes-cpu")["rows"]
     for path in ROOT.glob("configs/[a-z]*[0-9].py"):
         text = " ".join(ast.get_docstring(ast.parse(path.read_text())).split())
-        assert f"About {minutes.spoken(rows[path.stem]['minutes'])} on two CPU cores" in text, path
+        assert f"About {minutes.format_minutes(rows[path.stem]['minutes'])} on two CPU cores" in text, path
         assert " Expect " in text, path
 
 
 def test_every_quirk_was_tried():
     record = recorded("quirks-cpu")
     assert record["rows"].keys() == quirks.QUIRKS.keys()
-    assert of_page("differences.md", "quirks") == quirks.table(record)
+    assert of_page("differences.md", "quirks") == objectives.table(record, head="run")
 
 
 def test_the_guard_left_ten_healthy_runs_alone_and_caught_what_was_planted():

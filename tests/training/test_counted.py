@@ -120,9 +120,9 @@ def test_convolutions_dilated_on_both_sides_are_seen():
     x, w = jnp.ones((2, 9, 9, 3)), jnp.ones((3, 3, 3, 4))
     for left, right, count in ((2, 2, 1), (2, 1, 0), (1, 2, 0)):
         lowered = jax.jit(both, static_argnums=(2, 3)).lower(x, w, left, right)
-        assert programs.dilated_in_stablehlo(lowered.as_text()) == count
+        assert programs.doubly_dilated_in_stablehlo(lowered.as_text()) == count
         compiled = lowered.compile().as_text()
-        assert "convolution(" in compiled and programs.dilated(compiled) == count
+        assert "convolution(" in compiled and programs.doubly_dilated_in_hlo(compiled) == count
 
 
 def test_calls_of_the_host_are_seen():
@@ -141,9 +141,9 @@ def test_what_devices_tell_each_other_is_weighed():
     mapped = jax.jit(jax.shard_map(replica, mesh=mesh, in_specs=P("data"), out_specs=P()))
     text = mapped.lower(jnp.ones((2, 6))).compile().as_text()
     # XLA's CPU backend sums what is bfloat16 as float32.
-    assert sum(programs.all_reduced(text)) in (6 * 4 + 2, 6 * 4 + 4)
+    assert sum(programs.collective_bytes(text)) in (6 * 4 + 2, 6 * 4 + 4)
     line = "  %x = (f32[2,3]{1,0}, /*index=1*/s8[5]{0}, pred[]) all-reduce-start(%a, %b, %c), channel_id=1"
-    assert programs.all_reduced(line) == [24 + 5 + 1]
+    assert programs.collective_bytes(line) == [24 + 5 + 1]
 
 
 def test_what_is_not_donated_is_seen():
@@ -178,7 +178,7 @@ def test_what_a_loop_does_beside_its_dispatches_is_seen(extra, tmp_path):
             deeds[extra](state)
         jax.block_until_ready(state)
     (path,) = tmp_path.glob("**/*.xplane.pb")
-    found = programs.between_log_lines(path, dispatches=3)
+    found = programs.count_between_log_lines(path, dispatches=3)
     if not found:
         pytest.skip("the traces of this JAX name things otherwise")
     plain = {"programs_per_dispatch": 1.0, "reads_per_dispatch": 0.0, "writes_per_dispatch": 1.0}

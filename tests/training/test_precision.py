@@ -130,23 +130,23 @@ def runs(shift, spread):
 
 
 def test_a_shift_within_the_seeds_spread_is_noise_and_one_beyond_it_a_difference():
-    found = precision.compared(runs(0.1, 0.1))["kid_efflite0"]
+    found = precision.compare(runs(0.1, 0.1))["kid_efflite0"]
     assert found["same"] and found["difference"] == pytest.approx(0.1)
     assert found["standard_error"] == pytest.approx(0.1 * (2 / 3) ** 0.5)
     assert found["resolvable"] == pytest.approx(4.604 * found["standard_error"], rel=1e-3)  # t of 4 degrees at 0.5 %
-    assert not precision.compared(runs(0.5, 0.1))["critic/loss, quarter 4 of 4"]["same"]
-    assert not precision.compared(runs(math.nan, 0.1))["kid_efflite0"]["same"]
+    assert not precision.compare(runs(0.5, 0.1))["critic/loss, quarter 4 of 4"]["same"]
+    assert not precision.compare(runs(math.nan, 0.1))["kid_efflite0"]["same"]
 
 
 def test_only_the_kernel_distance_and_the_critics_loss_are_judged():
-    judged = {name for name, found in precision.compared(runs(0.0, 0.1)).items() if "same" in found}
+    judged = {name for name, found in precision.compare(runs(0.0, 0.1)).items() if "same" in found}
     assert judged == {"kid_efflite0", *(f"critic/loss, quarter {i} of 4" for i in (1, 2, 3, 4))}
 
 
 def test_curves_are_means_of_quarters(tmp_path):
     lines = [{"step": i, **dict.fromkeys(precision.CURVES, float(i))} for i in range(8)]
     lines.append({"step": 7, **{f"evaluation/kid_efflite0{part}": 0.5 for part in ("", "_low", "_high")}})
-    found = precision.numbers(json.loads(json.dumps(lines)))
+    found = precision.measurements(json.loads(json.dumps(lines)))
     assert found["critic/loss"] == [0.5, 2.5, 4.5, 6.5]
     assert found["kid_efflite0"] == {"value": 0.5, "low": 0.5, "high": 0.5}
 
@@ -156,8 +156,8 @@ def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
     lines = [{"step": i, **dict.fromkeys(precision.CURVES, 1.0)} for i in range(4)]
     lines.append({f"evaluation/kid_efflite0{part}": 0.5 for part in ("", "_low", "_high")})
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    monkeypatch.setattr(precision.small, "run", lambda words: pytest.fail(f"{words} was run"))
-    assert precision.trained("bfloat16", 1, tmp_path)["kid_efflite0"]["value"] == 0.5
+    monkeypatch.setattr(precision.runs, "run", lambda words: pytest.fail(f"{words} was run"))
+    assert precision.train("bfloat16", 1, tmp_path)["kid_efflite0"]["value"] == 0.5
     (tmp_path / "summary.json").write_text(json.dumps({"status": "stopped by SIGTERM"}))
     with pytest.raises(pytest.fail.Exception, match="dtype=bfloat16"):
-        precision.trained("bfloat16", 1, tmp_path)
+        precision.train("bfloat16", 1, tmp_path)
