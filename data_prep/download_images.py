@@ -20,7 +20,7 @@ import warnings
 from PIL import Image
 
 from data_prep.journal import Journal
-from data_prep.web import addresses, fetch, items, recognise
+from data_prep.web import addresses, fetch, fetch_errors, file_names, image_format, items_csv
 from logogan_jax.core import errors, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
@@ -30,7 +30,7 @@ MAX_BYTES, MAX_PIXELS, WORKERS = 64 << 20, 100_000_000, 16
 
 def download(
     filename, target, *, trusted=(), workers=WORKERS, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS,
-    retry_rejects=False, contact="", patience=fetch.PATIENCE,
+    retry_rejects=False, contact="", policy=fetch.DEFAULT_POLICY,
 ):  # fmt: skip
     """Download what a CSV file lists into a folder or bucket; return the line of totals.
 
@@ -41,9 +41,9 @@ def download(
                               ("max_pixels", max_pixels, Image.MAX_IMAGE_PIXELS)]:  # fmt: skip
         if not 1 <= value <= most:
             raise UserError(f"--{flag}={value} should be from 1 to {most}")
-    total, where = sum(1 for _ in items.rows(filename)), filesystem.open_store(target)
-    trusted = addresses.trusted(trusted)
-    fetcher = fetch.Fetcher(trusted=trusted, max_bytes=max_bytes, patience=patience, contact=contact)
+    total, where = sum(1 for _ in items_csv.read_rows(filename)), filesystem.open_store(target)
+    trusted = addresses.parse_trusted(trusted)
+    fetcher = fetch.Fetcher(trusted=trusted, max_bytes=max_bytes, policy=policy, contact=contact)
     run, sizes = _Run(where, max_pixels), where.sizes()
     there = run.known("done before", lambda line: sizes(line["path"]) == line["bytes"])
     hopeless = run.known("rejected", lambda line: line.get("final") and not retry_rejects)
@@ -56,7 +56,7 @@ def download(
         except OSError as error:
             raise UserError(f"{where} cannot be written ({error.strerror}): choose another --target_path") from None
         run.bar = stack.enter_context(progress.Bar("download", total))
-        _finish(run.all(items.rows(filename), fetcher, workers))
+        _finish(run.all(items_csv.read_rows(filename), fetcher, workers))
     return run.totals()
 
 
@@ -127,8 +127,8 @@ class _Run:
             try:
                 found = await fetcher.fetch(row["link"], row["sha1"])
                 line = await asyncio.to_thread(self._save, row, found)
-            except (fetch.Failed, fetch.Refused, recognise.Unwanted) as error:
-                final = not isinstance(error, fetch.Failed)
+            except (fetch_errors.TemporaryError, fetch_errors.PermanentError, image_format.InvalidImage) as error:
+                final = not isinstance(error, fetch_errors.TemporaryError)
                 place = {name: row[name] for name in ("link", "name", "row")}
                 await self._write(self.rejects, {**place, "reason": str(error), "final": final})
                 self._count("rejected")
@@ -141,8 +141,8 @@ class _Run:
 
     def _save(self, row, found):
         """Write what was fetched under its name -> its line of the manifest."""
-        kind = recognise.recognise(found.data, self._max_pixels)
-        path = items.file_name(row["name"], row["link"], kind.extension)
+        kind = image_format.identify(found.data, self._max_pixels)
+        path = file_names.file_name(row["name"], row["link"], kind.extension)
         self._where.write(path, found.data)
         return {
             "path": path,
@@ -155,7 +155,7 @@ class _Run:
             "width": kind.width,
             "height": kind.height,
             "format": kind.format,
-            **{column: row[column] for column in items.TOLD},
+            **{column: row[column] for column in items_csv.ORIGIN},
             "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
 
@@ -209,7 +209,12 @@ def main(argv=None):
     add("--target_path", help="folder, s3://bucket/folder or gs://bucket/folder (default: named as the CSV file)")
     add("-l", "--local", choices=("True", "False"), help="True: a folder; False: a bucket (an older spelling)")
     add("-b", "--bucketname", help="S3 bucket; the same as --target_path=s3://BUCKETNAME (an older spelling)")
-    add("--workers", type=int, default=WORKERS, help=f"downloads at once, {fetch.PER_HOST} a host (default {WORKERS})")
+    add(
+        "--workers",
+        type=int,
+        default=WORKERS,
+        help=f"downloads at once, at most {fetch.MAX_PER_HOST} from a host (default {WORKERS})",
+    )
     add("--max_bytes", type=int, default=MAX_BYTES, help=f"size limit of a file (default {MAX_BYTES})")
     add("--max_pixels", type=int, default=MAX_PIXELS, help=f"width x height limit of an image (default {MAX_PIXELS})")
     add("--trusted", action="append", default=[], metavar="HOST:PORT", help="ask it though it is private; repeatable")

@@ -13,7 +13,7 @@ import pathlib
 import random
 
 from data_prep import arguments
-from data_prep.doctor import findings, report_page, survey
+from data_prep.doctor import findings, report_page, sources, survey
 from data_prep.shards import output_folder
 from logogan_jax.core import errors, files, progress
 from logogan_jax.core.errors import UserError
@@ -75,7 +75,7 @@ def write_clean(items, ours, out, target):
     kept = [name for number, name in enumerate(ours.names) if number not in out]
     if not kept:
         raise UserError(f"--fix={target}: no image would be left of {items.store}, so nothing is written")
-    names = [*kept, *items.notes()]
+    names = [*kept, *items.manifests()]
     with output_folder.create(target) as partial, progress.Bar("copying", len(names), unit="files") as bar:
         copy = filesystem.Folder(partial)
         for name in copy.names():  # from a run that was stopped, which may have kept others
@@ -159,8 +159,8 @@ def main(argv=None):
     parser.add_argument("--fix", metavar="DIR", help="new folder for a copy without what is bad; PATH is not touched")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
-        items = survey.source(args.path, "path")
-        against = survey.source(args.against, "against") if args.against else None
+        items = sources.open_source(args.path, "path")
+        against = sources.open_source(args.against, "against") if args.against else None
         frame = _frame(args, items)
         here = args.path.rstrip("/")
         here = here.rpartition("/")[2] if "://" in here else here

@@ -15,8 +15,8 @@ import urllib.parse
 
 import httpx
 
-from data_prep.web import courtesy, mediawiki
-from data_prep.web.listing import Kept
+from data_prep.web import crawl_policy, html_text, mediawiki, rate_limit
+from data_prep.web.image_list import ImageListFile
 from logogan_jax.core import errors, progress
 from logogan_jax.core.errors import UserError
 
@@ -72,14 +72,14 @@ def commons(ask, address, words):
     """Rows that the search of a MediaWiki finds."""
     after, source = {}, urllib.parse.urlsplit(address).netloc
     while after is not None:
-        page = mediawiki.page(ask(address, {**mediawiki.found(words), **after}), source)
+        page = mediawiki.parse_page(ask(address, {**mediawiki.search_query(words), **after}), source)
         yield from page.rows
         after = page.after if page.after != after else None
 
 
 def _row(found):
     """A result of Openverse -> a row of items.csv."""
-    text = lambda key: mediawiki.plain(str(found.get(key) or ""))
+    text = lambda key: html_text.html_to_text(str(found.get(key) or ""))
     kind, name = text("filetype").lower(), text("title") or text("id")
     mime = mimetypes.guess_type(f"a.{kind}")[0] or "" if kind else ""
     named = not kind or mimetypes.guess_type(name)[0] == mime
@@ -125,12 +125,12 @@ def asking(client, say):
             try:
                 response = client.get(address, params=parameters)
                 wait = response.headers.get("Retry-After")
-                return courtesy.answer(response.status_code, wait, response.content, address)
-            except courtesy.Busy as error:
+                return rate_limit.parse_reply(response.status_code, wait, response.content, address)
+            except rate_limit.ServerBusy as error:
                 busy = error
             except httpx.TransportError as error:
-                busy = courtesy.Busy(f"{address} cannot be reached ({type(error).__name__})")
-            pause = courtesy.pause(busy, tried)
+                busy = rate_limit.ServerBusy(f"{address} cannot be reached ({type(error).__name__})")
+            pause = rate_limit.retry_delay(busy, tried)
             say(f"{busy}: asking again in {pause:.0f} s")
             time.sleep(pause)
 
@@ -139,16 +139,16 @@ def asking(client, say):
 
 def find(filename, keywords, *, num, licences, sources, contact, openverse_api, commons_api):
     """Write the list of what keywords find -> the line of totals."""
-    courtesy.address("--openverse_api", openverse_api)
-    courtesy.address("--commons_api", commons_api)
+    crawl_policy.check_url("--openverse_api", openverse_api)
+    crawl_policy.check_url("--commons_api", commons_api)
     question = {"keywords": keywords, "num": num, "licences": licences, "sources": sources}
-    kept = Kept(filename, question)
+    kept = ImageListFile(filename, question)
     rows = kept.pages[-1].rows if kept.pages else []
-    if kept.written(rows):
+    if kept.check_existing(rows):
         return kept.write(rows, [])
     # What Commons tells of its files is more than what Openverse knows of them.
     extra = {"excluded_source": "wikimedia"} if "commons" in sources else {}
-    headers = {"User-Agent": courtesy.agent(contact, f"httpx/{httpx.__version__}")}
+    headers = {"User-Agent": crawl_policy.user_agent(contact, f"httpx/{httpx.__version__}")}
     with contextlib.ExitStack() as stack:
         client = httpx.Client(headers=headers, timeout=60, follow_redirects=True)
         bar = stack.enter_context(progress.Bar("search", num))
@@ -162,7 +162,7 @@ def find(filename, keywords, *, num, licences, sources, contact, openverse_api, 
             bar.say(f"The sources have no more than {len(rows)} of {num} pictures for these words and licences.")
         if not rows:
             raise UserError(f"--keywords={' '.join(keywords)} found nothing under the licences {', '.join(licences)}")
-        stack.enter_context(kept).keep(mediawiki.Page(rows, [], None))
+        stack.enter_context(kept).append(mediawiki.Page(rows, [], None))
     return kept.write(rows, rejects)
 
 
@@ -194,7 +194,7 @@ def main(argv=None):
             raise UserError(f"--num={args.num} should be at least 1")
         sources = _listed(args.sources, SOURCES, "--sources")
         if "commons" in sources:
-            courtesy.introduce(args.contact, args.commons_api)
+            crawl_policy.ask_for_contact(args.contact, args.commons_api)
         print(find(
             args.filename, args.keywords, num=args.num, licences=_listed(args.licence, LICENCES, "--licence"),
             sources=sources, contact=args.contact,

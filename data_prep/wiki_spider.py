@@ -22,8 +22,8 @@ import scrapy.crawler
 from scrapy import signals
 from scrapy.exceptions import IgnoreRequest
 
-from data_prep.web import courtesy, mediawiki
-from data_prep.web.listing import Kept, Listing
+from data_prep.web import crawl_policy, items_csv, mediawiki, rate_limit
+from data_prep.web.image_list import ImageList, ImageListFile
 from logogan_jax.core import errors, progress
 from logogan_jax.core.errors import UserError
 
@@ -42,7 +42,7 @@ class WikiSpider(scrapy.Spider):
 
     name = "wiki_spider"
     custom_settings = {  # noqa: RUF012 - Scrapy's way
-        "FEED_EXPORT_FIELDS": mediawiki.COLUMNS,
+        "FEED_EXPORT_FIELDS": items_csv.COLUMNS,
         "ROBOTSTXT_OBEY": True,
         "CONCURRENT_REQUESTS": 1,
         "DOWNLOAD_DELAY": 0.25,
@@ -58,26 +58,26 @@ class WikiSpider(scrapy.Spider):
         super().__init__()
         self.category, self.api, self.robots = title(category), api, robots
         self.limit = int(limit) if limit else None
-        self.found = Listing() if found is None else found
+        self.found = ImageList() if found is None else found
         self.keep, self.say = keep or (lambda page, total: None), say or self.logger.info
         self.error, self._category = None, None
 
     @classmethod
     def from_crawler(cls, crawler, *args, **kwargs):
         """Sign all requests, those for robots.txt too."""
-        signature = courtesy.agent(kwargs.get("contact"), f"Scrapy/{scrapy.__version__}")
+        signature = crawl_policy.user_agent(kwargs.get("contact"), f"Scrapy/{scrapy.__version__}")
         crawler.settings.set("USER_AGENT", signature, priority="spider")
         return super().from_crawler(crawler, *args, **kwargs)
 
     async def start(self):
         """The first question."""
-        yield self._request(mediawiki.about(self.category), "counted")
+        yield self._request(mediawiki.category_query(self.category), "counted")
 
     def _request(self, query, then):
         # Scrapy's own retries come at once; these wait. Redirects are Scrapy's.
         meta = {
             "dont_retry": True,
-            "dont_obey_robotstxt": not courtesy.obeys(self.robots, self.api),
+            "dont_obey_robotstxt": not crawl_policy.obeys_robots(self.robots, self.api),
             "handle_httpstatus_list": [status for status in range(300, 600) if status not in _REDIRECTS],
         }
         return scrapy.Request(
@@ -89,9 +89,9 @@ class WikiSpider(scrapy.Spider):
         """An answer: what it says goes to the method `then`, unless the server asks for patience."""
         try:
             wait = response.headers.get("Retry-After", b"").decode("latin-1")
-            reply = courtesy.answer(response.status, wait, response.body, self.api)
+            reply = rate_limit.parse_reply(response.status, wait, response.body, self.api)
             results = getattr(self, then)(reply)
-        except courtesy.Busy as busy:
+        except rate_limit.ServerBusy as busy:
             results = await self._later(response.request, busy)
         except UserError as error:
             results = self._stop(error)
@@ -110,7 +110,7 @@ class WikiSpider(scrapy.Spider):
             robots = f"{host}/robots.txt closes {path} to crawlers: if its owner lets you in, add --robots=ignore"
             results = self._stop(UserError(robots if "robots.txt" in why else f"{self.api}: {why}"))
         else:
-            busy = courtesy.Busy(f"{self.api} cannot be reached ({failure.type.__name__})")
+            busy = rate_limit.ServerBusy(f"{self.api} cannot be reached ({failure.type.__name__})")
             results = await self._later(request, busy)
         for result in results:
             yield result
@@ -118,7 +118,7 @@ class WikiSpider(scrapy.Spider):
     async def _later(self, request, busy):
         tried = request.cb_kwargs["tried"]
         try:
-            wait = courtesy.pause(busy, tried)
+            wait = rate_limit.retry_delay(busy, tried)
         except UserError as error:
             return self._stop(error)
         self.say(f"{busy}: asking again in {wait:.0f} s")
@@ -133,11 +133,11 @@ class WikiSpider(scrapy.Spider):
     def counted(self, reply):
         """What the wiki says of the category -> the first question for its files."""
         self._category = reply["query"]["pages"][0]
-        return [self._request({**mediawiki.members(self.category), **self.found.after}, "listed")]
+        return [self._request({**mediawiki.members_query(self.category), **self.found.after}, "listed")]
 
     def listed(self, reply):
         """A part of the list -> its rows that are new, and the next question."""
-        page, before = mediawiki.page(reply, urllib.parse.urlsplit(self.api).netloc), self.found.after
+        page, before = mediawiki.parse_page(reply, urllib.parse.urlsplit(self.api).netloc), self.found.after
         if page.after == before:
             raise UserError(f"{self.api} repeats itself: asked to continue at {before}, it says the same again")
         room = None if self.limit is None else self.limit - len(self.found.rows)
@@ -145,9 +145,9 @@ class WikiSpider(scrapy.Spider):
         if self.found.after is None and not self.found.rows:
             raise UserError(self._nothing())
         self.keep(page, self._category.get("categoryinfo", {}).get("files", 0))
-        if self.found.full(self.limit):
+        if self.found.is_complete(self.limit):
             return results
-        return [*results, self._request({**mediawiki.members(self.category), **page.after}, "listed")]
+        return [*results, self._request({**mediawiki.members_query(self.category), **page.after}, "listed")]
 
     def _nothing(self):
         if "categoryinfo" not in self._category:
@@ -163,10 +163,10 @@ def title(category):
 
 def crawl(filename, *, category, api, limit, robots, contact):
     """List the files of a category in a CSV file, going on where an earlier run stopped -> the line of totals."""
-    kept = Kept(filename, {"category": title(category), "api": courtesy.address("--api", api)})
-    found = Listing(kept.pages)
-    kept.written(found.rows.values())
-    if not found.full(limit):
+    kept = ImageListFile(filename, {"category": title(category), "api": crawl_policy.check_url("--api", api)})
+    found = ImageList(kept.pages)
+    kept.check_existing(found.rows.values())
+    if not found.is_complete(limit):
         with kept:
             _run(kept, found, category=category, api=api, limit=limit, robots=robots, contact=contact)
     return kept.write(list(found.rows.values())[:limit], found.rejects)
@@ -178,7 +178,7 @@ def _run(kept, found, limit, **arguments):
     with contextlib.ExitStack() as stack:
 
         def keep(page, total):
-            kept.keep(page)
+            kept.append(page)
             if not bars:
                 bars.append(stack.enter_context(progress.Bar("list", min(limit or total, total), unit="files")))
             bars[0].update(min(limit or len(found.rows), len(found.rows)))
@@ -224,13 +224,13 @@ def main(argv=None):
     parser.add_argument("--limit", type=int, help="stop after so many files (default: all)")
     parser.add_argument("--contact", default="", help="e-mail address or page at which a wiki can reach you")
     parser.add_argument(
-        "--robots", choices=courtesy.ROBOTS, default="api",
+        "--robots", choices=crawl_policy.ROBOTS, default="api",
         help="api: robots.txt decides, but at Wikimedia its rules for API clients (default); "
         "strict: robots.txt decides everywhere; ignore: robots.txt is not asked",
     )  # fmt: skip
     args = parser.parse_args(argv)
     with errors.exit_on_error():
-        courtesy.introduce(args.contact, args.api)
+        crawl_policy.ask_for_contact(args.contact, args.api)
         if args.limit is not None and args.limit < 1:
             raise UserError(f"--limit={args.limit} should be at least 1")
         print(crawl(

@@ -80,11 +80,11 @@ def copies(run, drawn, trained, held_out):
 
 def of_folder(path, flag, frame, network):
     """Images of a folder, or of shards, brought to a frame {size, width, channels}."""
-    from data_prep.doctor import survey
+    from data_prep.doctor import sources
     from data_prep.pictures import convert
     from data_prep.pictures.pixels import load_pixels
 
-    found, rejected = load_pixels(survey.source(path, flag), convert.ImageSpec(**frame))
+    found, rejected = load_pixels(sources.open_source(path, flag), convert.ImageSpec(**frame))
     if rejected:
         name, reason = rejected[0]
         print(f"{len(rejected)} files of --{flag}={path} are left out, the first of them {name}: {reason}")

@@ -1,4 +1,4 @@
-"""The bytes behind one link: no private address, no endless body, no endless wait.
+"""The bytes behind one link, with limits on the addresses, the size and the time.
 
 Proxies, .netrc and certificates that the environment names are not used, so that every connection is
 one that was checked.
@@ -11,182 +11,201 @@ import random
 import time
 import weakref
 import zlib
-from typing import NamedTuple
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import httpcore
 import httpx
 
-from data_prep.web import courtesy
-from data_prep.web.addresses import Failed, Guard, Refused
+from data_prep.web import crawl_policy, rate_limit
+from data_prep.web.addresses import PublicNetwork
+from data_prep.web.fetch_errors import PermanentError, TemporaryError
 
-PER_HOST = 4  # requests to one host at the same time
-REDIRECTS = 5
-_MOVED = {301, 302, 303, 307, 308}
+MAX_PER_HOST = 4  # requests to one host at the same time
+MAX_REDIRECTS = 5
+_REDIRECT_STATUSES = {301, 302, 303, 307, 308}
+_JITTER = (0.5, 1.5)  # factors between which a pause is drawn, so that links that failed together part
 
 
-class Patience(NamedTuple):
-    """How long to wait, in seconds, and how often to try."""
+class RetryPolicy(NamedTuple):
+    """How long to wait for a link, in seconds, and how often to try."""
 
     connect: float = 10.0
     read: float = 20.0  # for the next piece of a body
-    total: float = 300.0  # for one link, all tries and redirects together, but not the pauses
-    tries: int = 5
-    pause: float = 1.0  # before the second try; then 2, 4, 8 ... times as long
-    longest: float = 60.0  # of all pauses, whatever a server asks for
+    total: float = 300.0  # for one link, all attempts and redirects together, without the pauses
+    max_attempts: int = 5
+    first_pause: float = 1.0  # before the second attempt; then 2, 4, 8 ... times as long
+    max_pause: float = 60.0  # even if a server asks for more
 
 
-PATIENCE = Patience()
+DEFAULT_POLICY = RetryPolicy()
 
 
-class Fetched(NamedTuple):
-    """The bytes, and the address that they came from in the end."""
+class Download(NamedTuple):
+    """The bytes of a link, and the address that they came from after all redirects."""
 
     data: bytes
     url: str
 
 
 class Fetcher:
-    """Fetches links, a few at a time from each host; use as an async context manager."""
+    """Fetches links, at most MAX_PER_HOST at a time from each host; use as an async context manager.
 
-    def __init__(self, *, trusted, max_bytes, patience, contact=""):
+    `trusted` are (host, port) pairs that may be private. `contact` tells servers how to reach the user.
+    """
+
+    def __init__(self, *, trusted: set[tuple[str, int]], max_bytes: int, policy: RetryPolicy, contact: str = ""):
         self._pool = httpcore.AsyncConnectionPool(
-            httpcore.default_ssl_context(), network_backend=Guard(trusted), max_connections=None,
+            httpcore.default_ssl_context(), network_backend=PublicNetwork(trusted), max_connections=None,
             max_keepalive_connections=20,
         )  # fmt: skip
-        self._max_bytes, self._patience = max_bytes, patience
-        agent = courtesy.agent(contact, f"httpcore/{httpcore.__version__}")
-        self._headers = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "identity"}
-        self._turns = weakref.WeakValueDictionary()  # a host is forgotten when nobody waits for it
+        self._max_bytes = max_bytes
+        self._policy = policy
+        user_agent = crawl_policy.user_agent(contact, f"httpcore/{httpcore.__version__}")
+        self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        # Weak, so that a host's semaphore goes when no request waits for it.
+        self._host_slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         await self._pool.aclose()
 
-    async def fetch(self, link, sha1=""):
-        """The Fetched of a link, tried again while that may help; or Refused, or Failed."""
-        budget, wrong = _Budget(self._patience.total), set()
-        for number in range(1, self._patience.tries + 1):
+    async def fetch(self, link: str, sha1: str = "") -> Download:
+        """Fetch a link, with new attempts while they can help, and compare its SHA-1 if one is given.
+
+        Raises PermanentError or TemporaryError.
+        """
+        budget = _TimeBudget(self._policy.total)
+        wrong_digests = set()
+        attempt = 1
+        while True:
             try:
-                found = await self._follow(link, budget)
-                digest = hashlib.sha1(found.data, usedforsecurity=False).hexdigest()
+                download = await self._follow_redirects(link, budget)
+                digest = hashlib.sha1(download.data, usedforsecurity=False).hexdigest()
                 if not sha1 or digest == sha1.lower():
-                    return found
-                # The same wrong bytes twice are what the server has; other ones were a bad transfer.
+                    return download
+                # The same wrong bytes twice are the server's; different wrong bytes come from a bad transfer.
                 reason = f"its SHA-1 is {digest} and should be {sha1}"
-                failure = Failed(reason, again=digest not in wrong)
-                wrong.add(digest)
-            except Failed as error:
+                failure = TemporaryError(reason, retry_now=digest not in wrong_digests)
+                wrong_digests.add(digest)
+            except TemporaryError as error:
                 failure = error
-            if not failure.again or number == self._patience.tries:
+            if not failure.retry_now or attempt == self._policy.max_attempts:
                 raise failure
-            pause = failure.after or self._patience.pause * 2 ** (number - 1) * random.uniform(0.5, 1.5)
-            # Who waits takes one of the host's turns, so that a host in trouble is asked less.
-            async with self._turn(_parsed(link)):
-                await asyncio.sleep(min(pause, self._patience.longest))
+            backoff = self._policy.first_pause * 2 ** (attempt - 1) * random.uniform(*_JITTER)
+            # The pause takes one of the host's slots, so that a host in trouble gets fewer requests.
+            async with self._host_slot(_parse_url(link)):
+                await asyncio.sleep(min(failure.retry_after or backoff, self._policy.max_pause))
+            attempt += 1
 
-    async def _follow(self, link, budget):
-        url = _parsed(link)
-        for _ in range(REDIRECTS + 1):
-            async with self._turn(url), budget.spend():
-                answer = await self._visit(url)
-            if isinstance(answer, bytes):
-                return Fetched(answer, str(url))
-            url = answer
-        raise Refused(f"more than {REDIRECTS} redirects, the last to {url}")
+    async def _follow_redirects(self, link: str, budget: "_TimeBudget") -> Download:
+        url = _parse_url(link)
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._host_slot(url), budget.spend():
+                result = await self._request(url)
+            if isinstance(result, bytes):
+                return Download(result, str(url))
+            url = result
+        raise PermanentError(f"more than {MAX_REDIRECTS} redirects, the last to {url}")
 
-    async def _visit(self, url):
-        """One request: the body's bytes, or the URL that it leads to."""
-        limits = self._patience
-        timeout = {"connect": limits.connect, "read": limits.read, "write": limits.read}
-        headers = {"Host": url.netloc, **self._headers}
+    async def _request(self, url: httpx.URL) -> bytes | httpx.URL:
+        """Send one request and return the bytes of its body, or the URL that it redirects to."""
+        policy = self._policy
+        timeout = {"connect": policy.connect, "read": policy.read, "write": policy.read}
+        request_headers = {"Host": url.netloc, **self._headers}
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         try:
-            async with self._pool.stream("GET", target, headers=headers, extensions={"timeout": timeout}) as response:
-                answer = httpx.Headers(response.headers)
-                if response.status in _MOVED and "location" in answer:
-                    return _parsed(answer["location"], url)
+            async with self._pool.stream(
+                "GET", target, headers=request_headers, extensions={"timeout": timeout}
+            ) as response:
+                headers = httpx.Headers(response.headers)
+                if response.status in _REDIRECT_STATUSES and "location" in headers:
+                    return _parse_url(headers["location"], url)
                 if response.status == 429 or response.status >= 500:
-                    raise Failed(f"HTTP {response.status}", after=_retry_after(answer.get("retry-after", "")))
+                    retry_after = rate_limit.parse_retry_after(headers.get("retry-after")) or 0.0
+                    raise TemporaryError(f"HTTP {response.status}", retry_after)
                 if response.status != 200:
-                    raise Refused(f"HTTP {response.status}")
-                return self._decoded(await self._body(response, answer), answer.get("content-encoding", ""))
+                    raise PermanentError(f"HTTP {response.status}")
+                return self._decompress(await self._read_body(response, headers), headers.get("content-encoding", ""))
         except httpcore.ConnectTimeout:
-            raise Failed(f"no connection in {limits.connect:g} s") from None
+            raise TemporaryError(f"no connection in {policy.connect:g} s") from None
         except httpcore.TimeoutException:
-            raise Failed(f"nothing more came for {limits.read:g} s") from None
+            raise TemporaryError(f"nothing more came for {policy.read:g} s") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise Failed(f"the connection failed: {error or type(error).__name__}") from None
+            raise TemporaryError(f"the connection failed: {error or type(error).__name__}") from None
 
-    async def _body(self, response, headers):
+    async def _read_body(self, response: httpcore.Response, headers: httpx.Headers) -> bytes:
         if int(headers.get("content-length", 0)) > self._max_bytes:
-            raise Refused(self._too_large())
+            raise self._too_large()
         data = bytearray()
         async for piece in response.aiter_stream():
             data += piece
             if len(data) > self._max_bytes:
-                raise Refused(self._too_large())
+                raise self._too_large()
         return bytes(data)
 
-    def _decoded(self, data, coding):
-        """What a server compressed though it was asked not to, never more of it than the limit."""
+    def _decompress(self, data: bytes, coding: str) -> bytes:
+        """Return the content of a body that the server compressed although the request forbade it.
+
+        Never unpacks more than the limit, because a few bytes can hold gigabytes.
+        """
         if coding.lower() in ("", "identity"):
             return data
         if coding.lower() not in ("gzip", "x-gzip", "deflate"):
-            raise Refused(f"it was sent as {coding}, which was not asked for")
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+            raise PermanentError(f"it was sent as {coding}, which was not asked for")
+        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
-            found = unpacker.decompress(data, self._max_bytes + 1)
+            content = decompressor.decompress(data, self._max_bytes + 1)
         except zlib.error as error:
-            raise Failed(f"its compression is broken: {error}") from None
-        if len(found) > self._max_bytes:
-            raise Refused(self._too_large())
-        if not unpacker.eof:
-            raise Failed("its compression is broken: the end is missing")
-        return found
+            raise TemporaryError(f"its compression is broken: {error}") from None
+        if len(content) > self._max_bytes:
+            raise self._too_large()
+        if not decompressor.eof:
+            raise TemporaryError("its compression is broken: the end is missing")
+        return content
 
-    def _too_large(self):
-        return f"more than {self._max_bytes:,} bytes"
+    def _too_large(self) -> PermanentError:
+        return PermanentError(f"more than {self._max_bytes:,} bytes")
 
     @contextlib.asynccontextmanager
-    async def _turn(self, url):
-        turns = self._turns.setdefault(url.host, asyncio.Semaphore(PER_HOST))
-        async with turns:
+    async def _host_slot(self, url: httpx.URL) -> AsyncIterator[None]:
+        """Hold one of the MAX_PER_HOST slots of a URL's host."""
+        slots = self._host_slots.setdefault(url.host, asyncio.Semaphore(MAX_PER_HOST))
+        async with slots:
             yield
 
 
-class _Budget:
-    """The seconds that one link may take, counted while it is being asked for."""
+class _TimeBudget:
+    """The seconds that one link can take, counted only during its requests."""
 
-    def __init__(self, seconds):
-        self._seconds = self._left = seconds
+    def __init__(self, seconds: float):
+        self._total = seconds
+        self._left = seconds
 
     @contextlib.asynccontextmanager
-    async def spend(self):
+    async def spend(self) -> AsyncIterator[None]:
         start = time.monotonic()
         try:
             async with asyncio.timeout(self._left):
                 yield
         except TimeoutError:
-            raise Failed(f"not done in {self._seconds:g} s", again=False) from None
+            raise TemporaryError(f"not done in {self._total:g} s", retry_now=False) from None
         finally:
             self._left -= time.monotonic() - start
 
 
-def _parsed(link, base=None):
-    """A link, or where it leads from the URL `base`, as a URL that may be asked for."""
+def _parse_url(link: str, base: httpx.URL | None = None) -> httpx.URL:
+    """Return a link, or a redirect of the URL `base`, as an http or https URL; PermanentError if it is none."""
+    subject = "it leads to" if base else "this is"
     try:
         url = base.join(link) if base else httpx.URL(f"https:{link}" if link.startswith("//") else link)
     except (httpx.InvalidURL, ValueError) as error:
-        raise Refused(f"{'it leads to' if base else 'this is'} no address: {error}") from None
+        raise PermanentError(f"{subject} no address: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise Refused(f"{'it leads to' if base else 'this is'} {link[:200]!r}, not an http or https address")
+        raise PermanentError(f"{subject} {link[:200]!r}, not an http or https address")
     return url
-
-
-def _retry_after(text):
-    """The seconds that a Retry-After header asks for, as a number or as a date."""
-    with contextlib.suppress(ValueError, OverflowError):  # a date may be any text
-        return courtesy.seconds(text) or 0.0
-    return 0.0

@@ -3,174 +3,49 @@
 import asyncio
 import collections
 import contextlib
-import csv
 import datetime
 import email.utils
 import gzip
 import hashlib
-import http.server
-import io
 import ipaddress
-import json
 import re
 import signal
 import socket
 import ssl
-import struct
 import subprocess
-import threading
 import time
-import zlib
 
+import file_server
 import httpcore
 import pytest
 from conftest import ROOT, command, environment
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from PIL import Image
+from file_server import (
+    DRAWING,
+    QUICK,
+    FileServer,
+    after,
+    bomb,
+    dripping,
+    endless,
+    in_turn,
+    lines,
+    listing,
+    moved,
+    picture,
+    reply,
+    stalling,
+)
 
 from data_prep import download_images
 from data_prep.download_images import download
-from data_prep.web import addresses, fetch, items
-from data_prep.web.fetch import Patience
+from data_prep.web import addresses, fetch, fetch_errors, file_names, items_csv, rate_limit
 from logogan_jax import __version__
 from logogan_jax.core.errors import UserError
 
-QUICK = Patience(connect=1.0, read=0.5, total=2.0, tries=3, pause=0.01, longest=0.3)
-DRAWING = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9"/></svg>'
-
-
-def picture(number, kind="PNG"):
-    """The bytes of an image that no other number has."""
-    stream = io.BytesIO()
-    Image.new("RGB", (16 + number % 5, 16), (number % 256, number // 256 % 256, 77)).save(stream, format=kind)
-    return stream.getvalue()
-
-
-def bomb(width, height):
-    """A PNG of a few bytes whose header promises an enormous picture."""
-    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = zlib.compress(bytes(1000))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
-# ── a server that does as it is told, on loopback ───────────────────────────────────────────
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Answers each path by routes[path](handler); counts what was asked, and how much at once."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.routes, self.asked, self.times, self.over = {}, [], collections.defaultdict(list), threading.Event()
-        self.lock, self.now, self.most, self.headers = threading.Lock(), 0, 0, []
-        self.place = f"127.0.0.1:{self.server_port}"
-
-    def link(self, path, route):
-        """The link to a path that is answered by a route, or by these bytes."""
-        self.routes[path] = reply(route) if isinstance(route, bytes) else route
-        return f"http://{self.place}{path}"
-
-    def handle_error(self, *_):
-        """Clients that hang up are what these tests are about."""
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        with self.server.lock:
-            self.server.asked.append(self.path)
-            self.server.headers.append(self.headers)
-            self.server.times[self.path].append(time.monotonic())
-            self.server.now += 1
-            self.server.most = max(self.server.most, self.server.now)
-        try:
-            self.server.routes[self.path](self)
-        finally:
-            with self.server.lock:
-                self.server.now -= 1
-
-    def log_message(self, *_):
-        """Nothing."""
-
-
-def reply(body=b"", status=200, **headers):
-    def route(handler):
-        handler.send_response(status)
-        for name, value in {"Content_Type": "image/png", "Content_Length": len(body), **headers}.items():
-            if value is not None:
-                handler.send_header(name.replace("_", "-"), str(value))
-        handler.end_headers()
-        handler.wfile.write(body)
-        handler.close_connection = headers.get("Content_Length", 0) is None or len(body) != headers.get(
-            "Content_Length", len(body)
-        )
-
-    return route
-
-
-def moved(location):
-    return reply(b"", 302, Location=location)
-
-
-def after(seconds, body):
-    """The body, but not at once."""
-
-    def route(handler):
-        handler.server.over.wait(seconds)
-        reply(body)(handler)
-
-    return route
-
-
-def stalling(body, sent):
-    """So many bytes, then nothing more."""
-
-    def route(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body[:sent])
-        handler.server.over.wait(10)
-        handler.close_connection = True
-
-    return route
-
-
-def dripping(handler):
-    """A byte now and then, for long, so that no single wait is."""
-    handler.send_response(200)
-    handler.end_headers()
-    end = time.monotonic() + 15
-    while time.monotonic() < end and not handler.server.over.wait(0.1):
-        handler.wfile.write(b"x")
-
-
-def endless(handler):
-    handler.send_response(200)
-    handler.end_headers()
-    while not handler.server.over.is_set():
-        handler.wfile.write(bytes(1 << 16))
-
-
-def in_turn(*routes):
-    """One route after the other, then the last one for ever."""
-    left = list(routes)
-    return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
-
-
-@pytest.fixture
-def server():
-    with Server() as found:
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield found
-        found.over.set()
-        found.shutdown()
-        thread.join()
+server = file_server.server  # the fixture
 
 
 @pytest.fixture
@@ -206,20 +81,6 @@ def connections(monkeypatch, names):
     return seen
 
 
-def listing(folder, rows, columns=("name", "link", "sha1", "licence", "author")):
-    """A CSV file of rows (dictionaries, or links alone)."""
-    path = folder / "items.csv"
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(row if isinstance(row, dict) else {"link": row} for row in rows)
-    return path
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def outcome(target):
     """({link: line of the manifest}, {link: line of the rejects}), both without repetition."""
     found = [lines(target / name) for name in ("manifest.jsonl", "rejects.jsonl")]
@@ -232,7 +93,7 @@ def outcome(target):
 def get(tmp_path, server, rows, **options):
     """Download rows from the server -> (target, manifest, rejects, totals)."""
     target = tmp_path / "raw"
-    given = {"trusted": [server.place], "patience": QUICK, **options}
+    given = {"trusted": [server.place], "policy": QUICK, **options}
     totals = download(listing(tmp_path, rows), target, **given)
     return target, *outcome(target), totals
 
@@ -256,7 +117,8 @@ def test_names_of_any_kind_become_files_in_the_folder_and_nowhere_else(tmp_path,
     for number, row in enumerate(rows[:-1]):
         line = manifest[row["link"]]
         assert found[line["path"]] == picture(number)
-        assert line["path"] == items.file_name(line["name"], row["link"], ".png") and len(line["path"].encode()) <= 113
+        assert line["path"] == file_names.file_name(line["name"], row["link"], ".png")
+        assert len(line["path"].encode()) <= 113
         assert line["sha256"] == hashlib.sha256(picture(number)).hexdigest() and line["bytes"] == len(picture(number))
     assert {path.name for path in tmp_path.iterdir()} == {"items.csv", "raw"}
     assert any(name.startswith("ロゴ画像 社章-") for name in found) and any(name.startswith("v1.2-") for name in found)
@@ -268,7 +130,7 @@ def test_names_of_any_kind_become_files_in_the_folder_and_nowhere_else(tmp_path,
 def hostile(server):
     """{link: the reason for which it must be rejected}."""
     png, link = picture(1), server.link
-    other = Server()  # bound, never served: nobody may even knock
+    other = FileServer()  # bound, never served: nobody may even knock
     other.server_close()
     entity = b'<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + DRAWING.replace(b"<rect", b"<g>&x;</g><rect")
     remote = DRAWING.replace(b"<rect", b'<image href="http://10.0.0.1/a.png" width="9" height="9"/><rect')
@@ -371,10 +233,11 @@ def test_troubles_that_pass_are_waited_out(tmp_path, server):
 
 def test_a_pause_that_a_server_asks_for_is_read_as_a_number_or_a_date():
     soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=100)
-    assert fetch._retry_after("7") == 7.0
-    assert 90 < fetch._retry_after(email.utils.format_datetime(soon, usegmt=True)) <= 100
-    odd = ["", "soon", "-5", "nan", "Mon, 01 Jan 1990 00:00:00 GMT", "Mon, 32 Jan 99999 99:00:00 GMT"]
-    assert [fetch._retry_after(text) for text in odd] == [0.0] * 6
+    assert rate_limit.parse_retry_after("7") == 7.0
+    assert 90 < rate_limit.parse_retry_after(email.utils.format_datetime(soon, usegmt=True)) <= 100
+    past = ["-5", "nan", "Mon, 01 Jan 1990 00:00:00 GMT"]
+    assert [rate_limit.parse_retry_after(text) for text in past] == [0.0] * 3
+    assert [rate_limit.parse_retry_after(text) for text in ("", "soon", "Mon, 32 Jan 99999 99:00:00 GMT")] == [None] * 3
 
 
 def test_what_is_final_is_not_asked_for_again_unless_told_to(tmp_path, server):
@@ -413,14 +276,16 @@ def test_a_second_run_fetches_only_what_is_not_there_whole(tmp_path, server):
 def test_a_host_is_asked_for_four_files_at_most_at_once(tmp_path, server):
     rows = [server.link(f"/{i}", after(0.05, picture(i))) for i in range(24)]
     _, manifest, _, _ = get(tmp_path, server, rows, workers=16, contact="me@home.example")
-    assert len(manifest) == 24 and server.most == fetch.PER_HOST
+    assert len(manifest) == 24 and server.most == fetch.MAX_PER_HOST
     assert {headers["Accept-Encoding"] for headers in server.headers} == {"identity"}
     agents = {headers["User-Agent"] for headers in server.headers}
     assert agents == {f"logogan_jax/{__version__} (me@home.example) httpcore/{httpcore.__version__}"}
 
 
 def test_a_long_list_is_read_no_further_than_the_work_needs(tmp_path, monkeypatch):
-    path, real, read, ahead = listing(tmp_path, [f"http://{i}.example/" for i in range(500)]), items.rows, [], []
+    path = listing(tmp_path, [f"http://{i}.example/" for i in range(500)])
+    real = items_csv.read_rows
+    read, ahead = [], []
 
     def rows(filename):
         read.clear()
@@ -431,9 +296,9 @@ def test_a_long_list_is_read_no_further_than_the_work_needs(tmp_path, monkeypatc
     async def refuse(self, link, sha1):
         await asyncio.sleep(0)
         ahead.append(len(read) - len(ahead))
-        raise fetch.Refused("no")
+        raise fetch_errors.PermanentError("no")
 
-    monkeypatch.setattr(items, "rows", rows)
+    monkeypatch.setattr(items_csv, "read_rows", rows)
     monkeypatch.setattr(fetch.Fetcher, "fetch", refuse)
     assert ", 500 rejected" in download(path, tmp_path / "raw", workers=4)
     assert len(ahead) == 500 and max(ahead) <= 10  # four at work, four in the queue, one at either door
@@ -451,13 +316,13 @@ def test_a_long_list_is_read_no_further_than_the_work_needs(tmp_path, monkeypatc
      "2002:7f00:1::", "2001::1", "100::1"],
 )  # fmt: skip
 def test_addresses_that_are_not_on_the_open_internet(address):
-    assert not addresses.public(ipaddress.ip_address(address))
+    assert not addresses.is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "208.80.154.240", "2620:0:861:ed1a::2:b", "::ffff:1.1.1.1",
                                      "64:ff9b::101:101", "2002:101:101::"])  # fmt: skip
 def test_addresses_that_are(address):
-    assert addresses.public(ipaddress.ip_address(address))
+    assert addresses.is_public(ipaddress.ip_address(address))
 
 
 class Wire(httpcore.AsyncNetworkBackend):
@@ -474,9 +339,9 @@ class Wire(httpcore.AsyncNetworkBackend):
 @pytest.mark.parametrize(
     ("answers", "went", "error"),
     [
-        ([["10.0.0.1"]], [], addresses.Refused),
-        ([["1.1.1.1", "10.0.0.1"]], [], addresses.Refused),  # one bad address is enough
-        ([["::ffff:10.0.0.1"]], [], addresses.Refused),
+        ([["10.0.0.1"]], [], fetch_errors.PermanentError),
+        ([["1.1.1.1", "10.0.0.1"]], [], fetch_errors.PermanentError),  # one bad address is enough
+        ([["::ffff:10.0.0.1"]], [], fetch_errors.PermanentError),
         # A name that changes its mind: the address that was checked is the one that is used.
         ([["1.1.1.1"], ["127.0.0.1"]], ["1.1.1.1"], httpcore.ConnectError),
         ([["1.1.1.1", "1.0.0.1"], ["127.0.0.1"]], ["1.1.1.1", "1.0.0.1"], httpcore.ConnectError),
@@ -485,7 +350,7 @@ class Wire(httpcore.AsyncNetworkBackend):
 def test_a_name_is_resolved_once_and_all_its_addresses_are_checked(names, connections, answers, went, error):
     names["logo.example"], wire = list(answers), Wire()
     with pytest.raises(error):
-        asyncio.run(addresses.Guard(set(), wire).connect_tcp("logo.example", 80, timeout=1))
+        asyncio.run(addresses.PublicNetwork(set(), wire).connect_tcp("logo.example", 80, timeout=1))
     assert wire.went == went and names["logo.example"] == answers[1:] and not connections
 
 
@@ -497,10 +362,10 @@ def test_trust_is_in_one_port_of_one_host(tmp_path, server, names):
     _, manifest, rejects, _ = get(tmp_path, server, rows, trusted=[f"Wiki.example:{port}"])
     assert manifest.keys() == {rows[0]} and rejects.keys() == {*rows[1:]} and len(server.asked) == 1
     assert server.headers[0]["Host"] == f"wiki.example:{port}" and not names["wiki.example"]
-    assert addresses.trusted(["[::1]:80", "A.b:443"]) == {("::1", 80), ("a.b", 443)}
+    assert addresses.parse_trusted(["[::1]:80", "A.b:443"]) == {("::1", 80), ("a.b", 443)}
     for text in ("wiki", "wiki:", ":80", "wiki:http"):
         with pytest.raises(UserError, match="should be HOST:PORT"):
-            addresses.trusted([text])
+            addresses.parse_trusted([text])
 
 
 def certificate(folder, name):
@@ -546,11 +411,11 @@ def test_the_list_of_2018_is_enough_and_a_name_is_found_in_the_link(tmp_path, se
     links = [server.link("/a/%D0%9B%D0%BE%D0%B3%D0%BE.PNG?x=1", picture(1)), server.link("/b/", picture(2))]
     path = tmp_path / "items.csv"
     path.write_text("link\n" + "\n".join(links) + "\n", encoding="utf-8-sig")
-    download(path, tmp_path / "raw", trusted=[server.place], patience=QUICK)
+    download(path, tmp_path / "raw", trusted=[server.place], policy=QUICK)
     manifest, _ = outcome(tmp_path / "raw")
     assert [manifest[link]["name"] for link in links] == ["Лого.PNG", ""]
     assert [manifest[link]["path"][:-13] for link in links] == ["Лого", "image"]
-    assert next(items.rows(path))["licence"] == "" and manifest[links[0]]["licence"] == ""
+    assert next(items_csv.read_rows(path))["licence"] == "" and manifest[links[0]]["licence"] == ""
 
 
 @pytest.mark.parametrize(
@@ -617,11 +482,11 @@ def test_a_download_that_was_ended_goes_on(tmp_path, server, how, status):
         assert said.splitlines()[-1].startswith("stopped: the same command goes on") and "Traceback" not in said
     before = manifest.read_bytes().count(b"\n")
     assert before < 120
-    pictures = {items.file_name(row["name"], row["link"], ".png") for row in rows}
+    pictures = {file_names.file_name(row["name"], row["link"], ".png") for row in rows}
     assert {path.name for path in target.iterdir() if not path.name.startswith(".")} <= {
         *pictures, "manifest.jsonl", "rejects.jsonl"
     }  # fmt: skip
-    totals = download(path, target, trusted=[server.place], patience=QUICK)
+    totals = download(path, target, trusted=[server.place], policy=QUICK)
     found, rejects = outcome(target)
     assert len(found) == 120 and not rejects
     assert {path.name for path in target.iterdir()} == {*pictures, "manifest.jsonl", "rejects.jsonl"}

@@ -282,7 +282,7 @@ def test_shards_are_looked_at_record_by_record(shards, tmp_path):
     assert "--path=IMAGES" in said or "Train on them" in said
     (tmp_path / "mine").mkdir()
     number, image = 7, tmp_path / "mine" / "a.png"
-    records = inspect_data.survey.source(str(shards), "path")
+    records = inspect_data.sources.open_source(str(shards), "path")
     image.write_bytes(next(item.source for item in records if item.name == f"{number}.png"))
     inspect("--path", tmp_path / "mine", "--against", shards, "--report", tmp_path / "r")
     found = json.loads((tmp_path / "r" / "report.json").read_text())["leaks"]

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT, command, environment, failing
 
 from data_prep import download_images, search_images, wiki_spider
-from data_prep.web import courtesy, listing, mediawiki
+from data_prep.web import crawl_policy, html_text, image_list, items_csv, mediawiki, rate_limit
 from logogan_jax.core.errors import UserError
 
 CATEGORY = "Category:Unidentified logos"
@@ -188,9 +188,10 @@ def rows(path):
 def expected(server):
     """items.csv as the whole of the category should make it."""
     good = [details for details in server.files.values() if details and "url" in details]
-    told = {details["canonicaltitle"]: mediawiki.row({"title": "", "imageinfo": [details]}, server.api.split("/")[2])
+    host = server.api.split("/")[2]
+    rows = {details["canonicaltitle"]: mediawiki.parse_row({"title": "", "imageinfo": [details]}, host)
             for details in good}  # fmt: skip
-    return mediawiki.table(told.values())
+    return items_csv.to_csv(rows.values())
 
 
 # ── the spider ──────────────────────────────────────────────────────────────────────────────
@@ -200,7 +201,7 @@ def test_a_category_is_listed_to_its_end_in_any_script(server, tmp_path):
     said, _ = run(spider(server, tmp_path, "--contact=me@example.org"))
     assert said == f"20 files listed in {tmp_path}/items.csv, 3 rejected (reasons in items.rejects.jsonl there)."
     found = rows(tmp_path / "items.csv")
-    assert tuple(found[0]) == mediawiki.COLUMNS and found[0].keys() >= {"name", "link"}
+    assert tuple(found[0]) == items_csv.COLUMNS and found[0].keys() >= {"name", "link"}
     assert (tmp_path / "items.csv").read_text("utf-8").startswith("name,link,page,mime,")
     assert [row["name"] for row in found] == NAMES
     quoted = urllib.parse.quote(NAMES[0].replace(" ", "_"))
@@ -254,24 +255,22 @@ def test_a_killed_list_goes_on_where_it_stopped(server, tmp_path, how):
 
 def test_a_journal_cut_anywhere_is_a_beginning_of_the_list(tmp_path):
     question = {"category": CATEGORY, "api": "https://wiki.example/api.php"}
-    pages = [
-        mediawiki.Page([mediawiki.row({"title": "", "imageinfo": [info(name)]}, "wiki.example")], [], {"at": name})
-        for name in NAMES[:6]
-    ]
-    with listing.Kept(tmp_path / "items.csv", question) as kept:
+    row = lambda name: mediawiki.parse_row({"title": "", "imageinfo": [info(name)]}, "wiki.example")
+    pages = [mediawiki.Page([row(name)], [], {"at": name}) for name in NAMES[:6]]
+    with image_list.ImageListFile(tmp_path / "items.csv", question) as kept:
         for page in pages:
-            kept.keep(page)
+            kept.append(page)
     journal = tmp_path / ".items.csv.jsonl"
     whole = journal.read_bytes()
     seen = set()
     for cut in range(0, len(whole) + 1, 7):
         journal.write_bytes(whole[:cut])
-        left = listing.Kept(tmp_path / "items.csv", question).pages
+        left = image_list.ImageListFile(tmp_path / "items.csv", question).pages
         assert left == pages[: len(left)]
         seen.add(len(left))
-        with listing.Kept(tmp_path / "items.csv", question) as kept:
+        with image_list.ImageListFile(tmp_path / "items.csv", question) as kept:
             for page in pages[len(left) :]:
-                kept.keep(page)
+                kept.append(page)
         assert journal.read_bytes() == whole
     assert seen >= set(range(6))
 
@@ -317,19 +316,19 @@ def test_robots_txt_is_obeyed_unless_told_otherwise(server, tmp_path):
 
 def test_at_wikimedia_its_rules_for_api_clients_hold():
     for api in ("https://commons.wikimedia.org/w/api.php", "https://de.wikipedia.org/w/api.php"):
-        assert not courtesy.obeys("api", api) and courtesy.obeys("strict", api)
+        assert not crawl_policy.obeys_robots("api", api) and crawl_policy.obeys_robots("strict", api)
     for api in ("https://wiki.example/w/api.php", "https://notwikimedia.org/w/api.php"):
-        assert courtesy.obeys("api", api) and courtesy.obeys("anything", api)
-        assert not courtesy.obeys("ignore", api)
+        assert crawl_policy.obeys_robots("api", api) and crawl_policy.obeys_robots("anything", api)
+        assert not crawl_policy.obeys_robots("ignore", api)
 
 
 def test_wikimedia_is_told_who_calls(capsys):
-    courtesy.introduce("", wiki_spider.API)
+    crawl_policy.ask_for_contact("", wiki_spider.API)
     assert "add --contact=" in capsys.readouterr().err
-    courtesy.introduce("me@example.org", wiki_spider.API)
-    courtesy.introduce("", "https://wiki.example/w/api.php")
+    crawl_policy.ask_for_contact("me@example.org", wiki_spider.API)
+    crawl_policy.ask_for_contact("", "https://wiki.example/w/api.php")
     assert not capsys.readouterr().err
-    assert courtesy.agent("", "x/1") == "logogan_jax/0.1.0 (contact not given) x/1"
+    assert crawl_policy.user_agent("", "x/1") == "logogan_jax/0.1.0 (contact not given) x/1"
 
 
 @pytest.mark.slow
@@ -359,19 +358,20 @@ def test_an_empty_category_a_page_that_is_no_api_and_a_wiki_that_repeats_itself(
 
 
 def test_patience_follows_the_server_and_ends():
-    assert [courtesy.pause(courtesy.Busy("x"), tried) for tried in range(1, courtesy.TRIES)] == [1, 2, 4, 8, 16, 32, 60]
-    assert courtesy.pause(courtesy.Busy("x", 12.5), 3) == 12.5
+    delays = [rate_limit.retry_delay(rate_limit.ServerBusy("x"), n) for n in range(1, rate_limit.MAX_ATTEMPTS)]
+    assert delays == [1, 2, 4, 8, 16, 32, 60]
+    assert rate_limit.retry_delay(rate_limit.ServerBusy("x", 12.5), 3) == 12.5
     with pytest.raises(UserError, match="x, 8 times in a row"):
-        courtesy.pause(courtesy.Busy("x", 1.0), 8)
+        rate_limit.retry_delay(rate_limit.ServerBusy("x", 1.0), 8)
     with pytest.raises(UserError, match="x and asks to wait 3600 s"):
-        courtesy.pause(courtesy.Busy("x", 3600.0), 1)
-    assert courtesy.seconds("7") == 7 and courtesy.seconds("-7") == 0
-    assert courtesy.seconds("") is courtesy.seconds(None) is courtesy.seconds("soon") is None
-    assert 55 < courtesy.seconds(email.utils.formatdate(time.time() + 60, usegmt=True)) <= 60
+        rate_limit.retry_delay(rate_limit.ServerBusy("x", 3600.0), 1)
+    assert rate_limit.parse_retry_after("7") == 7 and rate_limit.parse_retry_after("-7") == 0
+    assert [rate_limit.parse_retry_after(text) for text in ("", None, "soon")] == [None] * 3
+    assert 55 < rate_limit.parse_retry_after(email.utils.formatdate(time.time() + 60, usegmt=True)) <= 60
 
 
 def test_answers_are_json_or_reasons():
-    assert courtesy.answer(200, None, b'{"a": 1}', "here") == {"a": 1}
+    assert rate_limit.parse_reply(200, None, b'{"a": 1}', "here") == {"a": 1}
     for status, body, message in [
         (200, b"<html>", "here replied 200 and no JSON"), (200, b"[]", "no JSON"), (404, b"", "here replied 404"),
         (400, b'{"detail": "Bad licence"}', "refused with status 400: Bad licence"),
@@ -379,12 +379,12 @@ def test_answers_are_json_or_reasons():
         (401, b'{"error": "odd"}', "refused with status 401: no reason given"),
     ]:  # fmt: skip
         with pytest.raises(UserError, match=message):
-            courtesy.answer(status, None, body, "here")
+            rate_limit.parse_reply(status, None, body, "here")
     for status, body in [(429, b""), (502, b"<html>"), (200, b'{"error": {"code": "maxlag"}}'),
                          (200, b'{"error": {"code": "internal_api_error_DBQueryError"}}')]:  # fmt: skip
-        with pytest.raises(courtesy.Busy) as busy:
-            courtesy.answer(status, "9", body, "here")
-        assert busy.value.wait == 9
+        with pytest.raises(rate_limit.ServerBusy) as busy:
+            rate_limit.parse_reply(status, "9", body, "here")
+        assert busy.value.delay == 9
 
 
 @pytest.mark.parametrize(
@@ -394,12 +394,12 @@ def test_answers_are_json_or_reasons():
      ("<ul><li>Ann</li><li>Bob</li></ul>", "Ann Bob"), ("x<br style='display:none'>y", "x y"), ("", "")],
 )  # fmt: skip
 def test_html_becomes_the_text_that_it_shows(markup, text):
-    assert mediawiki.plain(markup) == text
+    assert html_text.html_to_text(markup) == text
 
 
 def test_a_table_survives_commas_quotes_newlines_and_half_characters():
-    row = dict.fromkeys(mediawiki.COLUMNS, "") | {"name": 'a,"b"\r\nc', "author": "\ud83d", "link": "=1+1"}
-    data = mediawiki.table([row])
+    row = dict.fromkeys(items_csv.COLUMNS, "") | {"name": 'a,"b"\r\nc', "author": "\ud83d", "link": "=1+1"}
+    data = items_csv.to_csv([row])
     assert data.startswith(b"name,link,page,mime,width,height,bytes,sha1,licence,licence_url,author,source\r\n")
     [back] = csv.DictReader(io.StringIO(data.decode(), newline=""))
     assert back == row | {"author": "?"}
@@ -447,7 +447,7 @@ def test_a_search_takes_turns_and_lists_what_may_be_used(server, tmp_path):
     names = [row["name"] for row in found]
     assert names[:6] == ["Picture 1.png", "Logo 0.png", "Logo 1.png", "Three.png", "id5", "Logo 4.png"]
     assert "Picture 29.png" not in names
-    assert tuple(found[0]) == mediawiki.COLUMNS
+    assert tuple(found[0]) == items_csv.COLUMNS
     assert found[0] | {"page": ""} == {
         "name": "Picture 1.png", "link": "https://pictures.example/1.png", "page": "", "mime": "image/png",
         "width": "8", "height": "", "bytes": "", "sha1": "", "licence": "CC BY 2.0",

@@ -22,16 +22,16 @@ import gcsfs
 import pytest
 import s3fs
 from conftest import ROOT, command, environment
+from file_server import QUICK, after, listing, picture, server  # noqa: F401 - a fixture
 from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import objects
 from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
-from test_download_images import QUICK, after, listing, picture, server  # noqa: F401 - a fixture
 
 from data_prep import journal, upload
 from data_prep.download_images import download
 from data_prep.journal import Journal
-from data_prep.web import items
+from data_prep.web import file_names
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem, object_store
 
@@ -286,7 +286,7 @@ def test_a_download_into_a_bucket_leaves_what_one_into_a_folder_leaves(tmp_path,
     rows.append(server.link("/page", b"<html>"))
     path = listing(tmp_path, rows)
     places = [tmp_path / "raw", f"{bucket}/raw"]
-    totals = [download(path, place, trusted=[server.place], patience=QUICK) for place in places]
+    totals = [download(path, place, trusted=[server.place], policy=QUICK) for place in places]
     here, there = map(filesystem.open_store, places)
     assert totals[0].replace(str(here), "") == totals[1].replace(str(there), "") and "10 images downl" in totals[0]
     assert list(here.names()) == list(there.names()) and len(list(here.names())) == 12
@@ -295,7 +295,7 @@ def test_a_download_into_a_bucket_leaves_what_one_into_a_folder_leaves(tmp_path,
         digest = same if name.endswith(".jsonl") else bytes
         assert digest(here.read(name)) == digest(there.read(name))
     server.asked.clear()
-    again = download(path, places[1], trusted=[server.place], patience=QUICK)
+    again = download(path, places[1], trusted=[server.place], policy=QUICK)
     assert not server.asked and "0 images downloaded" in again and "10 done before, 1 rejected" in again
 
 
@@ -330,10 +330,10 @@ def test_a_download_into_a_bucket_that_was_ended_goes_on(tmp_path, server, s3, b
     assert "Traceback" not in said
     before = done()
     assert 15 <= before < 120
-    totals = download(path, target, trusted=[server.place], patience=QUICK)
+    totals = download(path, target, trusted=[server.place], policy=QUICK)
     assert f" {before} done before, 0 rejected" in totals
     found = keys(s3, target)
-    expected = {items.file_name(row["name"], row["link"], ".png"): picture(i) for i, row in enumerate(rows)}
+    expected = {file_names.file_name(row["name"], row["link"], ".png"): picture(i) for i, row in enumerate(rows)}
     assert found.keys() == {*expected, "manifest.jsonl", "rejects.jsonl"}
     assert all(body(s3, target, name) == data for name, data in expected.items())
     assert done() == 120 and max(collections.Counter(server.asked).values()) <= 2
