@@ -76,16 +76,17 @@ class Abstract:
             return kept[0].state
 
         state = jax.eval_shape(begin)  # shapes alone: no weight is drawn
-        self.made, lanes = kept[0]._replace(state=state), data_parallel.Parallel(config.train.parallel, BATCH, devices)
-        self.program = build_training.programs(config, self.made, lanes, InMemorySource)(1)
+        self.made = kept[0]._replace(state=state)
+        parallel = data_parallel.DataParallel(config.train.parallel, BATCH, devices)
+        self.program = build_training.programs(config, self.made, parallel, InMemorySource)(1)
         pixels = jax.ShapeDtypeStruct((IMAGES, height, width, config.data.channels), jnp.uint8)
         label = jax.ShapeDtypeStruct((IMAGES,), jnp.int32)
         index = jax.ShapeDtypeStruct((1, self.made.objective.batches_per_step, BATCH), jnp.int32)
-        placed = lambda shape, spec: shape.update(sharding=NamedSharding(lanes.mesh, spec))
+        placed = lambda shape, spec: shape.update(sharding=NamedSharding(parallel.mesh, spec))
         feed = Feed(
             *(placed(shape, spec) for shape, spec in zip((pixels, label, index), InMemorySource.specs, strict=True))
         )
-        self.arguments = jax.tree.map(lambda shape: placed(shape, data_parallel.WHOLE), state), feed
+        self.arguments = jax.tree.map(lambda shape: placed(shape, data_parallel.REPLICATED), state), feed
 
     def state_bytes(self):
         """Bytes of the state."""

@@ -88,14 +88,14 @@ def points(random, shape):
 class Ring:
     """A source of fresh points: those of a step depend on its number alone."""
 
-    def __init__(self, lanes, draws):
-        self._lanes, self._draws = lanes, draws
+    def __init__(self, parallel, draws):
+        self._parallel, self._draws = parallel, draws
 
     def at(self, number):
         """The feed of one step."""
         image = points(np.random.default_rng(number), (1, self._draws, BATCH))
         none = np.zeros(image.shape[:3], np.int32)
-        return self._lanes.place(Batch(image, none, none), data_parallel.ROWS)
+        return self._parallel.device_put(Batch(image, none, none), data_parallel.BATCH)
 
     @staticmethod
     def batch(feed, i):
@@ -127,11 +127,11 @@ def trained(name, critic_updates, steps):
     networks = {"generator": Generator(rngs=nnx.Rngs(0)), "critic": Critic(rngs=nnx.Rngs(1))}
     optimizers = {role: optax.adam(**ADAM) for role in networks}
     first, graphs = train_state.initial(networks, optimizers, objective.ema_networks, seed=0)
-    lanes = data_parallel.Parallel("shard_map", BATCH, jax.devices()[:1])
-    source = Ring(lanes, objective.batches_per_step)
+    parallel = data_parallel.DataParallel("shard_map", BATCH, jax.devices()[:1])
+    source = Ring(parallel, objective.batches_per_step)
     one = train_step.make_step(objective, graphs, optimizers, augment=lambda keys, points: points, ema_images=EMA)
-    program = lanes.program(train_step.make_replica(one, source, 1), data_parallel.ROWS)
-    now = lanes.place(first, data_parallel.WHOLE)
+    program = parallel.map_and_jit(train_step.make_replica(one, source, 1), data_parallel.BATCH)
+    now = parallel.device_put(first, data_parallel.REPLICATED)
     for number in range(steps):
         now, _ = program(now, source.at(number))
     generate = jax.jit(train_step.make_generate(objective, graphs, [1]))

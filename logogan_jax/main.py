@@ -34,25 +34,25 @@ def define():
 def main():
     """The command; heavy imports wait until flags and keys are known to be right."""
     values = flags.FLAGS
-    purse = cost.purse(values.price, values.max_cost)
+    budget = cost.parse_budget(values.price, values.max_cost)
     meeting = _meeting(values.coordinator, values.num_processes, values.process_id)
     name = pathlib.Path(config_flags.get_config_filename(values["config"])).stem
-    work = functools.partial(_train, values.config, values.workdir or f"runs/{name}", purse, meeting)
-    supervisor.run(work) if meeting else work()
+    work = functools.partial(_train, values.config, values.workdir or f"runs/{name}", budget, meeting)
+    supervisor.run_supervised(work) if meeting else work()
 
 
-def _train(config, workdir, purse, meeting):
+def _train(config, workdir, budget, meeting):
     if meeting:
         from logogan_jax.distributed import multihost
 
-        multihost.join(*meeting)
+        multihost.initialize(*meeting)
     default_dataset.given(config)
     from logogan_jax import train
 
     cache.enable_compilation_cache()
-    finished = train.train(config, workdir, purse)
+    finished = train.train(config, workdir, budget)
     if meeting:
-        multihost.leave()
+        multihost.shutdown()
     if not finished:
         sys.exit(Unfinished.status)
 

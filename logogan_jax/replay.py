@@ -15,10 +15,10 @@ from logogan_jax.training import metric_accumulator, nonfinite
 def replay(folder, config, about, devices=None):
     """(Broken as recorded, Broken now or None, {name: [float of each step]}) of a folder of nonfinite/."""
     made = build_model.of(config, about)
-    lanes = data_parallel.Parallel(config.train.parallel, config.train.batch_size, devices)
+    parallel = data_parallel.DataParallel(config.train.parallel, config.train.batch_size, devices)
     recorded, first, state, batch = nonfinite.read(folder, made.state)
-    program = build_training.programs(config, made, lanes, StreamingSource)(len(batch.image))
-    state, feed = lanes.place(state, data_parallel.WHOLE), lanes.place(batch, data_parallel.ROWS)
+    program = build_training.programs(config, made, parallel, StreamingSource)(len(batch.image))
+    state, feed = parallel.device_put(state, data_parallel.REPLICATED), parallel.device_put(batch, data_parallel.BATCH)
     metrics = jax.device_get(program(state, feed)[1])
     broken = None
     for i in range(len(batch.image)):

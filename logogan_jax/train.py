@@ -31,18 +31,18 @@ class Run(NamedTuple):
     workdir: pathlib.Path
     made: build_training.Training
     checkpoints: Checkpoints
-    reporter: run_writer.Reporter
+    reporter: run_writer.RunWriter
     watch: Watch
     dispatch: Dispatch
     bar: progress.Bar
     stop: preemption.StopRequest
     alarm: timing.Timer
-    purse: cost.Purse
+    budget: cost.Budget
     keep: Callable
     beginning: Callable
 
 
-def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
+def train(config, workdir, budget=cost.Budget()):  # noqa: B008 - a tuple
     """Train a config in a folder or bucket, from its newest checkpoint if any, to the end or to a request to stop.
 
     Writes everything that the README lists below `workdir`; a UserError says what the user can mend. Returns whether
@@ -50,7 +50,7 @@ def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
     """
     named = workdir
     with contextlib.ExitStack() as stack:
-        stack.enter_context(multihost.losses_named())
+        stack.enter_context(multihost.name_lost_processes())
         config = build_training.resolved(config)
         workdir, keep = stack.enter_context(entered(named))
         asked = stack.enter_context(preemption.StopRequest())
@@ -61,31 +61,31 @@ def train(config, workdir, purse=cost.Purse()):  # noqa: B008 - a tuple
         stack.enter_context(contextlib.closing(checkpoints))
         start, last = checkpoints.latest() or 0, config.train.steps
         if start >= last:
-            if multihost.leads():
+            if multihost.is_primary():
                 print(f"{named} is finished at step {start}; a higher --config.train.steps trains it further.")
             return True
-        multihost.told(lambda: checkpoints.need_room(made.state, config.report.keep_best))
+        multihost.run_on_primary(lambda: checkpoints.need_room(made.state, config.report.keep_best))
         measure, unmeasured = build_training.evaluation_of(config, made)
         run_config.write(workdir, config, made.about)
-        reporter = stack.enter_context(contextlib.closing(run_writer.Reporter(workdir, start)))
-        purse = cost.checked(purse._replace(before=reporter.dollars), named)
+        reporter = stack.enter_context(contextlib.closing(run_writer.RunWriter(workdir, start)))
+        budget = cost.check_not_exhausted(budget._replace(spent_before=reporter.dollars), named)
         watch = Watch(
             measure, reporter, period=build_training.evaluation_period(config, made), best=config.report.keep_best,
             largest_gap=divergence.largest_gap(made.train.shape),
         )  # fmt: skip
         stack.enter_context(contextlib.closing(watch))
-        bar = progress.Bar("step", last, start, unit="steps", quiet=not multihost.leads())
+        bar = progress.Bar("step", last, start, unit="steps", quiet=not multihost.is_primary())
         stack.enter_context(bar)
-        bar.say(messages.greeting(config, named, made, start, unmeasured))
+        bar.say(messages.startup(config, named, made, start, unmeasured))
         dispatch = Dispatch(made.program, bar.say, last - start)
         alarm = timing.Timer(config.report.checkpoint_minutes)
         beginning = lambda: build_model.of(config, made.about).state
         run = Run(
-            config, workdir, made, checkpoints, reporter, watch, dispatch, bar, asked, alarm, purse, keep, beginning
+            config, workdir, made, checkpoints, reporter, watch, dispatch, bar, asked, alarm, budget, keep, beginning
         )
         result = _go(run, start, last)
-    if multihost.leads():
-        print(messages.farewell(named, result))
+    if multihost.is_primary():
+        print(messages.final_message(named, result))
     return not result["status"].startswith("stopped by SIG")
 
 
@@ -93,7 +93,7 @@ def _go(run, start, last):
     """Loop from a step on and write summary.json, however that ends -> the summary."""
     current = run.made.state
     if start:
-        current = run.made.parallel.place(run.checkpoints.restore(start, current), data_parallel.WHOLE)
+        current = run.made.parallel.device_put(run.checkpoints.restore(start, current), data_parallel.REPLICATED)
     began = time.perf_counter()
     try:
         current, number = _loop(run, rollback.lowered(run, current), start)
@@ -103,17 +103,17 @@ def _go(run, start, last):
         summary.write(run, seconds, status="diverged", step=step, reason=str(error))
         raise
     run.checkpoints.wait()
-    status = "finished" if number >= last else f"stopped by {run.stop.by}"
+    status = "finished" if number >= last else f"stopped by {run.stop.reason}"
     seconds = time.perf_counter() - began
     return summary.write(run, seconds, status=status, step=number, state_sha256=states.digest(current))
 
 
 def _loop(run, current, number):
     """Steps from `number` until the last or a request to stop -> (state, number of steps done)."""
-    made, watch, last, stopped = run.made, run.watch, run.config.train.steps, run.stop.reached(number)
+    made, watch, last, stopped = run.made, run.watch, run.config.train.steps, run.stop.requested(number)
     draw, reals = periodic_actions.pictures(made, run.config.train.seed)
     if number == 0:
-        run.reporter.sheet(0, "reals", reals)
+        run.reporter.write_image_grid(0, "reals", reals)
     with jax.transfer_guard("disallow"):
         if watch.owes(number, last):
             watch.begin(number, current, jax.device_get(draw(current)[0]))
@@ -133,8 +133,8 @@ def _loop(run, current, number):
                 once.meter.add(number, metrics)
                 number += count
                 run.bar.update(number)
-                stopped = run.stop.reached(number)
+                stopped = run.stop.requested(number)
                 look = once.take(number, current, stopped)
     watch.collect()
-    run.reporter.curves()
+    run.reporter.write_plots()
     return current, number

@@ -25,7 +25,7 @@ class Training(NamedTuple):
     """
 
     model: build_model.Model
-    parallel: data_parallel.Parallel
+    parallel: data_parallel.DataParallel
     source: object
     state: train_state.State
     program: object
@@ -57,26 +57,30 @@ def training(config, devices=None):
     train, held_out = shards.split(config.data.held_out, evaluator.MIN_HELD_OUT)
     about = DatasetInfo(shards.fingerprint, len(train), shards.labels)
     made = build_model.of(config, about)
-    lanes = data_parallel.Parallel(config.train.parallel, batch_size, devices)
+    parallel = data_parallel.DataParallel(config.train.parallel, batch_size, devices)
     if len(train) < batch_size:
         raise UserError(
             f"config.data.dir is {config.data.dir}, whose {len(train)} images to train on are fewer than one batch: "
-            f"use --config.train.batch_size={_at_most(len(train), len(lanes.devices))} or add images"
+            f"use --config.train.batch_size={_at_most(len(train), len(parallel.devices))} or add images"
         )
     name = config.data.source
     if name == "auto":
         # The first process decides: the memory of another may differ.
-        name = multihost.told(lambda: sources.choose(len(train) * math.prod(shards.shape), jax.local_devices()[0]))
+        name = multihost.run_on_primary(
+            lambda: sources.choose(len(train) * math.prod(shards.shape), jax.local_devices()[0])
+        )
     source = registry.choose(sources.SOURCES, name, "config.data.source")(
-        train, lanes, seed=config.train.seed, needs_pixels=made.objective.uses_real_images, batch_size=batch_size,
+        train, parallel, seed=config.train.seed, needs_pixels=made.objective.uses_real_images, batch_size=batch_size,
         same_batch_for=config.data.same_batch_for,
     )  # fmt: skip
-    program = programs(config, made, lanes, source)
-    placed = lanes.place(made.state, data_parallel.WHOLE)
-    return Training(made, lanes, source, placed, program, validate.steps_per_dispatch(config), train, held_out, about)
+    program = programs(config, made, parallel, source)
+    placed = parallel.device_put(made.state, data_parallel.REPLICATED)
+    return Training(
+        made, parallel, source, placed, program, validate.steps_per_dispatch(config), train, held_out, about
+    )
 
 
-def programs(config, made, lanes, source):
+def programs(config, made, parallel, source):
     """program(count), a compile-ready function of (state, feed) for `count` steps of a Model."""
     data = config.data
     view = augment.pipeline(
@@ -88,7 +92,7 @@ def programs(config, made, lanes, source):
 
     @functools.cache
     def program(count):
-        return lanes.program(train_step.make_replica(one, source, count), source.specs)
+        return parallel.map_and_jit(train_step.make_replica(one, source, count), source.specs)
 
     return program
 

@@ -56,7 +56,7 @@ def pipeline(*, rotate_degrees, mirror, corners="white", frozen=False):
 
     def augment(row_keys, images):
         if frozen:
-            row_keys = prng.per_example_keys(jax.random.key(0), data_parallel.row_numbers(len(images)))
+            row_keys = prng.per_example_keys(jax.random.key(0), data_parallel.replica_rows(len(images)))
         turn, side = prng.split(row_keys, 2)
         if rotate_degrees:
             images = rotate(turn, images, rotate_degrees, corners)

@@ -8,7 +8,7 @@ import numpy as np
 
 from logogan_jax.data import decode_pool, sampler
 from logogan_jax.data.batch import Batch
-from logogan_jax.distributed.data_parallel import ROWS, WHOLE
+from logogan_jax.distributed.data_parallel import BATCH, REPLICATED
 
 
 class Feed(NamedTuple):
@@ -22,10 +22,12 @@ class Feed(NamedTuple):
 class InMemorySource:
     """Source whose images stay on the devices; only the numbers of a step travel."""
 
-    specs = Feed(image=WHOLE, label=WHOLE, index=ROWS)
+    specs = Feed(image=REPLICATED, label=REPLICATED, index=BATCH)
 
     def __init__(self, part, parallel, *, seed, needs_pixels, batch_size, same_batch_for=0):
-        self._image, self._label = parallel.place(decode_pool.decode_images(part, np.arange(len(part))), WHOLE)
+        self._image, self._label = parallel.device_put(
+            decode_pool.decode_images(part, np.arange(len(part))), REPLICATED
+        )
         self._parallel = parallel
         self._drawn = functools.partial(
             sampler.batch_indices,
@@ -37,8 +39,8 @@ class InMemorySource:
 
     def at(self, step, count):
         """The feed of steps step, ..., step + count - 1."""
-        drawn = self._drawn(step=step, count=count)[..., self._parallel.rows]
-        return Feed(self._image, self._label, self._parallel.place(drawn, ROWS))
+        drawn = self._drawn(step=step, count=count)[..., self._parallel.process_rows]
+        return Feed(self._image, self._label, self._parallel.device_put(drawn, BATCH))
 
     @staticmethod
     def batch(feed, i):

@@ -8,7 +8,7 @@ import numpy as np
 
 from logogan_jax.data import decode_pool, sampler
 from logogan_jax.data.batch import Batch
-from logogan_jax.distributed.data_parallel import ROWS
+from logogan_jax.distributed.data_parallel import BATCH
 
 AHEAD = 2  # feeds placed on the devices before they are asked for
 
@@ -27,7 +27,7 @@ class StreamingSource:
     A process reads the records of its own devices' rows, and no others.
     """
 
-    specs = ROWS
+    specs = BATCH
 
     def __init__(self, part, parallel, *, seed, needs_pixels, batch_size, same_batch_for=0):
         self._parallel, self._looks, self._decoder = parallel, np.array(needs_pixels), decode_pool.make_decoder(part)
@@ -54,13 +54,13 @@ class StreamingSource:
         return self._taking.submit(self._take, self._asking.submit(self._ask, step, count))
 
     def _ask(self, step, count):
-        drawn = self._drawn(step=step, count=count)[..., self._parallel.rows]
+        drawn = self._drawn(step=step, count=count)[..., self._parallel.process_rows]
         needs_pixels = np.broadcast_to(self._looks[:, None], drawn.shape)
         return drawn, self._decoder.submit(drawn.ravel(), needs_pixels.ravel())
 
     def _take(self, asked):
         drawn, future = asked.result()
-        return self._parallel.place(_batch(drawn, *self._decoder.result(future)), ROWS)
+        return self._parallel.device_put(_batch(drawn, *self._decoder.result(future)), BATCH)
 
     @staticmethod
     def batch(feed, i):

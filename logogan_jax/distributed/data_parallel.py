@@ -9,18 +9,18 @@ from jax.sharding import PartitionSpec as P
 from logogan_jax.core.errors import UserError
 
 AXIS = "data"
-WHOLE = P()  # the same array on every device
-ROWS = P(None, None, AXIS)  # [steps, draws, B, ...], split over devices along B
-SPLIT = P(AXIS)  # [n, ...], split over devices along n, for programs that are not mapped
+REPLICATED = P()  # the same array on every device
+BATCH = P(None, None, AXIS)  # [steps, draws, B, ...], split over devices along B
+SHARDED = P(AXIS)  # [n, ...], split over devices along n, for programs that are not mapped
 
 
-def row_numbers(per_replica):
+def replica_rows(per_replica):
     """Global batch rows of this replica, inside a mapped program: int32[per_replica]."""
     return jax.lax.axis_index(AXIS) * per_replica + jax.numpy.arange(per_replica)
 
 
-def local(params):
-    """Parameters as this replica's own copy, so that their gradients are its own until `mean`.
+def to_varying(params):
+    """Parameters as this replica's own copy, so that their gradients are its own until `pmean`.
 
     Differentiating the replica's mean loss and averaging the gradients is right under shard_map's
     checking and under pmap alike; averaging the loss instead is silently wrong under pmap.
@@ -28,16 +28,16 @@ def local(params):
     return jax.tree.map(lambda p: jax.lax.pcast(p, (AXIS,), to="varying"), params)
 
 
-def mean(tree):
+def pmean(tree):
     """Mean over replicas of every leaf."""
     return jax.lax.pmean(tree, AXIS)
 
 
-class Parallel:
+class DataParallel:
     """Data parallelism over devices by `how`: "shard_map" or "pmap", the same training either way.
 
-    Over all devices of all processes unless some are given; `rows` are the rows int[n] of a global batch that this
-    process's devices hold.
+    Over all devices of all processes unless some are given; `process_rows` are the rows int[n] of a global
+    batch that this process's devices hold.
     """
 
     def __init__(self, how, batch_size, devices=None):
@@ -58,39 +58,39 @@ class Parallel:
         self._how = how
         self.devices = list(devices)
         self.mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-        parts = NamedSharding(self.mesh, SPLIT).addressable_devices_indices_map((batch_size,)).values()
-        self.rows = np.sort(np.concatenate([np.arange(batch_size)[part] for part in parts]))
+        parts = NamedSharding(self.mesh, SHARDED).addressable_devices_indices_map((batch_size,)).values()
+        self.process_rows = np.sort(np.concatenate([np.arange(batch_size)[part] for part in parts]))
 
-    def place(self, tree, spec):
-        """Host arrays (or arrays elsewhere) -> device arrays laid out by WHOLE, ROWS or SPLIT.
+    def device_put(self, tree, spec):
+        """Host arrays (or arrays elsewhere) -> device arrays laid out by REPLICATED, BATCH or SHARDED.
 
-        Every process gives the whole array, but by ROWS its own `rows` of it.
+        Every process gives the whole array, but by BATCH its own `process_rows` of it.
         """
-        if spec == ROWS and self._how == "pmap":
+        if spec == BATCH and self._how == "pmap":
             # pmap wants the split axis to have one entry per device.
             split = lambda x: x.reshape(*x.shape[:2], len(self.devices), -1, *x.shape[3:])
             tree = jax.tree.map(lambda x: split(np.asarray(x)), tree)
         sharding = NamedSharding(self.mesh, spec)
         if sharding.is_fully_addressable:
             return jax.device_put(tree, sharding)
-        put = _rows_of_all if spec == ROWS else _part_of_whole
+        put = _rows_of_all if spec == BATCH else _part_of_whole
         with jax.transfer_guard("allow"):  # JAX knows no explicit form of these
             return jax.tree.map(lambda x: put(x, sharding), tree)
 
-    def fetch(self, tree):
+    def gather(self, tree):
         """Device arrays -> the whole of them as host arrays, on every process."""
         if all(x.is_fully_addressable or x.is_fully_replicated for x in jax.tree.leaves(tree)):
             return jax.device_get(tree)
         with jax.transfer_guard("allow"):
             return multihost_utils.process_allgather(tree, tiled=True)
 
-    def program(self, replica, specs):
+    def map_and_jit(self, replica, specs):
         """Compile-ready function of (state, feed): `replica` on every device; the state is donated.
 
-        `specs` is a prefix of the feed's tree with WHOLE or ROWS at its leaves.
+        `specs` is a prefix of the feed's tree with REPLICATED or BATCH at its leaves.
         """
         if self._how == "pmap":
-            axes = jax.tree.map(lambda spec: 2 if spec == ROWS else None, specs, is_leaf=_is_spec)
+            axes = jax.tree.map(lambda spec: 2 if spec == BATCH else None, specs, is_leaf=_is_spec)
             return jax.pmap(
                 replica,
                 axis_name=AXIS,
@@ -99,7 +99,7 @@ class Parallel:
                 donate_argnums=0,
                 devices=self.devices,
             )
-        mapped = jax.shard_map(replica, mesh=self.mesh, in_specs=(WHOLE, specs), out_specs=WHOLE)
+        mapped = jax.shard_map(replica, mesh=self.mesh, in_specs=(REPLICATED, specs), out_specs=REPLICATED)
         return jax.jit(mapped, donate_argnums=0)
 
 

@@ -19,14 +19,14 @@ _PIECE = 1 << 12  # what is told is padded to whole pieces, so that few programs
 _TROUBLE = re.compile(r"gloo|nccl|coordination|connection|peer|unavailable|deadline", re.IGNORECASE)
 
 
-def join(coordinator, count, number):
+def initialize(coordinator, count, number):
     """Make this process one of a run's, before JAX looks for devices.
 
     `coordinator` is "host:port" of process 0, `count` how many there are and `number` which this is; or it is
     "auto", and JAX asks Slurm, the TPU pod or Open MPI. Raises Unfinished if some do not come.
     """
     limits = {
-        "initialization_timeout": int(rendezvous.WAIT), "heartbeat_timeout_seconds": HEARTBEAT,
+        "initialization_timeout": int(rendezvous.TIMEOUT), "heartbeat_timeout_seconds": HEARTBEAT,
         "shutdown_timeout_seconds": HEARTBEAT,
         "local_device_ids": [],  # all of them: of a cluster that it knows, JAX gives a process one
     }  # fmt: skip
@@ -41,33 +41,33 @@ def join(coordinator, count, number):
         return
     if not 0 <= number < count:
         raise UserError(f"--process_id={number}: with --num_processes={count} it should be from 0 to {count - 1}")
-    rendezvous.hold(coordinator, count, number)
+    rendezvous.wait_for_all(coordinator, count, number)
     jax.distributed.initialize(coordinator, count, number, **limits)
 
 
-def leave():
+def shutdown():
     """Wait until all processes are done."""
     if jax.process_count() > 1:
         jax.distributed.shutdown()
 
 
-def leads():
+def is_primary():
     """Whether this is the process that writes the run's files."""
     return jax.process_index() == 0
 
 
-def told(function):
+def run_on_primary(function):
     """What function() returns on the first process, a JSON value, on all of them; its UserError is raised on all."""
     if jax.process_count() == 1:
         return function()
     said = b""
-    if leads():
+    if is_primary():
         try:
             answer = {"value": function()}
         except UserError as error:
             answer = {"error": str(error), "status": error.status}
         said = json.dumps(answer).encode()
-    _meet()
+    _barrier()
     answer = json.loads(_sent(said))
     if "error" in answer:
         error = UserError(answer["error"])
@@ -76,17 +76,17 @@ def told(function):
     return answer["value"]
 
 
-def given(tree, like):
+def broadcast(tree, like):
     """A tree of arrays of the first process as numpy arrays on all; the others give None, and shapes in `like`."""
     if jax.process_count() == 1:
         return tree
-    mine = jax.tree.map(np.asarray, tree) if leads() else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-    _meet()
+    mine = jax.tree.map(np.asarray, tree) if is_primary() else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    _barrier()
     with jax.transfer_guard("allow"):
         return multihost_utils.broadcast_one_to_all(mine)
 
 
-def _meet():
+def _barrier():
     """Wait for the others where they may be long: what devices tell each other has shorter limits."""
     try:
         multihost.get_barrier_sync_fn()(key="told", timeout_ms=PATIENCE * 1000)
@@ -98,7 +98,7 @@ def _meet():
         ) from error
 
 
-def alone():
+def single_process_options():
     """What tells Orbax that this process reads and writes without the others."""
     if jax.process_count() == 1:
         return options.MultiprocessingOptions()
@@ -110,13 +110,13 @@ def _sent(said):
     with jax.transfer_guard("allow"):
         size = int(multihost_utils.broadcast_one_to_all(np.array(len(said), np.int32)))
         padded = np.zeros(-(-size // _PIECE) * _PIECE, np.uint8)
-        if leads():
+        if is_primary():
             padded[:size] = np.frombuffer(said, np.uint8)
         return np.asarray(multihost_utils.broadcast_one_to_all(padded), np.uint8)[:size].tobytes()
 
 
 @contextlib.contextmanager
-def losses_named():
+def name_lost_processes():
     """Whatever breaks off because a process is gone becomes an Unfinished that names it, within ASKED seconds."""
     try:
         yield
@@ -148,4 +148,4 @@ def _silent(why):
 def _late(error):
     """The processes that a barrier's error tells of, in words; without its word, the one that keeps it."""
     told = re.search(r"timed out task names:\s*([\d,\s]+)", str(error))
-    return rendezvous.named(sorted({int(number) for number in re.findall(r"\d+", told[1])}) if told else [0])
+    return rendezvous.name_processes(sorted({int(number) for number in re.findall(r"\d+", told[1])}) if told else [0])

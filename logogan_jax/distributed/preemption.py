@@ -10,23 +10,23 @@ from jax.experimental import multihost_utils
 class StopRequest:
     """Notes SIGTERM and Ctrl-C; a second Ctrl-C interrupts at once. Use as a context manager.
 
-    `by` says who asked, or is None. Where several processes train together, a SIGTERM to any of them stops all of
+    `reason` says who asked, or is None. Where several processes train together, a SIGTERM to any of them stops all of
     them at one and the same step, by the preemption service of JAX, which listens for it.
     """
 
     def __init__(self):
-        self.by = None
+        self.reason = None
         self._before, self._several = {}, jax.process_count() > 1
 
-    def reached(self, step):
+    def requested(self, step):
         """Whether to stop at a step; every process asks at every step that it comes by."""
-        if self._several and not self.by and multihost_utils.reached_preemption_sync_point(step):
-            self.by = signal.SIGTERM.name
-        return self.by is not None
+        if self._several and not self.reason and multihost_utils.reached_preemption_sync_point(step):
+            self.reason = signal.SIGTERM.name
+        return self.reason is not None
 
-    def ask(self, by):
+    def request(self, reason):
         """Stop at the next step; every process has to ask."""
-        self.by = self.by or by
+        self.reason = self.reason or reason
 
     def __enter__(self):
         for number in (signal.SIGINT,) if self._several else (signal.SIGTERM, signal.SIGINT):
@@ -41,6 +41,6 @@ class StopRequest:
         if self._several:
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        if self.by and number == signal.SIGINT:
+        if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.by = signal.Signals(number).name
+        self.reason = signal.Signals(number).name

@@ -7,33 +7,33 @@ import time
 
 from logogan_jax.core.errors import Unfinished, UserError
 
-WAIT = 300.0  # seconds in which all processes have to come
+TIMEOUT = 300.0  # seconds in which all processes have to come
 _PAUSE = 0.2
 
 
-def hold(coordinator, count, number):
+def wait_for_all(coordinator, count, number):
     """Return once processes 0, ..., count - 1 have all come to "host:port", where process 0 listens for a moment.
 
-    After WAIT seconds all that have come raise Unfinished, which names the missing ones.
+    After TIMEOUT seconds all that have come raise Unfinished, which names the missing ones.
     """
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f"--coordinator={coordinator}: it should be HOST:PORT of process 0, or auto")
-    deadline = time.monotonic() + WAIT
+    deadline = time.monotonic() + TIMEOUT
     missing = _listen(int(port), count, deadline) if number == 0 else _answer(host, int(port), number, deadline)
     if missing is None:
         raise Unfinished(
-            f"process 0 did not come to {coordinator} within {WAIT:.0f} s: start it there, and see that port {port} "
+            f"process 0 did not come to {coordinator} within {TIMEOUT:.0f} s: start it there, and see that port {port} "
             f"is open between the machines"
         )
     if missing:
         raise Unfinished(
-            f"{named(missing)} of {count} did not come to {coordinator} within {WAIT:.0f} s: start all of them, each "
-            f"with its own --process_id"
+            f"{name_processes(missing)} of {count} did not come to {coordinator} within {TIMEOUT:.0f} s: start all of "
+            f"them, each with its own --process_id"
         )
 
 
-def named(numbers):
+def name_processes(numbers):
     """[1] -> "process 1", [1, 3] -> "processes 1, 3"."""
     return f"process{'es' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 

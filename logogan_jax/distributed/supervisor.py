@@ -13,7 +13,7 @@ from logogan_jax.core.errors import Unfinished
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def run(work):
+def run_supervised(work):
     """Run work() in a child of this process, which must have no threads yet, and leave with its status.
 
     JAX ends a process on the spot when its coordinator is gone, which no handler of its own can put in words.

@@ -25,16 +25,16 @@ class Evaluator:
         self.kid = compute.metric_name("kid", network.name)
         self.samples, self._reals, self._generate, self._parallel = samples, reals, generate, parallel
         key = prng.fold_in(jax.random.key(seed), prng.EVALUATE)
-        weights, self._key = parallel.place((network.weights, key), data_parallel.WHOLE)
+        weights, self._key = parallel.device_put((network.weights, key), data_parallel.REPLICATED)
         self._network = network._replace(weights=weights)
 
     def embed_samples(self, state):
         """Features of the run's pictures of a state, and the seconds that the devices worked for them."""
         began, drawn, count = time.perf_counter(), [], DRAWN * len(self._parallel.devices)
         for first in range(0, self.samples, count):
-            numbers = self._parallel.place(np.arange(first, first + count), data_parallel.SPLIT)
+            numbers = self._parallel.device_put(np.arange(first, first + count), data_parallel.SHARDED)
             drawn.append(self._generate(state, self._key, numbers))
-        pixels = np.concatenate(self._parallel.fetch(drawn))[: self.samples]
+        pixels = np.concatenate(self._parallel.gather(drawn))[: self.samples]
         found = features.embed(self._network, pixels, parallel=self._parallel)
         return found, time.perf_counter() - began
 

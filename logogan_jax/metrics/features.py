@@ -71,14 +71,15 @@ def _read(key, name, path, fold, apply, *, chunk):
 def embed(network, pixels, *, parallel=None):
     """Features of pixels uint8[n, H, W, 1|3|4], as numpy arrays; compiled once for a network and an H, W.
 
-    The devices of `parallel`, a Parallel, share each chunk, and all must hold the weights. Without it, one does all.
+    The devices of `parallel`, a DataParallel, share each chunk, and all must hold the weights. Without it, one does
+    all.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4) or not len(pixels):
         raise ValueError(f"pixels are {pixels.dtype}{list(pixels.shape)}: they should be uint8[n, H, W, 1|3|4]")
     program, running, done = jax.jit(network.apply), None, []
-    place = (lambda part: parallel.place(part, data_parallel.SPLIT)) if parallel else jax.device_put
+    place = (lambda part: parallel.device_put(part, data_parallel.SHARDED)) if parallel else jax.device_put
     fetch, chunk = (
-        (parallel.fetch, network.chunk * len(parallel.devices)) if parallel else (jax.device_get, network.chunk)
+        (parallel.gather, network.chunk * len(parallel.devices)) if parallel else (jax.device_get, network.chunk)
     )
     for start in range(0, len(pixels), chunk):
         part = pixels[start : start + chunk]

@@ -21,7 +21,7 @@ class Checkpoints:
 
     def __init__(self, folder, keep, *, every=1, read_only=False):
         self.folder, self.keep, self._every, self._manager = folder.absolute(), keep, every, None
-        if not multihost.leads():
+        if not multihost.is_primary():
             return
         if not read_only:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ class Checkpoints:
             create=False,
             read_only=read_only,
             cleanup_tmp_directories=not read_only,
-            multiprocessing_options=multihost.alone(),
+            multiprocessing_options=multihost.single_process_options(),
         )
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
@@ -39,11 +39,11 @@ class Checkpoints:
 
     def steps(self):
         """Steps of all whole checkpoints, oldest first."""
-        return multihost.told(self._steps)
+        return multihost.run_on_primary(self._steps)
 
     def restore(self, step, like):
         """The state saved at a step, as `like`: placed so, or host arrays where several processes share it."""
-        return multihost.given(self._restore(step, like) if self._manager else None, like)
+        return multihost.broadcast(self._restore(step, like) if self._manager else None, like)
 
     def save(self, step, state, best=()):
         """Start writing a state, after the one before it; what is not to be kept, nor among the `best` steps, goes."""

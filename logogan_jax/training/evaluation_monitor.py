@@ -54,9 +54,11 @@ class Watch:
         step, sheet, seconds, estimates = self._pending
         self._pending = None
         # One process's arithmetic counts for all: another's may differ in the last bit.
-        self._reporter.scalars(step, multihost.told(lambda: evaluator.to_log_scalars(estimates.result(), seconds)))
+        self._reporter.write_scalars(
+            step, multihost.run_on_primary(lambda: evaluator.to_log_scalars(estimates.result(), seconds))
+        )
         if self.best()["step"] == step:
-            self._reporter.sheet(step, "samples/best", sheet)
+            self._reporter.write_image_grid(step, "samples/best", sheet)
 
     def best(self):
         """The log line of the best state so far, or None."""

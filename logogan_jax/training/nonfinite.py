@@ -29,10 +29,10 @@ def keep(run, good, broken, name):
         number += count
         count = min(size - number % size, last - number)
     folder = run.workdir / "nonfinite" / name
-    if (folder / "about.json").exists() or not multihost.leads():
+    if (folder / "about.json").exists() or not multihost.is_primary():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer(multiprocessing_options=multihost.alone()) as writer:
+    with ocp.StandardCheckpointer(multiprocessing_options=multihost.single_process_options()) as writer:
         writer.save(folder.absolute() / "state", state, force=True)
     batch = streaming.read_batches(
         made.train, seed=config.train.seed, step=number, count=count,

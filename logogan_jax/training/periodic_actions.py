@@ -62,8 +62,8 @@ class Looks:
         if due.measures:
             self._speed.exclude(run.watch.begin(number, state, jax.device_get(pixels)))
         if due.shows:
-            run.reporter.sheet(number, f"samples/{number:06d}", jax.device_get(pixels))
-            run.reporter.curves()
+            run.reporter.write_image_grid(number, f"samples/{number:06d}", jax.device_get(pixels))
+            run.reporter.write_plots()
         if due.saves:
             run.checkpoints.save(number, state, best=run.watch.best_steps())
             run.alarm.reset()
@@ -74,9 +74,9 @@ class Looks:
     def _heed_clocks(self):
         """What the first process's clock says: whether a checkpoint is overdue, and whether the money is spent."""
         run = self._run
-        self._overdue, spent = multihost.told(lambda: (run.alarm.expired(), run.purse.empty()))
+        self._overdue, spent = multihost.run_on_primary(lambda: (run.alarm.expired(), run.budget.exhausted()))
         if spent:
-            run.stop.ask(f"--max_cost={run.purse.most:g}")
+            run.stop.request(f"--max_cost={run.budget.max_cost:g}")
 
     def _begin(self, number, state):
         self.meter, self._speed, self._good = Meter(), timing.Throughput(number), (number, state)
@@ -104,9 +104,9 @@ def _due(run, number, now):
 def _log(run, number, values, pace_and_left, elapsed):
     pace, left = pace_and_left
     times = {"seconds": run.reporter.seconds + elapsed, "images_per_second": pace}
-    costs = {"dollars": run.purse.spent()} if run.purse.price else {}
-    run.reporter.scalars(number, times | costs | values)
-    run.bar.update(number, messages.line(values, pace, left, run.purse))
+    costs = {"dollars": run.budget.spent()} if run.budget.price else {}
+    run.reporter.write_scalars(number, times | costs | values)
+    run.bar.update(number, messages.progress(values, pace, left, run.budget))
 
 
 def pictures(made, seed):
@@ -117,7 +117,7 @@ def pictures(made, seed):
     reals = made.train.pixels(PICTURES)
     real = max(float(mean_pairwise_distance(reals)), 1e-6)
     key = prng.fold_in(jax.random.key(seed), prng.GRID)
-    key, numbers = made.parallel.place((key, np.arange(PICTURES)), data_parallel.WHOLE)
+    key, numbers = made.parallel.device_put((key, np.arange(PICTURES)), data_parallel.REPLICATED)
 
     @jax.jit
     def draw(state, key, numbers):

@@ -20,7 +20,7 @@ def heed(run, number, state):
     signs = run.watch.signs()
     for sign in signs:
         if sign.name not in _warned(run.reporter.events):
-            run.reporter.event(number, "warn", sign=sign.name, reason=sign.reason)
+            run.reporter.write_event(number, "warn", sign=sign.name, reason=sign.reason)
             run.bar.say(f"Warning at step {number:,}: {sign.reason}.")
     if run.config.evaluate.guard == "on" and signs and signs[0].lasting:
         return _act(run, number, state, f"step {number}: {signs[0].reason}")
@@ -41,7 +41,7 @@ def lowered(run, state):
     """A restored state, with the rate of a run that has been rolled back."""
     if not _rolled_back(run.reporter.events):
         return state
-    return state._replace(rate=run.made.parallel.place(np.float32(divergence.LOWER), data_parallel.WHOLE))
+    return state._replace(rate=run.made.parallel.device_put(np.float32(divergence.LOWER), data_parallel.REPLICATED))
 
 
 def _act(run, number, state, reason):
@@ -52,23 +52,24 @@ def _act(run, number, state, reason):
     kept = [step for step in kept if step in run.watch.best_steps() or step % run.config.report.checkpoint_every == 0]
     back = next((step for step in run.watch.best_steps() if step in kept), kept[-1] if kept else 0)
     # Newer states go first: whoever is killed between these lines finds an old run that will be judged again.
-    state = (
-        run.made.parallel.place(run.checkpoints.back_to(back, state), data_parallel.WHOLE) if back else _beginning(run)
-    )
-    run.reporter.rewind(back)
+    if back:
+        state = run.made.parallel.device_put(run.checkpoints.back_to(back, state), data_parallel.REPLICATED)
+    else:
+        state = _beginning(run)
+    run.reporter.truncate_after(back)
     run.watch.forget()
-    run.reporter.event(number, "roll back", to=back, rate=divergence.LOWER, reason=reason)
+    run.reporter.write_event(number, "roll back", to=back, rate=divergence.LOWER, reason=reason)
     run.bar.say(f"{reason}. Going back to step {back:,} with {divergence.LOWER} times the learning rates.")
     return lowered(run, state), back
 
 
 def _beginning(run):
     with jax.transfer_guard("allow"):
-        return run.made.parallel.place(run.beginning(), data_parallel.WHOLE)
+        return run.made.parallel.device_put(run.beginning(), data_parallel.REPLICATED)
 
 
 def _stop(run, number, reason):
-    run.reporter.event(number, "stop", reason=reason)
+    run.reporter.write_event(number, "stop", reason=reason)
     raise Diverged(f"{reason}: {ADVICE}")
 
 

@@ -47,7 +47,7 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
 
     def update(player, number, state, batch, turn):
         """One update of one player on its batch of b rows."""
-        rows = data_parallel.row_numbers(batch.image.shape[0])
+        rows = data_parallel.replica_rows(batch.image.shape[0])
         key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, number, turn)
         augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
         batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
@@ -60,10 +60,10 @@ def make_step(objective, graphs, optimizers, *, augment, ema_images):
             notes = {name: note.mean() for name, note in {"loss": each, **notes}.items()}
             return each.mean(), (notes, stats)
 
-        params = data_parallel.local(state.params)
+        params = data_parallel.to_varying(state.params)
         own = {name: params[name] for name in player.trains}
         gradients, (notes, stats) = jax.grad(loss, has_aux=True)(own)
-        gradients, notes = data_parallel.mean((gradients, notes))
+        gradients, notes = data_parallel.pmean((gradients, notes))
         moved, opt = {}, {}
         for name in player.trains:
             changes, opt[name] = optimizers[name].update(gradients[name], state.opt[name], state.params[name])

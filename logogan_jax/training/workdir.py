@@ -30,7 +30,7 @@ def entered(where):
     """
     with contextlib.ExitStack() as held:
         found = []
-        notes = multihost.told(lambda: _hold(held, where, found))
+        notes = multihost.run_on_primary(lambda: _hold(held, where, found))
         if not found:
             folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory()))
             for name, text in notes.items():

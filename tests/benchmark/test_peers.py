@@ -133,7 +133,7 @@ class Ours:
         return named
 
     def _passes(self, params):
-        params = data_parallel.local(params)
+        params = data_parallel.to_varying(params)
         nets = lambda params: train_step.merge(self.model.graphs, params, self.state.stats)
         found = {
             "fake": nets(params).generator(self.given["generator z"], None, keys=self.keys, train=True),
@@ -142,7 +142,7 @@ class Ours:
         for player in self.model.objective.players:
             loss = lambda own, p=player: p.loss(nets({**params, p.name: own}), self.batch, self.keys)[0].mean()
             found[player.name] = jax.value_and_grad(loss)(params[player.name])
-        return data_parallel.mean(found)
+        return data_parallel.pmean(found)
 
     def moved(self):
         """{"moved/ROLE/NAME"} after two updates by gradients that are given."""

@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, to
     made = build_training.training(config, devices=jax.devices()[:1])
     measure, _ = build_training.evaluation_of(config, made)
     run = restore.opened(whole(), "4")
-    placed = made.parallel.place(run.state, data_parallel.WHOLE)
+    placed = made.parallel.device_put(run.state, data_parallel.REPLICATED)
     found, _ = measure.embed_samples(placed)
     assert found.head.shape == (24, 12)
     now, then = evaluator.to_log_scalars(measure.measure(found), 0.0), looks(whole())[1]
@@ -241,7 +241,7 @@ def test_a_lower_rate_is_a_lower_rate(tiny):
     change = {}
     for rate in (1.0, 0.25):
         start = jax.tree.map(np.asarray, jax.device_get(made.model.state))
-        state = made.parallel.place(start._replace(rate=np.float32(rate)), data_parallel.WHOLE)
+        state = made.parallel.device_put(start._replace(rate=np.float32(rate)), data_parallel.REPLICATED)
         after, _ = made.program(1)(state, made.source.at(0, 1))
         kernel = lambda state: np.asarray(state.params["critic"]["out"]["kernel"])
         change[rate] = kernel(after) - kernel(start)

@@ -85,7 +85,7 @@ def test_edges_are_repeated_when_asked_for():
 
 
 def on_devices(count, view, row_keys, images):
-    mesh = data_parallel.Parallel("shard_map", len(images), jax.devices()[:count]).mesh
+    mesh = data_parallel.DataParallel("shard_map", len(images), jax.devices()[:count]).mesh
     split = P(data_parallel.AXIS)
     return jax.jit(jax.shard_map(view, mesh=mesh, in_specs=(split, split), out_specs=split))(row_keys, images)
 

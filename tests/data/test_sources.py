@@ -15,7 +15,7 @@ from logogan_jax.config import build_training
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import decode_pool, sampler, sources, tfrecord
 from logogan_jax.data.dataset import TFRecordDataset
-from logogan_jax.distributed.data_parallel import Parallel
+from logogan_jax.distributed.data_parallel import DataParallel
 
 # ── order ───────────────────────────────────────────────────────────────────────────────────
 
@@ -265,9 +265,9 @@ def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores
 
 
 def test_both_sources_may_repeat_a_batch(shards):
-    lanes, part = Parallel("shard_map", 8), opened(shards).split(0.0, least=1)[0]
+    parallel, part = DataParallel("shard_map", 8), opened(shards).split(0.0, least=1)[0]
     values = {"seed": 5, "needs_pixels": (True, True), "batch_size": 8, "same_batch_for": 2}
-    resident, stream = (sources.SOURCES[name](part, lanes, **values) for name in ("resident", "stream"))
+    resident, stream = (sources.SOURCES[name](part, parallel, **values) for name in ("resident", "stream"))
     seen = []
     for step in range(4):
         one, other = (source.batch(jax.device_get(source.at(step, 1)), 0) for source in (resident, stream))

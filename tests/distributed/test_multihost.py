@@ -223,12 +223,12 @@ def test_any_number_of_devices_goes_on_where_another_stopped(descent, tmp_path):
 
 def called(monkeypatch, coming, count, wait=1.5):
     """What the roll call says to each process that comes: {number: None or the error}."""
-    monkeypatch.setattr(rendezvous, "WAIT", wait)
+    monkeypatch.setattr(rendezvous, "TIMEOUT", wait)
     at, said = f"127.0.0.1:{free_port()}", {}
 
     def come(number):
         try:
-            said[number] = rendezvous.hold(at, count, number)
+            said[number] = rendezvous.wait_for_all(at, count, number)
         except UserError as error:
             said[number] = error
 
@@ -256,12 +256,12 @@ def test_a_roll_call_without_process_0_says_so(monkeypatch):
 
 
 def test_strangers_do_not_answer_a_roll_call(monkeypatch):
-    monkeypatch.setattr(rendezvous, "WAIT", 2.0)
+    monkeypatch.setattr(rendezvous, "TIMEOUT", 2.0)
     port, said = free_port(), []
 
     def listen():
         with pytest.raises(Unfinished, match="process 1 of 2"):
-            rendezvous.hold(f"127.0.0.1:{port}", 2, 0)
+            rendezvous.wait_for_all(f"127.0.0.1:{port}", 2, 0)
         said.append(True)
 
     thread = threading.Thread(target=listen)
@@ -315,26 +315,28 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file,
 
 def test_the_progress_line_tells_what_a_run_has_cost_and_will(monkeypatch):
     monkeypatch.setattr(cost, "_BEGAN", time.perf_counter())
-    line = messages.line({"critic/loss": 1.0}, 100.0, 3600.0, cost.Purse(price=2.5, before=4.0))
+    line = messages.progress({"critic/loss": 1.0}, 100.0, 3600.0, cost.Budget(price=2.5, spent_before=4.0))
     assert re.fullmatch(r"100 images/s, 1.0 hours left, \$4\.00 of \$6\.50 spent, critic 1.000", line)
-    assert "$" not in messages.line({}, 100.0, 3600.0, cost.Purse())
+    assert "$" not in messages.progress({}, 100.0, 3600.0, cost.Budget())
 
 
-def test_a_purse_counts_what_earlier_processes_spent():
-    purse = cost.Purse(price=3600.0, most=5.0, before=4.0)
-    assert purse.spent() > 4 and purse.total(10) == pytest.approx(purse.spent() + 10, abs=0.1)
-    assert cost.Purse(price=3600.0, most=5.0, before=6.0).empty() and not cost.Purse(price=3600.0, before=6.0).empty()
+def test_a_budget_counts_what_earlier_processes_spent():
+    budget = cost.Budget(price=3600.0, max_cost=5.0, spent_before=4.0)
+    assert budget.spent() > 4 and budget.total(10) == pytest.approx(budget.spent() + 10, abs=0.1)
+    assert cost.Budget(price=3600.0, max_cost=5.0, spent_before=6.0).exhausted()
+    assert not cost.Budget(price=3600.0, spent_before=6.0).exhausted()
 
 
 def test_a_machine_of_the_table_has_its_price(tmp_path, monkeypatch):
     table = tmp_path / "prices.csv"
     table.write_text("machine,dollars_per_hour,spot_dollars_per_hour\nlarge,12.5,4.5\nsmall,0.5,\n")
     monkeypatch.setattr(cost, "TABLE", table)
-    assert cost.purse("large", None) == cost.Purse(12.5) and cost.purse("large:spot", 3.0) == cost.Purse(4.5, 3.0)
+    assert cost.parse_budget("large", None) == cost.Budget(12.5)
+    assert cost.parse_budget("large:spot", 3.0) == cost.Budget(4.5, 3.0)
     with pytest.raises(UserError, match="no spot price"):
-        cost.purse("small:spot", None)
+        cost.parse_budget("small:spot", None)
     with pytest.raises(UserError, match="--price=huge: it should be dollars per hour, or one of large, small"):
-        cost.purse("huge", None)
+        cost.parse_budget("huge", None)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from conftest import ROOT, environment
 from test_torch_weights import MAIN, ROWS, new
 
 from logogan_jax.core.errors import UserError
-from logogan_jax.distributed.data_parallel import Parallel
+from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.metrics import efficientnet, features
 
 # ── EfficientNet-Lite0 ──────────────────────────────────────────────────────────────────────
@@ -130,14 +130,14 @@ def test_what_are_no_pixels_is_an_error(efflite0, pixels):
 
 
 def test_several_devices_share_a_chunk(efflite0, monkeypatch):
-    parallel, used, place = Parallel("shard_map", 4, jax.devices()[:4]), [], Parallel.place
+    parallel, used, place = DataParallel("shard_map", 4, jax.devices()[:4]), [], DataParallel.device_put
 
     def noted(parallel, part, spec):
         placed = place(parallel, part, spec)
         used.append({shard.device for shard in placed.addressable_shards})
         return placed
 
-    monkeypatch.setattr(Parallel, "place", noted)
+    monkeypatch.setattr(DataParallel, "device_put", noted)
     network = efflite0._replace(weights=(), apply=lambda _, pixels: features.Features(*[features.to_rgb(pixels)] * 2))
     pixels = np.stack([picture(8, shift) for shift in range(11)])
     found = features.embed(network._replace(chunk=2), pixels, parallel=parallel)

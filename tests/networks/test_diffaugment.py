@@ -217,13 +217,13 @@ def test_any_number_of_devices_sees_the_same(channels):
     )
 
     def penalties(key, x, strength):
-        rows = prng.per_example_keys(key, data_parallel.row_numbers(len(x)))
+        rows = prng.per_example_keys(key, data_parallel.replica_rows(len(x)))
         score = lambda x: jnp.tanh(view(rows, x, strength) * weights).sum((1, 2, 3))
         gradient = jax.grad(lambda x: score(x).sum())
         return jax.grad(lambda x: jnp.square(gradient(x)).sum())(x)
 
     def on(devices):
-        mesh = data_parallel.Parallel("shard_map", COUNT, jax.devices()[:devices]).mesh
+        mesh = data_parallel.DataParallel("shard_map", COUNT, jax.devices()[:devices]).mesh
         specs = {"in_specs": (P(), P(data_parallel.AXIS), P()), "out_specs": P(data_parallel.AXIS)}
         return jax.jit(jax.shard_map(penalties, mesh=mesh, **specs))(jax.random.key(0), x, jnp.float32(0.7))
 

@@ -98,18 +98,20 @@ def test_it_trains_on_every_replica_alike(name, train, how):
 
         def loss(params):
             net = nnx.merge(graph, nnx.State(params), nnx.State(stats), copy=True)
-            row_keys = prng.per_example_keys(jax.random.key(0), data_parallel.row_numbers(len(images)))
+            row_keys = prng.per_example_keys(jax.random.key(0), data_parallel.replica_rows(len(images)))
             each = net(images, keys=row_keys, train=train)
             return jnp.square(each).mean(), nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[2])
 
-        gradients, stats = jax.grad(loss, has_aux=True)(data_parallel.local(params))
-        return (params, stats), data_parallel.mean(gradients)
+        gradients, stats = jax.grad(loss, has_aux=True)(data_parallel.to_varying(params))
+        return (params, stats), data_parallel.pmean(gradients)
 
     x, results = images(4)[None, None], []
     for devices in (1, 2):
-        lanes = data_parallel.Parallel(how, 4, DEVICES[:devices])
-        placed = lanes.place(jax.tree.map(np.array, (params, stats)), data_parallel.WHOLE)
-        (_, after), gradients = lanes.program(replica, data_parallel.ROWS)(placed, lanes.place(x, data_parallel.ROWS))
+        parallel = data_parallel.DataParallel(how, 4, DEVICES[:devices])
+        placed = parallel.device_put(jax.tree.map(np.array, (params, stats)), data_parallel.REPLICATED)
+        (_, after), gradients = parallel.map_and_jit(replica, data_parallel.BATCH)(
+            placed, parallel.device_put(x, data_parallel.BATCH)
+        )
         results.append(jax.device_get((after, gradients)))
     for a, b in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5 * max(1, np.abs(a).max()))

@@ -381,15 +381,17 @@ def mapped(how, count, loss, w, one):
     """(loss, gradient) of a critic's weights as the step takes them, on `count` devices."""
 
     def replica(state, feed):
-        numbers = data_parallel.row_numbers(feed.label.shape[2])
+        numbers = data_parallel.replica_rows(feed.label.shape[2])
         here = jax.tree.map(lambda x: x[0, 0], feed)
         mean = lambda w: loss(w, here, prng.per_example_keys(jax.random.key(0), numbers)).mean()
-        return data_parallel.mean(jax.value_and_grad(mean)(data_parallel.local(state)))
+        return data_parallel.pmean(jax.value_and_grad(mean)(data_parallel.to_varying(state)))
 
-    lanes = data_parallel.Parallel(how, ROWS, jax.devices()[:count])
-    feed = lanes.place(jax.tree.map(lambda x: np.asarray(x)[None, None], one), data_parallel.ROWS)
+    parallel = data_parallel.DataParallel(how, ROWS, jax.devices()[:count])
+    feed = parallel.device_put(jax.tree.map(lambda x: np.asarray(x)[None, None], one), data_parallel.BATCH)
     return jax.device_get(
-        lanes.program(replica, data_parallel.ROWS)(lanes.place(jnp.asarray(w), data_parallel.WHOLE), feed)
+        parallel.map_and_jit(replica, data_parallel.BATCH)(
+            parallel.device_put(jnp.asarray(w), data_parallel.REPLICATED), feed
+        )
     )
 
 

@@ -135,8 +135,8 @@ def step_flops(config, devices, count=1):
         made.append(build_model.of(config, DatasetInfo("", size, {})))
         return made[0].state
 
-    state, lanes = jax.eval_shape(begin), data_parallel.Parallel(config.train.parallel, batch, devices)
-    program = build_training.programs(config, made[0], lanes, InMemorySource)(count)
+    state, parallel = jax.eval_shape(begin), data_parallel.DataParallel(config.train.parallel, batch, devices)
+    program = build_training.programs(config, made[0], parallel, InMemorySource)(count)
     rows = (len(devices), batch // len(devices)) if config.train.parallel == "pmap" else (batch,)
     index = shape(count, made[0].objective.batches_per_step, *rows, dtype="int32")
     feed = Feed(shape(size, side, side, 3, dtype="uint8"), shape(size, dtype="int32"), index)

@@ -4,7 +4,7 @@ import numpy as np
 from tensorboardX.proto import event_pb2
 
 from logogan_jax.data import tfrecord
-from logogan_jax.training.reporting.tensorboard import Board
+from logogan_jax.training.reporting.tensorboard import TensorBoardWriter
 
 
 def events(path):
@@ -13,9 +13,9 @@ def events(path):
 
 
 def test_every_event_is_in_the_file_at_once_with_its_step(tmp_path):
-    board = Board(tmp_path / "board", 1)
-    board.scalars(20, {"critic/loss": 0.5, "images_per_second": 3.0})
-    board.image(20, "samples", np.full((4, 6, 3), 128, np.uint8))
+    writer = TensorBoardWriter(tmp_path / "board", 1)
+    writer.write_scalars(20, {"critic/loss": 0.5, "images_per_second": 3.0})
+    writer.write_image(20, "samples", np.full((4, 6, 3), 128, np.uint8))
     (path,) = (tmp_path / "board").iterdir()
     version, start, numbers, picture = events(path)
     assert "tfevents" in path.name and version.file_version == "brain.Event:2"
@@ -30,8 +30,8 @@ def test_every_event_is_in_the_file_at_once_with_its_step(tmp_path):
 
 
 def test_a_run_that_goes_back_begins_a_file_after_those_there_are(tmp_path):
-    boards = [Board(tmp_path, step) for step in (1, 11, 5)]
+    writers = [TensorBoardWriter(tmp_path, step) for step in (1, 11, 5)]
     paths = sorted(tmp_path.iterdir())
     assert [events(path)[1].step for path in paths] == [1, 11, 5]
-    for board in boards:
-        board.close()
+    for writer in writers:
+        writer.close()

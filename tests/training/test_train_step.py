@@ -94,7 +94,7 @@ def test_only_the_players_in_turn_change(tiny, objective):
         )
         replica, before = train_step.make_replica(one, made.source, 1), leaves(made.state)
         current = jax.tree.map(jnp.copy, made.state)
-        after, _ = made.parallel.program(replica, made.source.specs)(current, made.source.at(0, 1))
+        after, _ = made.parallel.map_and_jit(replica, made.source.specs)(current, made.source.at(0, 1))
         changed = {name for name, leaf in leaves(after).items() if (leaf != before[name]).any()}
         parts = {tuple(name.split("/")[:2]) for name in changed} - {("step",)}
         assert {network for part, network in parts if part in ("params", "opt")} == set(player.trains)
@@ -200,7 +200,7 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
     one = train_step.make_step(
         objective, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=10
     )
-    program = made.parallel.program(train_step.make_replica(one, made.source, 1), made.source.specs)
+    program = made.parallel.map_and_jit(train_step.make_replica(one, made.source, 1), made.source.specs)
     current = made.state
     for number in range(3):
         current, _ = program(current, made.source.at(number, 1))
@@ -360,7 +360,7 @@ def test_projections_apply_after_every_update(tiny):
     one = train_step.make_step(
         objective, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=10
     )
-    program = made.parallel.program(train_step.make_replica(one, made.source, 1), made.source.specs)
+    program = made.parallel.map_and_jit(train_step.make_replica(one, made.source, 1), made.source.specs)
     after, _ = program(made.state, made.source.at(0, 1))
     assert max(np.abs(leaf).max() for leaf in leaves(after.params["critic"]).values()) <= 0.01 + 1e-9
 

@@ -11,45 +11,45 @@ TABLE = installation.shipped_path("cloud/prices.csv")
 _BEGAN = time.perf_counter()
 
 
-class Purse(NamedTuple):
+class Budget(NamedTuple):
     """Dollars per hour, the most to spend on a run, and what it had cost before this process; 0 says nothing."""
 
     price: float = 0.0
-    most: float = 0.0
-    before: float = 0.0
+    max_cost: float = 0.0
+    spent_before: float = 0.0
 
     def spent(self):
         """Dollars so far, with this process's start."""
-        return self.before + self.price * (time.perf_counter() - _BEGAN) / 3600
+        return self.spent_before + self.price * (time.perf_counter() - _BEGAN) / 3600
 
-    def empty(self):
+    def exhausted(self):
         """Whether the most has been spent."""
-        return bool(self.most) and self.spent() >= self.most
+        return bool(self.max_cost) and self.spent() >= self.max_cost
 
     def total(self, seconds):
         """Dollars at the end, if that is some seconds away."""
         return self.spent() + self.price * seconds / 3600
 
 
-def purse(price, most):
-    """The Purse of the flags --price, dollars per hour or a machine of the table, and --max_cost, dollars."""
-    if most is not None and not most > 0:
-        raise UserError(f"--max_cost={most:g}: it should be dollars, more than 0")
+def parse_budget(price, max_cost):
+    """The Budget of the flags --price, dollars per hour or a machine of the table, and --max_cost, dollars."""
+    if max_cost is not None and not max_cost > 0:
+        raise UserError(f"--max_cost={max_cost:g}: it should be dollars, more than 0")
     if not price:
-        if most is not None:
-            raise UserError(f"--max_cost={most:g} needs the price of the machine: add --price=DOLLARS_PER_HOUR")
-        return Purse()
-    return Purse(_per_hour(price), most or 0.0)
+        if max_cost is not None:
+            raise UserError(f"--max_cost={max_cost:g} needs the price of the machine: add --price=DOLLARS_PER_HOUR")
+        return Budget()
+    return Budget(_per_hour(price), max_cost or 0.0)
 
 
-def checked(purse, run):
-    """The Purse, unless what a run may cost was spent before this process."""
-    if purse.most and purse.before >= purse.most:
+def check_not_exhausted(budget, run):
+    """The Budget, unless what a run may cost was spent before this process."""
+    if budget.max_cost and budget.spent_before >= budget.max_cost:
         raise UserError(
-            f"--max_cost={purse.most:g}: the run in {run} has cost ${purse.before:,.2f} already: give more to train it "
-            f"further"
+            f"--max_cost={budget.max_cost:g}: the run in {run} has cost ${budget.spent_before:,.2f} already: give more "
+            f"to train it further"
         )
-    return purse
+    return budget
 
 
 def _per_hour(price):

@@ -6,7 +6,7 @@ from logogan_jax.core import timing
 from logogan_jax.networks.image_sizes import base_and_doublings
 
 
-def greeting(config, workdir, made, start, unmeasured):
+def startup(config, workdir, made, start, unmeasured):
     """Model, devices and folder of a run that starts at a step; `unmeasured` says why nothing is evaluated, if so."""
     devices, (height, width, channels) = made.parallel.devices, made.train.shape
     sizes = ", ".join(
@@ -26,9 +26,9 @@ def greeting(config, workdir, made, start, unmeasured):
     )
 
 
-def line(values, pace, left, purse):
+def progress(values, pace, left, budget):
     """Pace, time left, what the run costs and losses, for the bar."""
-    cost = f", ${purse.spent():,.2f} of ${purse.total(left):,.2f} spent" if purse.price else ""
+    cost = f", ${budget.spent():,.2f} of ${budget.total(left):,.2f} spent" if budget.price else ""
     losses = ", ".join(f"{name[:-5]} {value:.3f}" for name, value in values.items() if name.endswith("/loss"))
     return f"{pace:,.0f} images/s, {timing.format_duration(left)} left{cost}, {losses}"
 
@@ -41,7 +41,7 @@ def best(summary):
     return f" Best at step {step:,}: {name} {estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})."
 
 
-def farewell(workdir, summary):
+def final_message(workdir, summary):
     """How a run ended."""
     cost = f" It cost ${summary['cost']['dollars']:,.2f}." if "cost" in summary else ""
     if summary["status"] != "finished":

@@ -5,7 +5,7 @@ from logogan_jax.core import files
 _PALE = {"linewidth": 0.8, "alpha": 0.3, "color": "grey"}  # what was rolled back
 
 
-def losses(path, lines, gone=()):
+def plot_losses(path, lines, gone=()):
     """One panel per player: its numbers, gradient norms apart, against the step; `gone` are lines rolled back."""
     names = sorted({name for line in lines for name in line if _of_player(name)})
     players = sorted({name.split("/")[0] for name in names})
@@ -21,7 +21,7 @@ def losses(path, lines, gone=()):
     _write(figure, axes, path)
 
 
-def quality(path, lines, gone=()):
+def plot_quality(path, lines, gone=()):
     """The kernel distance with its interval and its best, shares of quality, and the samples' diversity."""
     kid = next((name for line in lines for name in line if _is_kid(name)), None)
     if kid is None:

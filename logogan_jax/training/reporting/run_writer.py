@@ -8,7 +8,7 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.training.reporting import plots, tensorboard
 
 
-class Reporter:
+class RunWriter:
     """Writer of one run's files, reopened at a step: later lines of a run that went on further are dropped.
 
     Pictures are drawn in a thread, so that the devices do not wait; a failure there shows at the next
@@ -30,33 +30,33 @@ class Reporter:
         self.seconds = max((line["seconds"] for line in self.lines if "seconds" in line), default=0.0)
         self.dollars = max((line["dollars"] for line in self.lines if "dollars" in line), default=0.0)
 
-    def scalars(self, step, values):
+    def write_scalars(self, step, values):
         """Add one line of numbers by name."""
         self.lines.append({"step": step, **values})
         _add_line(self._lines, self.lines[-1])
-        self._board.scalars(step, values)
+        self._board.write_scalars(step, values)
 
-    def event(self, step, action, **values):
+    def write_event(self, step, action, **values):
         """Note what was done about the run at a step."""
         self.events.append({"step": step, "action": action, **values})
         _add_line(self._events, self.events[-1])
 
-    def rewind(self, step):
+    def truncate_after(self, step):
         """Go back to a step: the lines after it move to rolled_back.jsonl, whose curves are drawn pale."""
         for line in self.lines:
             if line["step"] > step:
                 _add_line(self._workdir / "rolled_back.jsonl", line)
         self._reopen(step)
 
-    def sheet(self, step, name, pixels):
+    def write_image_grid(self, step, name, pixels):
         """Write uint8[n, S, S, C] as `name`.png in the run's folder, and for TensorBoard."""
         self._later(self._draw_sheet, step, name, pixels)
 
-    def curves(self):
+    def write_plots(self):
         """Draw losses.png and quality.png from all lines so far."""
         lines, gone = list(self.lines), read_lines(self._workdir / "rolled_back.jsonl")
-        self._later(plots.losses, self._workdir / "losses.png", lines, gone)
-        self._later(plots.quality, self._workdir / "quality.png", lines, gone)
+        self._later(plots.plot_losses, self._workdir / "losses.png", lines, gone)
+        self._later(plots.plot_quality, self._workdir / "quality.png", lines, gone)
 
     def close(self):
         """Finish what is being drawn."""
@@ -68,14 +68,14 @@ class Reporter:
     def _reopen(self, step):
         if self._board:
             self._board.close()
-        self._board = tensorboard.Board(self._workdir / "tensorboard", step + 1)
+        self._board = tensorboard.TensorBoardWriter(self._workdir / "tensorboard", step + 1)
         self.lines = [line for line in self.lines if line["step"] <= step]
         _write_lines(self._lines, self.lines)
 
     def _draw_sheet(self, step, name, pixels):
         images.write_image_grid(self._workdir / f"{name}.png", pixels)
         sheet = images.make_grid(pixels, columns=images.grid_columns(len(pixels), pixels.shape[1:3]))
-        self._board.image(step, name.split("/")[0], sheet)
+        self._board.write_image(step, name.split("/")[0], sheet)
 
     def _later(self, function, *arguments):
         if self._last and self._last.done():

@@ -19,7 +19,7 @@ def write(run, seconds, **ending):
         "evaluation_seconds": run.watch.seconds,
         "images_per_second": images / (seconds - run.watch.seconds),
         **run.watch.summary(),
-        **({"cost": {"dollars": run.purse.spent(), "dollars_per_hour": run.purse.price}} if run.purse.price else {}),
+        **({"cost": {"dollars": run.budget.spent(), "dollars_per_hour": run.budget.price}} if run.budget.price else {}),
         "events": run.reporter.events,
         "processes": jax.process_count(),
         "devices": len(run.made.parallel.devices),

@@ -10,7 +10,7 @@ from tensorboardX.proto import event_pb2
 from logogan_jax.data import tfrecord
 
 
-class Board:
+class TensorBoardWriter:
     """A new events file in a folder; what older ones hold of a step and later TensorBoard no longer shows.
 
     tensorboardX makes the events. They are written here and now: its own writer hands them to a thread, and whoever
@@ -25,11 +25,11 @@ class Board:
         self._write(file_version="brain.Event:2")
         self._write(step=step, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
 
-    def scalars(self, step, values):
+    def write_scalars(self, step, values):
         """Add numbers by name."""
         self._add(step, [summary.scalar(name, value) for name, value in values.items()])
 
-    def image(self, step, name, pixels):
+    def write_image(self, step, name, pixels):
         """Add a picture, uint8[H, W, C]."""
         self._add(step, [summary.image(name, pixels, dataformats="HWC")])
 
