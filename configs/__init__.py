@@ -1,1 +1,1 @@
-"""Experiments: values only, each what differs from logogan_jax/config/defaults.py."""
+"""Experiments: each config holds only the values that differ from logogan_jax/config/defaults.py."""

@@ -1,11 +1,11 @@
-"""DCGAN at 28 pixels: dcgan56 with one doubling fewer, as the walkthrough tells its reader to make it.
+"""DCGAN at 28 pixels: dcgan56 with one doubling less, as the walkthrough suggests.
 
     python -m logogan_jax.main --config=configs/dcgan28.py
 
-10,000 updates of each network at batch 256. Meant for an accelerator; on a CPU use quickstart.
+10,000 updates of each network at batch size 256. It is meant for an accelerator; on a CPU use quickstart.
 
-About 11 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
-rings and wordmark-like strips, some turned or mirrored, as the images are.
+About 11 hours on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+rings and strips that look like wordmarks. Some are rotated or mirrored, as the training images are.
 """
 
 from logogan_jax.config import shipped

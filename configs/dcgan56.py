@@ -2,17 +2,17 @@
 
     python -m logogan_jax.main --config=configs/dcgan56.py
 
-10,000 updates of each network at batch 256. Meant for an accelerator; on a CPU use quickstart.
+10,000 updates of each network at batch size 256. It is meant for an accelerator; on a CPU use quickstart.
 
-About 33 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
-rings and wordmark-like strips, some turned or mirrored, as the images are.
+About 33 hours on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+rings and strips that look like wordmarks. Some are rotated or mirrored, as the training images are.
 """
 
 from logogan_jax.config import defaults
 
 
 def get_config():
-    """The walkthrough's layers, RMSprop rates and augmentation."""
+    """The walkthrough's layers, RMSprop learning rates and augmentation."""
     config = defaults.get_config()
     config.data.rotate = 20.0
     config.data.mirror = True

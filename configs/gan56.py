@@ -1,18 +1,18 @@
-"""The non-saturating GAN on DCGAN networks at 56 pixels, with Radford's Adam.
+"""The non-saturating GAN with DCGAN networks at 56 pixels, trained by the Adam of Radford et al.
 
     python -m logogan_jax.main --config=configs/gan56.py
 
-What is plainest here, and the frame of minimax56, hinge56, lsgan56, cgan56 and can56.
+The simplest config; minimax56, hinge56, lsgan56, cgan56 and can56 are changes of it.
 
-About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
-rings and wordmark-like strips on white; see `gan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
+About 16 hours on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+rings and strips that look like wordmarks, on white. See `gan` in docs/objectives.png for 2,000 steps at 28 pixels.
 """
 
 from logogan_jax.config import defaults
 
 
 def get_config():
-    """Radford et al. 2016 (arXiv 1511.06434), section 4: Adam of 2e-4 and 0.5; the walkthrough's layers, no dropout."""
+    """Radford et al. 2016 (arXiv 1511.06434), section 4: Adam with 2e-4 and 0.5; layers of the walkthrough."""
     config = defaults.get_config()
     config.model = defaults.block(name="dcgan", latent=100, width=64, kernel=4, dropout=0.0)
     config.objective = defaults.block(name="gan", critic_updates=1)

@@ -1,17 +1,17 @@
-"""Generative latent optimisation at 56 pixels: a learned code per logo, and no critic.
+"""Generative latent optimisation (GLO) at 56 pixels: one learned code per logo, and no critic.
 
     python -m logogan_jax.main --config=configs/glo56.py
     python -m logogan_jax.sample --workdir=runs/glo56 --reconstruct --out=reconstructed
 
-About 3.5 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect sharp
-reconstructions of the logos it was trained on, softer new ones; see docs/reconstructions.png.
+About 3.5 hours on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect sharp
+reconstructions of the training logos and softer new logos. See docs/reconstructions.png.
 """
 
 from logogan_jax.config import defaults
 
 
 def get_config():
-    """Bojanowski et al. 2018: the codes learn faster than the generator."""
+    """Bojanowski et al. 2018: the codes have a higher learning rate than the generator."""
     config = defaults.get_config()
     config.model = defaults.block(name="dcgan", latent=100, width=64, kernel=4, dropout=0.0)
     config.objective = defaults.block(name="glo")

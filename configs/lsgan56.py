@@ -1,9 +1,9 @@
-"""The least-squares GAN at 56 pixels.
+"""The least-squares GAN (LSGAN) at 56 pixels.
 
-python -m logogan_jax.main --config=configs/lsgan56.py
+    python -m logogan_jax.main --config=configs/lsgan56.py
 
-About 16 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
-rings and wordmark-like strips on white; see `lsgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
+About 16 hours on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect coloured marks,
+rings and strips that look like wordmarks, on white. See `lsgan` in docs/objectives.png for 2,000 steps at 28 pixels.
 """
 
 from logogan_jax.config import defaults, shipped

@@ -1,16 +1,16 @@
 """A narrow DCGAN at 28 pixels: logos in minutes on a laptop's CPU.
 
-python -m logogan_jax.main --config=configs/quickstart.py
+    python -m logogan_jax.main --config=configs/quickstart.py
 
-Two minutes on two cores, from the command to the last picture: coloured marks, rings, letters and
-wordmark-like strips on white, as in docs/quickstart.png.
+Two minutes on two cores, from the command to the last picture. Expect coloured marks, rings, letters and strips that
+look like wordmarks, on white, as in docs/quickstart.png.
 """
 
 from logogan_jax.config import defaults
 
 
 def get_config():
-    """Smaller than dcgan28 in every way that costs time."""
+    """A DCGAN that is smaller than dcgan28 in everything that takes time."""
     config = defaults.get_config()
     config.data.size = 28
     config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0)

@@ -1,16 +1,16 @@
-"""R3GAN at 112 pixels: r3gan56 with one doubling more.
+"""R3GAN at 112 pixels: r3gan56 with one more doubling.
 
-python -m logogan_jax.main --config=configs/r3gan112.py
+    python -m logogan_jax.main --config=configs/r3gan112.py
 
-About 39 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what r3gan56
-draws, with finer edges.
+About 39 days on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect the same as from
+r3gan56, with finer edges.
 """
 
 from logogan_jax.config import shipped
 
 
 def get_config():
-    """A larger image needs a larger penalty."""
+    """r3gan56 with a larger penalty, which a larger image needs."""
     config = shipped.get_config("r3gan56")
     config.data.size = 112
     config.objective.gamma = 5.0

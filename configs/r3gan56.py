@@ -1,16 +1,16 @@
-"""R3GAN at 56 pixels: residual networks without normalisation, relativistic pairing, R1 and R2.
+"""R3GAN at 56 pixels: residual networks without normalisation, a relativistic loss, and the penalties R1 and R2.
 
-python -m logogan_jax.main --config=configs/r3gan56.py
+    python -m logogan_jax.main --config=configs/r3gan56.py
 
-About 9.2 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect clear, varied
-marks on white; see `r3gan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
+About 9.2 days on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect clear, varied
+marks on white. See `r3gan` in docs/objectives.png for 2,000 steps at 28 pixels.
 """
 
 from logogan_jax.config import defaults
 
 
 def get_config():
-    """Huang et al. 2024: Adam without momentum, rates that fall by a cosine, views safe for logos."""
+    """Huang et al. 2024: Adam without momentum, rates that fall by a cosine, augmentations that suit logos."""
     config = defaults.get_config()
     config.augment.policy = "logo"
     config.model = defaults.block(name="r3gan", latent=64, width=64, blocks=2, expansion=1)

@@ -1,19 +1,18 @@
-"""The DCGAN script of 2018 with its mistakes, for comparison with dcgan56 only.
+"""The DCGAN script of 2018 with its mistakes, only for comparison with dcgan56.
 
     python -m logogan_jax.main --config=configs/walkthrough_dcgan56.py
 
-docs/differences.md tells what each does to the pictures.
+docs/differences.md shows what each mistake does to the pictures.
 
-About 35 hours on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect a few of the 256
-logos that it sees, copied again and again; see `walkthrough_dcgan` in docs/objectives.png for 2,000 steps of it at
-28 pixels.
+About 35 hours on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect a few of the 256
+logos that it sees, copied again and again. See `walkthrough_dcgan` in docs/objectives.png for 2,000 steps at 28 pixels.
 """
 
 from logogan_jax.config import defaults, shipped
 
 
 def get_config():
-    """dcgan56 with one turned batch of 256 logos for the whole run, a critic that moves in both turns, no average."""
+    """dcgan56 with one augmented batch for the whole run, a critic that trains in both updates, and no EMA."""
     config = shipped.get_config("dcgan56")
     config.data.update(same_batch_for=10_000, corners="edge")
     config.objective = defaults.block(

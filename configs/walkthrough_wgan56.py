@@ -1,18 +1,18 @@
-"""The WGAN-GP script of 2018 with its mistakes, for comparison with wgan56 only.
+"""The WGAN-GP script of 2018 with its mistakes, only for comparison with wgan56.
 
     python -m logogan_jax.main --config=configs/walkthrough_wgan56.py
 
-docs/differences.md tells what each does to the pictures.
+docs/differences.md shows what each mistake does to the pictures.
 
-About 3.8 days on two CPU cores (counted: benchmarks/minutes.py); no GPU has been timed yet. Expect what wgan56
-draws, less clear; see `walkthrough_wgan` in docs/objectives.png for 2,000 steps of it at 28 pixels.
+About 3.8 days on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. Expect the same as from
+wgan56, less clear. See `walkthrough_wgan` in docs/objectives.png for 2,000 steps at 28 pixels.
 """
 
 from logogan_jax.config import defaults, shipped
 
 
 def get_config():
-    """wgan56 with one turned batch for four steps, one norm for the whole batch, three scores an image, no average."""
+    """wgan56 with one augmented batch for four steps, one norm per batch, three scores per image, no EMA."""
     config = shipped.get_config("wgan56")
     config.data.update(same_batch_for=4, corners="edge")
     config.objective = defaults.block(
