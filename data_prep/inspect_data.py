@@ -2,93 +2,130 @@
 
     python -m data_prep.inspect_data --path=logos --size=56 --against=validation --fix=logos_clean
 
-Counts formats, sizes, modes and labels, and finds what cannot be read, copies, near copies, near-empty and
-long images, those too small for --size, and those that are in a validation set too. Writes report.html,
-report.json and images.jsonl (a line for each image); --fix copies what is good and never touches --path.
+It counts formats, sizes, modes and labels. It finds unreadable files, copies, near copies, images that are nearly
+empty, long or too small for --size, and images that are also in a validation set. It writes report.html,
+report.json and images.jsonl (one line for each image). --fix copies the good images and never changes --path.
 """
 
 import argparse
 import json
 import pathlib
 import random
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from data_prep import arguments
-from data_prep.doctor import findings, report_page, sources, survey
+from data_prep.doctor import report_page
+from data_prep.doctor.advice import give_advice, nothing_to_mend
+from data_prep.doctor.findings import MEANING, choose_removed, find_problems, groups_with_labels, summarize
+from data_prep.doctor.sources import ImageFolder, ShardRecords, open_source
+from data_prep.doctor.survey import Survey, draw_squares, draw_whole
+from data_prep.pictures.convert import ImageSpec
 from data_prep.shards import output_folder
 from logogan_jax.core import errors, files, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
-_SAMPLE, _GROUPS, _MEMBERS, _ROW = 60, 24, 8, 24  # pictures on the page: at random, of copies, of all else
-_SIZE = 56  # of the squares, if neither the flag nor shards say it
+_MAX_SAMPLE = 60  # images on the page that are drawn at random
+_MAX_GROUPS = 24  # groups of copies on the page
+_MAX_MEMBERS = 8  # images of one group on the page
+_MAX_EXAMPLES = 24  # images of any other kind on the page
+_DEFAULT_SIZE = 56  # pixels; for folders of images without --size
+
+Source = ImageFolder | ShardRecords
+Report = dict[str, Any]  # what report.json holds
 
 
-def inspect(items, frame, *, path, against=None, against_path=None):
-    """Images or Records -> (report as a dictionary, Survey, {number: why} of what a cleaned copy leaves out)."""
-    ours = survey.Survey(items, frame)
-    theirs = survey.Survey(against, frame) if against else None
-    found = findings.find(ours, frame, theirs)
-    told = findings.summary(ours, found)
-    out = findings.removed(ours, found, against_path, theirs)
-    name = lambda numbers: [ours.names[number] for number in numbers]
-    source = "IMAGES" if items.metadata else path  # what the shards were made from is not known
-    advice = findings.advice(ours, found, told, frame, path=source, against=against_path)
+def inspect(
+    items: Source, spec: ImageSpec, *, path: str, against: Source | None = None, against_path: str | None = None
+) -> tuple[Report, Survey, dict[int, dict[str, str]]]:
+    """Look at all images.
+
+    Returns:
+        The report, the survey, and {number: {"reason": ...}} of the images that a cleaned copy leaves out.
+    """
+    ours = Survey(items, spec)
+    theirs = Survey(against, spec) if against else None
+    findings = find_problems(ours, spec, theirs)
+    summary = summarize(ours, findings)
+    names = lambda numbers: [ours.names[number] for number in numbers]
+    images_path = "IMAGES" if items.metadata else path  # shards do not say from which folder they were made
+    advice = give_advice(ours, summary, spec, path=images_path, against=against_path)
     report = {
-        "path": str(path), "against": against_path and str(against_path), **frame._asdict(), **told,
-        "advice": advice or [_nothing(items, frame, path)],
-        "meaning": findings.MEANING,
-        "unreadable": [{"path": ours.names[i], "reason": ours.reasons[i]} for i in found.unreadable],
-        "copies": [{"exact": group.exact, "paths": name(group.members)} for group in found.groups],
-        "leaks": [{"path": ours.names[i], "same_as": theirs.names[j]} for i, j in found.leaks.items()],
-        "nearly empty": name(found.empty), "too small": name(found.enlarged), "long": name(found.long),
-        "animated": name(found.animated),
-        "copies under two labels": [name(group.members) for group in findings.two_labels(ours, found)],
+        "path": path, "against": against_path, **spec._asdict(), **summary,
+        "advice": advice or [nothing_to_mend(path, spec, is_shards=bool(items.metadata))],
+        "meaning": MEANING,
+        "unreadable": [{"path": ours.names[i], "reason": ours.reasons[i]} for i in findings.unreadable],
+        "copies": [{"exact": group.exact, "paths": names(group.members)} for group in findings.groups],
+        "leaks": [
+            {"path": ours.names[i], "same_as": theirs.names[j]} for i, j in findings.leaks.items() if theirs
+        ],
+        "nearly empty": names(findings.empty), "too small": names(findings.enlarged), "long": names(findings.long),
+        "animated": names(findings.animated),
+        "copies under two labels": [names(group.members) for group in groups_with_labels(ours, findings)],
     }  # fmt: skip
-    return report, ours, out
+    return report, ours, choose_removed(ours, findings, theirs, against_path)
 
 
-def write_report(report, ours, items, against, frame, target):
+def write_report(
+    report: Report, survey: Survey, items: Source, against: Source | None, spec: ImageSpec, folder: pathlib.Path
+) -> None:
     """Write report.json, images.jsonl and report.html into a folder."""
-    known = [name for name, facts in zip(ours.names, ours.facts, strict=True) if facts]
-    sample = sorted(random.Random(0).sample(known, min(_SAMPLE, len(known))))
-    shown = {
-        "sample": sample,
-        "copies": [{**g, "paths": g["paths"][:_MEMBERS], "count": len(g["paths"])} for g in report["copies"][:_GROUPS]],
-        **{key: report[key][:_ROW] for key in ("nearly empty", "long", "leaks")},
-    }
+    shown = _choose_shown(report, survey)
     copies = {name for group in shown["copies"] for name in group["paths"]}
-    leaking = {leak["path"] for leak in shown["leaks"]}
-    squares = {*sample, *copies, *leaking, *shown["nearly empty"]}
-    drawn, whole = survey.pictures(items, frame, squares, set(shown["long"]))
-    others = {leak["same_as"] for leak in shown["leaks"]}
-    theirs = survey.pictures(against, frame, others)[0] if others else {}
-    page = report_page.page(report, shown, drawn, whole, theirs)
-    there = filesystem.Folder(target)
-    there.write("images.jsonl", "".join(json.dumps(line) + "\n" for line in _lines(ours)).encode())
-    there.write("report.html", page.encode("utf-8", "backslashreplace"))
-    there.write("report.json", files.to_json(report).encode())
+    leaks = {leak["path"] for leak in shown["leaks"]}
+    squares = draw_squares(items, spec, {*shown["sample"], *copies, *leaks, *shown["nearly empty"]})
+    whole = draw_whole(items, set(shown["long"]))
+    theirs = draw_squares(against, spec, {leak["same_as"] for leak in shown["leaks"]}) if against else {}
+    page = report_page.page(report, shown, squares, whole, theirs)
+    store = filesystem.Folder(folder)
+    store.write("images.jsonl", _to_jsonl(_image_lines(survey)))
+    store.write("report.html", page.encode("utf-8", "backslashreplace"))
+    store.write("report.json", files.to_json(report).encode())
 
 
-def write_clean(items, ours, out, target):
-    """Copy all files that are not left `out` to a new folder, with removed.jsonl, which names the others."""
-    left = [{"path": ours.names[number], **why} for number, why in sorted(out.items())]
-    kept = [name for number, name in enumerate(ours.names) if number not in out]
+def _choose_shown(report: Report, survey: Survey) -> dict[str, list[Any]]:
+    """Return the names that the page shows pictures of, by the part of the page."""
+    readable = [survey.names[number] for number in survey.infos]
+    groups = report["copies"][:_MAX_GROUPS]
+    return {
+        "sample": sorted(random.Random(0).sample(readable, min(_MAX_SAMPLE, len(readable)))),
+        "copies": [{**g, "paths": g["paths"][:_MAX_MEMBERS], "count": len(g["paths"])} for g in groups],
+        **{key: report[key][:_MAX_EXAMPLES] for key in ("nearly empty", "long", "leaks")},
+    }
+
+
+def _image_lines(survey: Survey) -> Iterator[dict[str, Any]]:
+    for number, info in survey.infos.items():
+        fields = info._asdict() | {"digest": info.digest.hex(), "ink": round(info.ink, 5)}
+        del fields["thumbnail"]
+        yield {"path": survey.names[number], "label": survey.labels[number], **fields}
+
+
+def _to_jsonl(lines: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def write_clean(items: ImageFolder, survey: Survey, removed: dict[int, dict[str, str]], target: pathlib.Path) -> str:
+    """Copy all files that are not `removed` to a new folder, with removed.jsonl, and return the line of totals."""
+    removed_lines = [{"path": survey.names[number], **reason} for number, reason in sorted(removed.items())]
+    kept = [name for number, name in enumerate(survey.names) if number not in removed]
     if not kept:
         raise UserError(f"--fix={target}: no image would be left of {items.store}, so nothing is written")
     names = [*kept, *items.manifests()]
     with output_folder.create(target) as partial, progress.Bar("copying", len(names), unit="files") as bar:
         copy = filesystem.Folder(partial)
-        for name in copy.names():  # from a run that was stopped, which may have kept others
+        for name in copy.names():  # of a run that was stopped, which may have kept other images
             (partial / name).unlink()
         for number, name in enumerate(names, 1):
             copy.write(name, items.store.read(name))
             bar.update(number)
-        copy.write("removed.jsonl", "".join(json.dumps(line) + "\n" for line in left).encode())
-    return f"{len(kept):,} images copied to {target}, {len(left):,} left out (reasons in removed.jsonl there)."
+        copy.write("removed.jsonl", _to_jsonl(removed_lines))
+    return f"{len(kept):,} images copied to {target}, {len(removed_lines):,} left out (reasons in removed.jsonl there)."
 
 
-def table(report):
-    """The lines that are printed: counts, advice."""
+def format_report(report: Report) -> str:
+    """Return the lines to print: counts, then advice."""
     formats = ", ".join(f"{name} {count:,}" for name, count in report["formats"].items())
     lines = [f"{report['path']}: {report['counts']['files']:,} files"]
     for name, count in report["counts"].items():
@@ -97,81 +134,75 @@ def table(report):
     return "\n".join([*lines, "", *(f"{text}\n    {command}" for text, command in report["advice"])])
 
 
-def _nothing(items, frame, path):
-    if items.metadata:
-        return "Nothing to mend. Train on them", f"python -m logogan_jax.main {arguments.training_flags(path, frame)}"
-    flags = f" {arguments.size_flags(frame)}" + " --fit=crop" * (frame.fit == "crop") + " --trim" * frame.trim
-    return "Nothing to mend. Make shards of them", findings.write_command(path) + flags
-
-
-def _lines(ours):
-    for name, label, facts in zip(ours.names, ours.labels, ours.facts, strict=True):
-        if facts:
-            rest = facts._asdict() | {"digest": facts.digest.hex(), "ink": round(facts.ink, 5)}
-            rest.pop("thumbnail")
-            yield {"path": name, "label": label, **rest}
-
-
-def _frame(args, items):
-    """The ImageSpec of the flags; of shards, that which they were made with."""
-    made = items.metadata or {}
-    for flag, default in (("size", _SIZE), ("channels", 3), ("width", 0)):
-        given, there = getattr(args, flag), made.get(flag)
-        if None not in (given, there) and given != there:
-            raise UserError(f"--{flag}={given}, but {args.path} holds shards with {flag} {there}: leave the flag out")
-        setattr(args, flag, (there or default) if given is None else given)
+def _read_spec(args: argparse.Namespace, items: Source) -> ImageSpec:
+    """Return the ImageSpec of the flags, or of the shards; UserError if the two differ."""
+    metadata = items.metadata or {}
+    for flag, default in (("size", _DEFAULT_SIZE), ("channels", 3), ("width", 0)):
+        value, held = getattr(args, flag), metadata.get(flag)
+        if None not in (value, held) and value != held:
+            raise UserError(f"--{flag}={value}, but {args.path} holds shards with {flag} {held}: leave the flag out")
+        setattr(args, flag, (held or default) if value is None else value)
     return arguments.image_spec(args)
 
 
-def _check_targets(args, report, items):
-    """Refuse folders that hold something else, or lie within one another."""
+def _check_targets(args: argparse.Namespace, report_folder: pathlib.Path, items: Source) -> None:
+    """Refuse folders that hold other files, and folders inside --path."""
     if args.fix and items.metadata:
         raise UserError(
             f"--fix={args.fix}: {args.path} holds shards, which cannot be taken apart: clean the folder of images "
             f"that they were made from, then run write_tfrecords again"
         )
-    if not {path.name for path in _listed(report)} <= {"report.html", "report.json", "images.jsonl"}:
-        raise UserError(f"--report={report} is a folder with something else in it: choose another")
-    if args.fix and _listed(pathlib.Path(args.fix).expanduser()):
+    if not {path.name for path in _list_folder(report_folder)} <= {"report.html", "report.json", "images.jsonl"}:
+        raise UserError(f"--report={report_folder} is a folder with something else in it: choose another")
+    if args.fix and _list_folder(pathlib.Path(args.fix).expanduser()):
         raise UserError(f"--fix={args.fix} is not an empty folder: remove it or choose another")
-    for flag, target in (("report", report), ("fix", args.fix)):
+    for flag, target in (("report", report_folder), ("fix", args.fix)):
         if target and "://" not in args.path:
-            target, path = (pathlib.Path(where).expanduser().resolve() for where in (target, args.path))
+            target, path = pathlib.Path(target).expanduser().resolve(), pathlib.Path(args.path).expanduser().resolve()
             if path == target or path in target.parents:
                 raise UserError(f"--{flag}={target} lies in --path={args.path}: choose a place outside of it")
 
 
-def _listed(path):
+def _list_folder(path: pathlib.Path) -> list[pathlib.Path]:
     try:
         return list(path.iterdir()) if path.exists() else []
     except NotADirectoryError:
         raise UserError(f"{path} is a file, not a folder: choose another") from None
 
 
-def main(argv=None):
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.inspect_data", description=__doc__.splitlines()[0])
+def _default_report_folder(path: str) -> str:
+    """Return PATH_report; of a bucket, its last part in the working folder."""
+    path = path.rstrip("/")
+    return f"{path.rpartition('/')[2] if '://' in path else path}_report"
+
+
+def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    description = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m data_prep.inspect_data", description=description)
     parser.add_argument("-p", "--path", required=True, help="folder or bucket of images, SVG too, or folder of shards")
-    arguments.add_image_spec(parser, _SIZE)
-    parser.set_defaults(size=None, width=None, channels=None)
-    parser.add_argument("--against", help="another folder or shards, as for validation: what is in both is a leak")
+    arguments.add_image_spec(parser, _DEFAULT_SIZE)
+    parser.set_defaults(size=None, width=None, channels=None)  # None: not given, so that shards can say it
+    parser.add_argument("--against", help="a second set, such as a validation set: images in both are leaks")
     parser.add_argument("--report", help="folder for the report (default: PATH_report)")
-    parser.add_argument("--fix", metavar="DIR", help="new folder for a copy without what is bad; PATH is not touched")
-    args = parser.parse_args(argv)
+    parser.add_argument("--fix", metavar="DIR", help="new folder for a copy of the good images; PATH is not changed")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = _parse_args(argv)
     with errors.exit_on_error():
-        items = sources.open_source(args.path, "path")
-        against = sources.open_source(args.against, "against") if args.against else None
-        frame = _frame(args, items)
-        here = args.path.rstrip("/")
-        here = here.rpartition("/")[2] if "://" in here else here
-        report = pathlib.Path(args.report or f"{here}_report").expanduser()
-        _check_targets(args, report, items)
-        found, ours, out = inspect(items, frame, path=args.path, against=against, against_path=args.against)
-        write_report(found, ours, items, against, frame, report)
-        print(table(found))
-        print(f"\nReport: {report / 'report.html'}")
-        if args.fix:
-            print(write_clean(items, ours, out, pathlib.Path(args.fix).expanduser()))
+        items = open_source(args.path, "path")
+        against = open_source(args.against, "against") if args.against else None
+        spec = _read_spec(args, items)
+        report_folder = pathlib.Path(args.report or _default_report_folder(args.path)).expanduser()
+        _check_targets(args, report_folder, items)
+        report, survey, removed = inspect(items, spec, path=args.path, against=against, against_path=args.against)
+        write_report(report, survey, items, against, spec, report_folder)
+        print(format_report(report))
+        print(f"\nReport: {report_folder / 'report.html'}")
+        if isinstance(items, ImageFolder) and args.fix:
+            print(write_clean(items, survey, removed, pathlib.Path(args.fix).expanduser()))
 
 
 if __name__ == "__main__":

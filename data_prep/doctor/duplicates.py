@@ -1,30 +1,32 @@
-"""Images that are the same, or nearly, among many of them.
+"""Images that are the same, or nearly the same, among many.
 
-Two images are nearly the same when their thumbnails, moved over each other by less than a cell, differ by
-less than NEAR of what is to be seen in the fainter one. Colours count: a red mark is no copy of a blue one.
-The usual perceptual hashes fail on logos, most of which are symmetric: the bits of what is zero in them
-turn with every grain of JPEG noise.
+Two images are nearly the same when their thumbnails, shifted over each other by less than a cell, differ by
+less than NEAR_THRESHOLD of the contrast of the fainter one. Colours count: a red logo is no copy of a blue one.
+The usual perceptual hashes fail on logos, most of which are symmetric: many of their coefficients are zero, and
+the bits of those change with the noise of a JPEG.
 """
 
 import collections
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 SIDE = 24  # of the thumbnails, in cells
-# Difference over contrast. Logos of 112 pixels saved as JPEG of quality 70, or moved by a pixel, stay below it in 99
-# of 100 cases; of the 5.3 million pairs of embedded logos three are below it: twins, and two pairs much alike.
-NEAR = 0.2
-_COARSE = 8  # cells of the thumbnails' thumbnails, which are compared first
-_VALUES = 3 * _COARSE**2
-_MAYBE = 0.3  # their difference over contrast, above which no two thumbnails are ever near
-_ROWS, _PAIRS = 128, 2048  # that are compared at once
-_STEPS = 3  # in which thumbnails are moved over each other
-_REACH = 1.0  # cells by which they are moved at most
+# Difference over contrast. Logos of 112 pixels saved as JPEG of quality 70, or shifted by a pixel, stay below it in
+# 99 of 100 cases. Of the 5.3 million pairs of embedded logos three are below it: twins, and two pairs much alike.
+NEAR_THRESHOLD = 0.2
+_COARSE_SIDE = 8  # cells of the coarse thumbnails, which are compared first because that is cheap
+_COARSE_VALUES = 3 * _COARSE_SIDE**2
+_COARSE_THRESHOLD = 0.3  # no pair that is near differs by more in the coarse thumbnails
+_BLOCK_ROWS = 128  # coarse thumbnails that are compared with the others at once
+_BLOCK_PAIRS = 2048  # pairs of thumbnails that are compared at once
+_ALIGNMENT_STEPS = 3
+_MAX_SHIFT = 1.0  # cells by which one thumbnail is shifted over the other at most
 
 
-class _Looks(NamedTuple):
-    """Thumbnails sorted by brightness, so that only neighbours need comparing; `index` is where they were."""
+class _SortedThumbnails(NamedTuple):
+    """Thumbnails in order of brightness, so that only neighbours need comparing; `index` are their first places."""
 
     thumbnails: np.ndarray
     index: np.ndarray
@@ -33,116 +35,137 @@ class _Looks(NamedTuple):
     contrast: np.ndarray
 
 
-def exact(digests):
-    """Digests of pixels -> [[i, j, ...], ...] of those that several share, in order."""
-    groups = collections.defaultdict(list)
+def group_exact(digests: Sequence[bytes]) -> list[list[int]]:
+    """Return the groups of numbers that share a digest of pixels, in order."""
+    groups: dict[bytes, list[int]] = collections.defaultdict(list)
     for number, digest in enumerate(digests):
         groups[digest].append(number)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def near(thumbnails):
-    """uint8[n, SIDE, SIDE, 3] -> [[i, j, ...], ...]: an image each and those that are near to it, in order."""
-    looks = _looks(thumbnails)
-    first = np.arange(len(thumbnails))  # whom each belongs to: at the beginning, to itself
-    for ones, others in _maybe(looks, looks):
-        while len(ones):
-            # Whoever belongs to somebody needs no more comparing, so a thousand copies cost a thousand steps.
-            free = (first[ones] == ones) & (first[others] == others)
-            ones, others = ones[free], others[free]
-            for one, other in _near(looks, looks, ones[:_PAIRS], others[:_PAIRS]):
-                if first[one] == one and first[other] == other:
-                    first[other] = one
-            ones, others = ones[_PAIRS:], others[_PAIRS:]
-    groups = collections.defaultdict(list)
-    for place, leader in enumerate(first):
-        groups[leader].append(int(looks.index[place]))
+def group_near(thumbnails: np.ndarray) -> list[list[int]]:
+    """Return groups of numbers of uint8[n, SIDE, SIDE, 3]: an image and those that are nearly the same, in order."""
+    ordered = _sort(thumbnails)
+    leaders = np.arange(len(thumbnails))  # the image to whose group each belongs; at first its own
+    # An image that has a group is not compared any more, so a thousand copies cost a thousand comparisons.
+    is_free = lambda ones, others: (leaders[ones] == ones) & (leaders[others] == others)
+    for one, other in _near_pairs(ordered, ordered, is_free):
+        if leaders[one] == one and leaders[other] == other:
+            leaders[other] = one
+    groups: dict[int, list[int]] = collections.defaultdict(list)
+    for place, leader in enumerate(leaders):
+        groups[leader].append(int(ordered.index[place]))
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
-def shared(thumbnails, against):
-    """uint8[n, SIDE, SIDE, 3], uint8[m, SIDE, SIDE, 3] -> {i: j} for each i that is near to some j of `against`."""
-    these, those = _looks(thumbnails), _looks(against)
-    found = np.full(len(thumbnails), -1)
-    for ones, others in _maybe(these, those):
-        while len(ones):
-            new = found[ones] < 0
-            ones, others = ones[new], others[new]
-            for one, other in _near(these, those, ones[:_PAIRS], others[:_PAIRS]):
-                found[one] = other
-            ones, others = ones[_PAIRS:], others[_PAIRS:]
-    return {int(these.index[one]): int(those.index[found[one]]) for one in np.flatnonzero(found >= 0)}
+def match_near(thumbnails: np.ndarray, against: np.ndarray) -> dict[int, int]:
+    """Return {i: j} for each i of uint8[n, SIDE, SIDE, 3] that is nearly the same as some j of uint8[m, ...]."""
+    these, those = _sort(thumbnails), _sort(against)
+    matches = np.full(len(thumbnails), -1)
+    for one, other in _near_pairs(these, those, lambda ones, _: matches[ones] < 0):
+        matches[one] = other
+    return {int(these.index[one]): int(those.index[matches[one]]) for one in np.flatnonzero(matches >= 0)}
 
 
-def differences(ones, others):
-    """float32[n, SIDE, SIDE, 3] twice -> float[n]: root mean square, after alignment, over the lesser contrast."""
-    best = np.full(len(ones), np.inf, np.float32)
+def differences(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return float[n]: the root mean square difference after alignment, over the smaller contrast.
+
+    Both arguments are float32[n, SIDE, SIDE, 3].
+    """
+    smallest = np.full(len(ones), np.inf, np.float32)
     right = down = np.zeros(len(ones), np.float32)
-    for step in range(_STEPS + 1):
-        here, there = _moved(ones, right / 2, down / 2), _moved(others, -right / 2, -down / 2)
-        # Without the outermost cells, into which a moved picture brings what was outside.
-        best = np.minimum(best, np.square((here - there)[:, 1:-1, 1:-1]).mean((1, 2, 3)))
-        if step < _STEPS:
-            more_right, more_down = _offset(here, there)
-            right, down = (np.clip(a + b, -_REACH, _REACH) for a, b in ((right, more_right), (down, more_down)))
-    return np.sqrt(best) / np.maximum(np.minimum(_contrast(ones), _contrast(others)), 1e-3)
+    for step in range(_ALIGNMENT_STEPS + 1):
+        shifted_ones = _shift(ones, right / 2, down / 2)
+        shifted_others = _shift(others, -right / 2, -down / 2)
+        # The outermost cells are left out: a shift fills them with what was outside the picture.
+        inner = (shifted_ones - shifted_others)[:, 1:-1, 1:-1]
+        smallest = np.minimum(smallest, np.square(inner).mean((1, 2, 3)))
+        if step < _ALIGNMENT_STEPS:
+            more_right, more_down = _estimate_shift(shifted_ones, shifted_others)
+            right = np.clip(right + more_right, -_MAX_SHIFT, _MAX_SHIFT)
+            down = np.clip(down + more_down, -_MAX_SHIFT, _MAX_SHIFT)
+    return np.sqrt(smallest) / np.maximum(np.minimum(_contrast(ones), _contrast(others)), 1e-3)
 
 
-def _looks(thumbnails):
+def _sort(thumbnails: np.ndarray) -> _SortedThumbnails:
     brightness = thumbnails.mean((1, 2, 3), np.float32) - 128
     index = np.argsort(brightness, kind="stable")
     values = thumbnails[index]
-    cells = values.reshape(len(values), _COARSE, SIDE // _COARSE, _COARSE, SIDE // _COARSE, 3)
-    coarse = cells.mean((2, 4), np.float32).reshape(len(values), _VALUES) - 128
-    contrast = np.concatenate([_contrast(part) for part in np.array_split(values, len(values) // _PAIRS + 1)])
-    return _Looks(values, index, coarse, brightness[index], contrast)
+    cells = values.reshape(len(values), _COARSE_SIDE, SIDE // _COARSE_SIDE, _COARSE_SIDE, SIDE // _COARSE_SIDE, 3)
+    coarse = cells.mean((2, 4), np.float32).reshape(len(values), _COARSE_VALUES) - 128
+    contrast = np.concatenate([_contrast(part) for part in np.array_split(values, len(values) // _BLOCK_PAIRS + 1)])
+    return _SortedThumbnails(values, index, coarse, brightness[index], contrast)
 
 
-def _contrast(values):
+def _contrast(values: np.ndarray) -> np.ndarray:
     return np.sqrt(values.astype(np.float32).var((1, 2)).mean(-1))
 
 
-def _maybe(these, those):
-    """Yield places (int[k], int[k]) of pairs whose coarse thumbnails are alike; each pair once if they are the same.
+def _near_pairs(
+    these: _SortedThumbnails, those: _SortedThumbnails, is_open: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> Iterator[tuple[int, int]]:
+    """Yield places of pairs that are nearly the same.
 
-    The means of cells differ by less than the cells do, and brightness, the mean of all, by less still.
+    `is_open` says of places (int[k], int[k]) which pairs still matter. It is asked again before each block, because
+    the pairs yielded so far can change the answer.
     """
+    for ones, others in _candidates(these, those):
+        while len(ones):
+            still_open = is_open(ones, others)
+            ones, others = ones[still_open], others[still_open]
+            block = ones[:_BLOCK_PAIRS], others[:_BLOCK_PAIRS]
+            thumbnails = these.thumbnails[block[0]].astype(np.float32), those.thumbnails[block[1]].astype(np.float32)
+            near = differences(*thumbnails) < NEAR_THRESHOLD
+            yield from zip(block[0][near].tolist(), block[1][near].tolist(), strict=True)
+            ones, others = ones[_BLOCK_PAIRS:], others[_BLOCK_PAIRS:]
+
+
+def _candidates(these: _SortedThumbnails, those: _SortedThumbnails) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield places (int[k], int[k]) of pairs whose coarse thumbnails are similar; each pair once in one set.
+
+    Means of cells differ by less than the cells themselves, and brightness, the mean of all cells, by less still.
+    So no pair that is nearly the same is missed.
+    """
+    same_set = these is those
     lengths = np.square(those.coarse).sum(1)
-    for start in range(0, len(these.index), _ROWS):
-        rows = slice(start, start + _ROWS)
-        coarse, reach = these.coarse[rows], _MAYBE * these.contrast[rows]
-        low = start if these is those else np.searchsorted(those.brightness, (these.brightness[rows] - reach).min())
+    for start in range(0, len(these.index), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        coarse = these.coarse[rows]
+        reach = _COARSE_THRESHOLD * these.contrast[rows]
+        low = start if same_set else np.searchsorted(those.brightness, (these.brightness[rows] - reach).min())
         high = np.searchsorted(those.brightness, (these.brightness[rows] + reach).max(), side="right")
-        apart = np.square(coarse).sum(1)[:, None] + lengths[low:high] - 2 * coarse @ those.coarse[low:high].T
-        limit = _MAYBE * np.minimum(these.contrast[rows, None], those.contrast[low:high])
-        ones, others = np.nonzero(apart <= _VALUES * np.square(limit))
+        distances = np.square(coarse).sum(1)[:, None] + lengths[low:high] - 2 * coarse @ those.coarse[low:high].T
+        limits = _COARSE_THRESHOLD * np.minimum(these.contrast[rows, None], those.contrast[low:high])
+        ones, others = np.nonzero(distances <= _COARSE_VALUES * np.square(limits))
         ones, others = ones + start, others + low
-        once = ones < others if these is those else slice(None)
+        once = ones < others if same_set else slice(None)
         yield ones[once], others[once]
 
 
-def _near(these, those, ones, others):
-    """The pairs among two arrays of places that are near, as [(int, int), ...]."""
-    found = differences(these.thumbnails[ones].astype(np.float32), those.thumbnails[others].astype(np.float32)) < NEAR
-    return list(zip(ones[found].tolist(), others[found].tolist(), strict=True))
-
-
-def _offset(ones, others):
-    """How far (right, down) the first lie from the second, by their slopes: Lucas and Kanade's step, 1981."""
+def _estimate_shift(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far (right, down) the first lie from the second, by one step of Lucas and Kanade (1981)."""
     down, right = (np.gradient((ones + others) / 2, axis=axis)[:, 1:-1, 1:-1] for axis in (1, 2))
-    apart = (ones - others)[:, 1:-1, 1:-1]
+    difference = (ones - others)[:, 1:-1, 1:-1]
     dot = lambda a, b: np.einsum("nijk,nijk->n", a, b)
-    rr, dd, rd, ra, da = dot(right, right), dot(down, down), dot(right, down), dot(right, apart), dot(down, apart)
-    determinant = rr * dd - rd * rd + 1e-3
-    return (dd * ra - rd * da) / determinant, (rr * da - rd * ra) / determinant
+    right_right = dot(right, right)
+    down_down = dot(down, down)
+    right_down = dot(right, down)
+    right_difference = dot(right, difference)
+    down_difference = dot(down, difference)
+    determinant = right_right * down_down - right_down * right_down + 1e-3
+    return (
+        (down_down * right_difference - right_down * down_difference) / determinant,
+        (right_right * down_difference - right_down * right_difference) / determinant,
+    )
 
 
-def _moved(values, right, down):
-    """Thumbnails moved by fractions of a cell (float[n] each), edges repeated."""
-    for axis, shift in ((2, right), (1, down)):
-        edges = [(1, 1) if a == axis else (0, 0) for a in range(4)]
-        padded = np.pad(values, edges, mode="edge")
-        before, after = np.take(padded, range(0, SIDE), axis), np.take(padded, range(2, SIDE + 2), axis)
-        shift = shift[:, None, None, None]
-        values = values + np.abs(shift) * (np.where(shift > 0, before, after) - values)
+def _shift(values: np.ndarray, right: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Return thumbnails shifted by fractions of a cell (float[n] each), with repeated edges."""
+    for axis, amount in ((2, right), (1, down)):
+        padding = [(1, 1) if a == axis else (0, 0) for a in range(4)]
+        padded = np.pad(values, padding, mode="edge")
+        before = np.take(padded, range(0, SIDE), axis)
+        after = np.take(padded, range(2, SIDE + 2), axis)
+        amount = amount[:, None, None, None]
+        values = values + np.abs(amount) * (np.where(amount > 0, before, after) - values)
     return values

@@ -1,198 +1,176 @@
-"""What is wrong with a set of images, and the command that mends it."""
+"""What is wrong with a set of images."""
 
 import collections
 import itertools
-import shlex
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-from data_prep import arguments
-from data_prep.doctor import duplicates, look
+from data_prep.doctor import duplicates, image_info
+from data_prep.doctor.image_info import ImageInfo
+from data_prep.doctor.survey import Survey
+from data_prep.pictures.convert import ImageSpec
 
+NO_LABEL = "(none)"  # the label of files beside the sub-folders, in the report
 _SIDES = (16, 32, 64, 128, 256, 512, 1024, 2048)
-_SHAPES = {"taller than 3:1": 1 / 3, "3:1 to 5:3 tall": 3 / 5, "about square": 5 / 3, "5:3 to 3:1 wide": 3}
-_SIZES = (112, 56, 28)  # of the configs that there are
-_FEW = 0.05  # share of the images below which nothing is advised
-_UNEVEN = 10  # times the smallest label is in the largest, from which on it is told
+_ASPECT_RATIOS = {"taller than 3:1": 1 / 3, "3:1 to 5:3 tall": 3 / 5, "about square": 5 / 3, "5:3 to 3:1 wide": 3}
 MEANING = {
     "copy": "The pixels are the same, upright and on white, whatever the files' formats.",
-    "near copy": f"The squares, at {duplicates.SIDE} x {duplicates.SIDE} pixels and moved over each other by less "
-    f"than one of them, differ by less than {duplicates.NEAR:.0%} of the contrast of the fainter one, colours "
-    f"included: saved again, scaled, or moved by a pixel.",
-    "nearly empty": f"The pixels of the square differ from their commonest colour by less than {look.EMPTY:.1%} "
-    f"of the full range on average: a blank, or a mark that cannot be seen.",
-    "too small": "Fewer pixels than the square that is to be made, so they would be enlarged. Drawings never are.",
-    "long": "More than 5/3 times as long one way as the square that is to be made, so a crop cuts much off.",
-    "leak": "The same, or nearly, as an image of --against, so it would be trained on and tested on.",
+    "near copy": f"The squares, at {duplicates.SIDE} x {duplicates.SIDE} pixels and shifted over each other by less "
+    f"than one of them, differ by less than {duplicates.NEAR_THRESHOLD:.0%} of the contrast of the fainter one, "
+    f"colours included: saved again, scaled, or shifted by a pixel.",
+    "nearly empty": f"The pixels of the square differ from their median colour by less than "
+    f"{image_info.EMPTY_INK:.1%} of the full range on average: a blank, or a mark that cannot be seen.",
+    "too small": "The image has fewer pixels than the square needs, so it would be enlarged. Drawings never are.",
+    "long": "The image is more than 5/3 times longer than the square one way, so a crop cuts much off.",
+    "leak": "The image is the same, or nearly, as one of --against, so it would be used for training and for testing.",
 }
 
 
 class Group(NamedTuple):
-    """Numbers of images that are copies of the first, which is the largest; `exact` if all have the same pixels."""
+    """Numbers of images that are copies of the first, which is the best; `exact` if all have the same pixels."""
 
-    members: list
+    members: list[int]
     exact: bool
 
 
 class Findings(NamedTuple):
-    """Numbers of images by what is the matter with them, the worst first; leaks are {number: number of the other}."""
+    """Numbers of images by what is wrong with them, the worst first; `leaks` is {number: number in the other set}."""
 
-    unreadable: list
-    empty: list
-    groups: list
-    leaks: dict
-    enlarged: list
-    long: list
-    animated: list
+    unreadable: list[int]
+    empty: list[int]
+    groups: list[Group]
+    leaks: dict[int, int]
+    enlarged: list[int]
+    long: list[int]
+    animated: list[int]
 
 
-def find(survey, frame, against=None):
-    """Survey, ImageSpec, Survey that must hold no copies -> Findings."""
-    known = [number for number, facts in enumerate(survey.facts) if facts]
+def find_problems(survey: Survey, spec: ImageSpec, against: Survey | None = None) -> Findings:
+    """Return what is wrong with the images; `against` is a set that must hold no copy of them."""
 
-    def worst(is_so, key):
-        return sorted((i for i in known if is_so(survey.facts[i])), key=lambda i: key(survey.facts[i]))
+    def worst_first(is_bad: Callable[[ImageInfo], bool], key: Callable[[ImageInfo], float]) -> list[int]:
+        bad = [number for number, info in survey.infos.items() if is_bad(info)]
+        return sorted(bad, key=lambda number: key(survey.infos[number]))
 
     return Findings(
         unreadable=sorted(survey.reasons),
-        empty=worst(lambda facts: facts.empty, lambda facts: facts.ink),
-        groups=_groups(survey),
-        leaks=_leaks(survey, against) if against else {},
-        enlarged=worst(lambda facts: facts.enlarged(frame), lambda facts: min(facts.width, facts.height)),
-        long=worst(lambda facts: facts.long(frame), lambda facts: -facts.elongation(frame)),
-        animated=worst(lambda facts: facts.animated, lambda facts: facts.nbytes),
+        empty=worst_first(lambda info: info.is_empty, lambda info: info.ink),
+        groups=_group_copies(survey),
+        leaks=_find_leaks(survey, against) if against else {},
+        enlarged=worst_first(lambda info: info.is_enlarged(spec), lambda info: min(info.width, info.height)),
+        long=worst_first(lambda info: info.is_long(spec), lambda info: -info.elongation(spec)),
+        animated=worst_first(lambda info: info.animated, lambda info: info.nbytes),
     )
 
 
-def removed(survey, found, against_path=None, against=None):
-    """{number: {"reason": ..., "same_as": ...}} of the images that a cleaned copy leaves out."""
-    out = {number: {"reason": survey.reasons[number]} for number in found.unreadable}
-    out |= {number: {"reason": "nearly empty"} for number in found.empty}
-    out |= {i: {"reason": f"also in {against_path}", "same_as": against.names[j]} for i, j in found.leaks.items()}
-    for group in found.groups:
-        kept, *copies = [number for number in group.members if number not in out] or [None]
-        for number in copies:
-            same = survey.facts[number].digest == survey.facts[kept].digest
-            out[number] = {"reason": "copy" if same else "near copy", "same_as": survey.names[kept]}
-    return out
+def choose_removed(
+    survey: Survey, findings: Findings, against: Survey | None = None, against_path: str | None = None
+) -> dict[int, dict[str, str]]:
+    """Return {number: {"reason": ..., "same_as": ...}} of the images that a cleaned copy leaves out."""
+    removed = {number: {"reason": survey.reasons[number]} for number in findings.unreadable}
+    removed |= {number: {"reason": "nearly empty"} for number in findings.empty}
+    if against:
+        reason = f"also in {against_path}"
+        removed |= {i: {"reason": reason, "same_as": against.names[j]} for i, j in findings.leaks.items()}
+    for group in findings.groups:
+        members = [number for number in group.members if number not in removed]
+        for number in members[1:]:
+            exact = survey.infos[number].digest == survey.infos[members[0]].digest
+            removed[number] = {"reason": "copy" if exact else "near copy", "same_as": survey.names[members[0]]}
+    return removed
 
 
-def summary(survey, found):
-    """What is told of the whole set: counts, and histograms of formats, modes, sides, shapes and labels."""
-    known = [facts for facts in survey.facts if facts]
-    solid = [facts for facts in known if not facts.drawn]
-    copies = sum(len(group.members) - 1 for group in found.groups)
-    # Copies of copies: those that are left when each digest is counted once.
-    exact = sum(len(group.members) - len({survey.facts[i].digest for i in group.members}) for group in found.groups)
+def summarize(survey: Survey, findings: Findings) -> dict[str, dict[str, int]]:
+    """Return counts of findings, and histograms of formats, modes, sides, shapes and labels."""
+    infos = list(survey.infos.values())
+    rasters = [info for info in infos if not info.is_vector]
+    copies = sum(len(group.members) - 1 for group in findings.groups)
+    distinct = lambda group: len({survey.infos[number].digest for number in group.members})
+    exact = sum(len(group.members) - distinct(group) for group in findings.groups)
     return {
         "counts": {
-            "files": len(survey.names), "images": len(known), "unreadable": len(found.unreadable),
-            "copies": exact, "near copies": copies - exact, "nearly empty": len(found.empty),
-            "leaks": len(found.leaks), "too small": len(found.enlarged), "long": len(found.long),
-            "animated": len(found.animated), "copies under two labels": len(two_labels(survey, found)),
+            "files": len(survey.names), "images": len(infos), "unreadable": len(findings.unreadable),
+            "copies": exact, "near copies": copies - exact, "nearly empty": len(findings.empty),
+            "leaks": len(findings.leaks), "too small": len(findings.enlarged), "long": len(findings.long),
+            "animated": len(findings.animated), "copies under two labels": len(groups_with_labels(survey, findings)),
         },
-        "formats": _counted(facts.format for facts in known),
-        "modes": _counted(facts.mode for facts in known),
-        "widths": _sides(facts.width for facts in solid),
-        "heights": _sides(facts.height for facts in solid),
-        "shapes": _shapes(known),
-        "labels": _counted(label or "(none)" for label in survey.labels),
+        "formats": _count(info.format for info in infos),
+        "modes": _count(info.mode for info in infos),
+        "widths": _histogram_of_sides(info.width for info in rasters),
+        "heights": _histogram_of_sides(info.height for info in rasters),
+        "shapes": _histogram_of_shapes(infos),
+        "labels": _count(label or NO_LABEL for label in survey.labels),
     }  # fmt: skip
 
 
-def two_labels(survey, found):
-    """The groups whose members do not all have one label."""
-    return [group for group in found.groups if len({survey.labels[number] for number in group.members}) > 1]
+def groups_with_labels(survey: Survey, findings: Findings) -> list[Group]:
+    """Return the groups of copies that have more than one label."""
+    return [group for group in findings.groups if len({survey.labels[number] for number in group.members}) > 1]
 
 
-def advice(survey, found, told, frame, *, path, against):
-    """[(what is wrong, the command that mends it), ...] of a folder, from Findings and their summary."""
-    trim = " --trim" * frame.trim
-    flags = " --fit=crop" * (frame.fit == "crop") + trim
-    size, write = f" {arguments.size_flags(frame)}", write_command(path)
-    fix = f"python -m data_prep.inspect_data --path={shlex.quote(path)}{flags}"
-    fix += f" --against={shlex.quote(against)}" if against else ""
-    fix += f" --fix={shlex.quote(path.rstrip('/').rpartition('/')[2] + '_clean')}"
-    counts, lines = told["counts"], []
-    total = max(counts["images"], 1)
-    bad = {key: counts[key] for key in ("unreadable", "copies", "near copies", "nearly empty", "leaks") if counts[key]}
-    if bad:
-        spoken = ", ".join(f"{name}: {count:,}" for name, count in bad.items())
-        lines.append((f"Bad images ({spoken}). Make a copy without them", fix))
-    if counts["long"] > _FEW * total and frame.fit == "crop":
-        share = f"Longer than 5:3, so that they would lose their ends: {counts['long']:,} of {total:,} images"
-        lines.append((f"{share}. Keep them whole", f"{write}{size}{trim}"))
-    if counts["too small"] > _FEW * total:
-        smaller = (frame._replace(size=side, width=round(frame.width * side / frame.size)) for side in _SIZES)
-        fits = next((one for one in smaller if _smaller(survey, one) <= _FEW * total), None)
-        if fits and fits.size < frame.size:
-            share = f"Too small for {arguments.describe_size(frame)}: {counts['too small']:,} of {total:,} images"
-            has = arguments.describe_size(fits).removesuffix(" pixels")
-            lines.append((f"{share}. Nearly all have {has}", f"{write} {arguments.size_flags(fits)}{flags}"))
-    sizes = [count for label, count in told["labels"].items() if label != "(none)"]
-    if sizes and "(none)" in told["labels"]:
-        loose = f"Files beside the sub-folders, without a label: {told['labels']['(none)']:,}"
-        lines.append((f"{loose}. Move them into one, or do without labels", f"{write}{size}{flags} --labels=none"))
-    elif len(sizes) > 1 and max(sizes) >= _UNEVEN * min(sizes):
-        uneven = f"The largest label has {max(sizes):,} images, the smallest {min(sizes):,}"
-        more = f"{uneven}. Gather more of the small ones, or do without labels"
-        lines.append((more, f"{write}{size}{flags} --labels=none"))
-    return lines
+def _group_copies(survey: Survey) -> list[Group]:
+    """Return the groups of copies, the largest first.
 
-
-def write_command(path):
-    """The command that makes shards of a folder, without the flags that say of which kind."""
-    return f"python -m data_prep.write_tfrecords --path={shlex.quote(path)} --target_path=shards"
-
-
-def _groups(survey):
+    Exact copies are grouped by their digests. Only one image of each such group is compared with the others by its
+    thumbnail, and then stands for its group.
+    """
     visible = survey.visible()
-    same = duplicates.exact([survey.facts[number].digest for number in visible])
-    copies = {group[0]: group for group in same}
-    once = sorted(set(range(len(visible))) - {number for group in same for number in group[1:]})
-    near = [[once[place] for place in group] for group in duplicates.near(survey.thumbnails[visible][once])]
-    alone = copies.keys() - {number for group in near for number in group}
-    groups = [Group(copies[number], True) for number in alone]
-    groups += [Group([member for number in group for member in copies.get(number, [number])], False) for group in near]
-    sorted_groups = [
-        group._replace(members=sorted((visible[number] for number in group.members), key=_preference(survey)))
+    exact_groups = duplicates.group_exact([survey.infos[number].digest for number in visible])
+    exact_copies = {group[0]: group for group in exact_groups}
+    distinct = sorted(set(range(len(visible))) - {number for group in exact_groups for number in group[1:]})
+    near_groups = [
+        [distinct[place] for place in group] for group in duplicates.group_near(survey.thumbnails[visible][distinct])
+    ]
+    only_exact = exact_copies.keys() - {number for group in near_groups for number in group}
+    groups = [Group(exact_copies[number], True) for number in only_exact]
+    for near_group in near_groups:
+        members = [member for number in near_group for member in exact_copies.get(number, [number])]
+        groups.append(Group(members, False))
+    best_first = [
+        group._replace(members=sorted((visible[place] for place in group.members), key=_preference(survey)))
         for group in groups
     ]
-    return sorted(sorted_groups, key=lambda group: (-len(group.members), survey.names[group.members[0]]))
+    return sorted(best_first, key=lambda group: (-len(group.members), survey.names[group.members[0]]))
 
 
-def _preference(survey):
-    """Sorts drawings first, then images by their pixels, the exact before the lossy, then by their bytes."""
+def _preference(survey: Survey) -> Callable[[int], tuple[Any, ...]]:
+    """Return a sort key: drawings first, then more pixels, lossless formats, more bytes, names."""
 
-    def key(number):
-        facts = survey.facts[number]
-        return not facts.drawn, -facts.width * facts.height, facts.lossy, -facts.nbytes, survey.names[number]
+    def key(number: int) -> tuple[Any, ...]:
+        info = survey.infos[number]
+        return not info.is_vector, -info.width * info.height, info.is_lossy, -info.nbytes, survey.names[number]
 
     return key
 
 
-def _leaks(survey, against):
+def _find_leaks(survey: Survey, against: Survey) -> dict[int, int]:
+    """Return {number: number in the other set} of images that are in both, in order."""
     ours, theirs = survey.visible(), against.visible()
-    digests = {against.facts[number].digest: number for number in reversed(theirs)}
-    near = duplicates.shared(survey.thumbnails[ours], against.thumbnails[theirs])
-    found = {ours[i]: theirs[j] for i, j in near.items()}
-    return dict(sorted((found | {i: digests[d] for i in ours if (d := survey.facts[i].digest) in digests}).items()))
+    near = duplicates.match_near(survey.thumbnails[ours], against.thumbnails[theirs])
+    leaks = {ours[i]: theirs[j] for i, j in near.items()}
+    by_digest = {against.infos[number].digest: number for number in reversed(theirs)}  # the first of copies wins
+    for number in ours:
+        if survey.infos[number].digest in by_digest:
+            leaks[number] = by_digest[survey.infos[number].digest]
+    return dict(sorted(leaks.items()))
 
 
-def _smaller(survey, frame):
-    return sum(facts.enlarged(frame) for facts in survey.facts if facts)
-
-
-def _counted(values):
+def _count(values: Iterable[str]) -> dict[str, int]:
+    """Return {value: count}, the most frequent first."""
     return dict(sorted(collections.Counter(values).items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def _sides(values):
-    counts = collections.Counter(sum(value > side for side in _SIDES) for value in values)
+def _histogram_of_sides(values: Iterable[int]) -> dict[str, int]:
     names = [f"to {_SIDES[0]}", *(f"{low + 1} to {high}" for low, high in itertools.pairwise(_SIDES))]
-    names.append(f"over {_SIDES[-1]}")
+    return _histogram(values, _SIDES, [*names, f"over {_SIDES[-1]}"])
+
+
+def _histogram_of_shapes(infos: Iterable[ImageInfo]) -> dict[str, int]:
+    ratios = (info.width / info.height for info in infos)
+    return _histogram(ratios, _ASPECT_RATIOS.values(), [*_ASPECT_RATIOS, "wider than 3:1"])
+
+
+def _histogram(values: Iterable[float], limits: Iterable[float], names: Iterable[str]) -> dict[str, int]:
+    """Return {name: count} of values up to each of the limits; the last name is of those above all limits."""
+    counts = collections.Counter(sum(value > limit for limit in limits) for value in values)
     return {name: counts[number] for number, name in enumerate(names)}
-
-
-def _shapes(known):
-    counts = collections.Counter(sum(f.width / f.height > limit for limit in _SHAPES.values()) for f in known)
-    return {name: counts[number] for number, name in enumerate([*_SHAPES, "wider than 3:1"])}

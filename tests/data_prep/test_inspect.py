@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data_prep import icon_sets, inspect_data, pool
-from data_prep.doctor import duplicates, look
+from data_prep.doctor import duplicates, image_info, sources
 from data_prep.pictures import convert
 from data_prep.pictures.convert import ImageSpec, Item
 from logogan_jax.core.storage import filesystem
@@ -39,7 +39,7 @@ def encoded(image, format="PNG", **options):
 
 
 def facts(image, frame=FRAME, **options):
-    return look.examine(Item("x", 0, encoded(image, **options)), frame)
+    return image_info.examine(Item("x", 0, encoded(image, **options)), frame)
 
 
 def thumbnails(images):
@@ -74,17 +74,17 @@ def smaller(image):
 @pytest.mark.parametrize(("change", "share"), [(saved_again, 0.98), (moved, 0.98), (smaller, 1.0)])
 def test_copies_that_were_changed_a_little_are_found(logos, change, share):
     known = thumbnails(logos)
-    found = duplicates.shared(thumbnails([change(image) for image in logos[:200]]), known)
+    found = duplicates.match_near(thumbnails([change(image) for image in logos[:200]]), known)
     assert sum(found.get(number) == number for number in range(200)) >= share * 200
     assert all(one == other for one, other in found.items())
 
 
 def test_distinct_logos_are_no_copies(logos):
-    assert duplicates.near(thumbnails(logos)) == []
+    assert duplicates.group_near(thumbnails(logos)) == []
 
 
 def test_the_same_shape_in_another_colour_is_no_copy():
-    assert duplicates.near(thumbnails([mark("red"), mark("orange"), mark("blue"), mark("#ff0a0a")])) == [[0, 3]]
+    assert duplicates.group_near(thumbnails([mark("red"), mark("orange"), mark("blue"), mark("#ff0a0a")])) == [[0, 3]]
 
 
 def test_a_copy_is_a_copy_in_any_format_and_orientation():
@@ -94,7 +94,7 @@ def test_a_copy_is_a_copy_in_any_format_and_orientation():
     turned = image.transpose(Image.Transpose.ROTATE_90)
     digests = [facts(image).digest, facts(image, format="BMP").digest, facts(turned, exif=exif).digest]
     digests.append(facts(image.quantize(256)).digest)
-    assert duplicates.exact(digests) == [[0, 1, 2, 3]]
+    assert duplicates.group_exact(digests) == [[0, 1, 2, 3]]
     assert facts(turned).digest != digests[0]
 
 
@@ -102,22 +102,22 @@ def test_thousands_of_near_copies_of_one_image_stay_cheap(logos):
     random = np.random.default_rng(0)
     one = thumbnails(logos[:1]).astype(int)
     many = np.clip(one + random.integers(-2, 3, (4000, *one.shape[1:])), 0, 255).astype(np.uint8)
-    found = duplicates.near(np.concatenate([many, thumbnails(logos[1:20])]))
+    found = duplicates.group_near(np.concatenate([many, thumbnails(logos[1:20])]))
     assert found == [list(range(4000))]
 
 
 def test_each_pair_is_compared_whatever_the_order(logos):
     images = [*logos[:150], *(saved_again(image) for image in logos[:150])]
     order = np.random.default_rng(1).permutation(300)
-    found = duplicates.near(thumbnails(images)[order])
+    found = duplicates.group_near(thumbnails(images)[order])
     pairs = {tuple(sorted(order[group])) for group in found}
     assert len(pairs) >= 145 and pairs <= {(number, number + 150) for number in range(150)}
 
 
 def test_nothing_and_one_image_have_no_copies():
     none = np.zeros((0, duplicates.SIDE, duplicates.SIDE, 3), np.uint8)
-    assert duplicates.near(none) == [] and duplicates.near(thumbnails([mark()])) == []
-    assert duplicates.shared(none, none) == {}
+    assert duplicates.group_near(none) == [] and duplicates.group_near(thumbnails([mark()])) == []
+    assert duplicates.match_near(none, none) == {}
 
 
 # ── one image ───────────────────────────────────────────────────────────────────────────────
@@ -125,38 +125,38 @@ def test_nothing_and_one_image_have_no_copies():
 
 def test_blank_images_are_empty_and_the_faintest_logos_are_not(logos):
     for colour in ("white", "black", "#fafafa", (200, 30, 30)):
-        assert facts(Image.new("RGB", (300, 200), colour)).empty
+        assert facts(Image.new("RGB", (300, 200), colour)).is_empty
     noise = np.random.default_rng(0).integers(250, 255, (90, 90, 3)).astype(np.uint8)
-    assert facts(Image.fromarray(noise), format="JPEG").ink < 2 * look.EMPTY
-    assert facts(mark("#fefefe")).empty and not facts(mark(box=(50, 50, 60, 60))).empty
-    assert min(look.ink(np.asarray(logo)) for logo in logos) > 2 * look.EMPTY
+    assert facts(Image.fromarray(noise), format="JPEG").ink < 2 * image_info.EMPTY_INK
+    assert facts(mark("#fefefe")).is_empty and not facts(mark(box=(50, 50, 60, 60))).is_empty
+    assert min(image_info.measure_ink(np.asarray(logo)) for logo in logos) > 2 * image_info.EMPTY_INK
 
 
 def test_what_would_be_enlarged_depends_on_the_square():
     wide = facts(Image.new("RGB", (100, 40), "white"))
     assert (
-        wide.enlarged(ImageSpec(56, fit="crop"))
-        and not wide.enlarged(ImageSpec(56))
-        and not wide.enlarged(ImageSpec(40))
+        wide.is_enlarged(ImageSpec(56, fit="crop"))
+        and not wide.is_enlarged(ImageSpec(56))
+        and not wide.is_enlarged(ImageSpec(40))
     )
-    assert wide.long(FRAME) and not facts(Image.new("RGB", (100, 60), "white")).long(FRAME)
+    assert wide.is_long(FRAME) and not facts(Image.new("RGB", (100, 60), "white")).is_long(FRAME)
     assert (
-        not wide.long(ImageSpec(28, width=60))
-        and wide.long(ImageSpec(28, width=120))
-        and wide.long(ImageSpec(28, width=14))
+        not wide.is_long(ImageSpec(28, width=60))
+        and wide.is_long(ImageSpec(28, width=120))
+        and wide.is_long(ImageSpec(28, width=14))
     )
     for height, width, pad, crop in [(40, 100, False, False), (41, 100, False, True), (41, 101, True, True)]:
         frame = ImageSpec(height, width=width)
-        assert (wide.enlarged(frame), wide.enlarged(frame._replace(fit="crop"))) == (pad, crop)
+        assert (wide.is_enlarged(frame), wide.is_enlarged(frame._replace(fit="crop"))) == (pad, crop)
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 4"><rect width="5" height="4"/></svg>'
-    drawn = look.examine(Item("x", 0, drawing), ImageSpec(500))
-    assert drawn.drawn and drawn.long(ImageSpec(500)) and not drawn.enlarged(ImageSpec(500))
+    drawn = image_info.examine(Item("x", 0, drawing), ImageSpec(500))
+    assert drawn.is_vector and drawn.is_long(ImageSpec(500)) and not drawn.is_enlarged(ImageSpec(500))
 
 
 def test_what_cannot_be_read_has_a_reason():
     for data in (b"", b"hello", encoded(mark())[:60], b"<svg"):
-        assert isinstance(look.examine(Item("x", 0, data), FRAME), pool.Failed)
-    assert look.examine(Item("x", 0, "/nowhere/x.png"), FRAME).reason == "No such file or directory"
+        assert isinstance(image_info.examine(Item("x", 0, data), FRAME), pool.Failed)
+    assert image_info.examine(Item("x", 0, "/nowhere/x.png"), FRAME).reason == "No such file or directory"
 
 
 # ── the tool ────────────────────────────────────────────────────────────────────────────────
@@ -282,7 +282,7 @@ def test_shards_are_looked_at_record_by_record(shards, tmp_path):
     assert "--path=IMAGES" in said or "Train on them" in said
     (tmp_path / "mine").mkdir()
     number, image = 7, tmp_path / "mine" / "a.png"
-    records = inspect_data.sources.open_source(str(shards), "path")
+    records = sources.open_source(str(shards), "path")
     image.write_bytes(next(item.source for item in records if item.name == f"{number}.png"))
     inspect("--path", tmp_path / "mine", "--against", shards, "--report", tmp_path / "r")
     found = json.loads((tmp_path / "r" / "report.json").read_text())["leaks"]
