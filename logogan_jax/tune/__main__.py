@@ -48,28 +48,28 @@ def main():
         raise UserError(f"--workdir={flags.FLAGS.workdir}: a study needs a folder of this machine, or a shared one")
     folder = pathlib.Path(flags.FLAGS.workdir or f"runs/tune-{pathlib.Path(plan.file).stem}").expanduser()
     _prepare(folder, plan)
-    study, gpus, total = studies.Study(folder, plan), gpu_assignment.gpus(), flags.FLAGS.trials
-    environments = gpu_assignment.shares(gpus, flags.FLAGS.jobs or max(1, len(gpus)))
+    study, gpus, total = studies.Study(folder, plan), gpu_assignment.list_gpus(), flags.FLAGS.trials
+    environments = gpu_assignment.assign_gpus(gpus, flags.FLAGS.jobs or max(1, len(gpus)))
 
     def write_report():
         trials = study.trials()
-        page = report.page(plan, folder, trials, total=total, importance=study.importance())
-        with study.alone(), files.atomic_write(folder / "report.html") as partial:
+        page = report.render_page(plan, folder, trials, total=total, importance=study.param_importance())
+        with study.exclusive(), files.atomic_write(folder / "report.html") as partial:
             partial.write_text(page)
 
     write_report()
     with progress.Bar("trial", total, unit="trials") as bar:
         bar.say(f"{len(plan.ranges)} keys, {len(environments)} at a time, in {folder}; see {folder / 'report.html'}")
-        scheduler.tune(study, plan, folder, trials=total, environments=environments, bar=bar, report=write_report)
+        scheduler.run_study(study, plan, folder, trials=total, environments=environments, bar=bar, report=write_report)
     write_report()
-    print(report.verdict(plan, folder, study.trials()))
+    print(report.summarize(plan, folder, study.trials()))
 
 
 def _plan():
     flag = flags.FLAGS["config"]
     file, given = config_flags.get_config_filename(flag), dict(config_flags.get_override_values(flag))
     base = _flat(flags.FLAGS.config.to_dict())
-    return plans.Plan(file, base, given, search_space.declared(file, base, fixed=given), TRAIN)
+    return plans.Plan(file, base, given, search_space.read_ranges(file, base, fixed=given), TRAIN)
 
 
 def _flat(tree, prefix=""):
@@ -84,11 +84,11 @@ def _prepare(folder, plan):
     try:
         for part in _PARTS:
             (folder / part).mkdir(parents=True, exist_ok=True)
-        with journal_lock.held(folder / "locks" / "study"):
+        with journal_lock.hold_lock(folder / "locks" / "study"):
             foreign = [path.name for path in sorted(folder.iterdir()) if path.name not in _PARTS]
             if foreign and not (folder / "study.json").exists():
                 raise UserError(f"--workdir={folder} holds {foreign[0]} but no study (no study.json): choose another")
-            plans.settle(plan, folder / "study.json")
+            plans.save_or_compare(plan, folder / "study.json")
     except OSError as error:
         raise UserError(f"--workdir={folder} cannot be written ({error.strerror}): choose another") from None
 

@@ -12,7 +12,7 @@ _ASK = "import jax, json; print(json.dumps([jax.default_backend(), jax.local_dev
 _ROOM = 0.9  # of a device's memory, where several runs share it
 
 
-def gpus():
+def list_gpus():
     """The names by which CUDA_VISIBLE_DEVICES knows the GPUs that JAX would use here; [] on other machines.
 
     Asked in a process of its own, so that this one holds no device.
@@ -26,16 +26,16 @@ def gpus():
     except (IndexError, ValueError):
         said = (asked.stderr.strip().splitlines() or [f"it ended with status {asked.returncode}"])[-1]
         raise UserError(f"JAX does not start on this machine: {said}") from None
-    return named(count, os.environ.get("CUDA_VISIBLE_DEVICES")) if backend == "gpu" else []
+    return gpu_names(count, os.environ.get("CUDA_VISIBLE_DEVICES")) if backend == "gpu" else []
 
 
-def named(count, visible):
+def gpu_names(count, visible):
     """The names of `count` GPUs, given the value of CUDA_VISIBLE_DEVICES or None."""
     names = [name.strip() for name in (visible or "").split(",") if name.strip()]
     return names[:count] or [str(number) for number in range(count)]
 
 
-def shares(names, jobs):
+def assign_gpus(names, jobs):
     """[environment for each of some jobs at a time]: GPUs of its own, or a part of the memory of one."""
     if not names:
         return [{} for _ in range(jobs)]

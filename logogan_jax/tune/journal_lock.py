@@ -6,7 +6,7 @@ import os
 
 
 @contextlib.contextmanager
-def held(path):
+def hold_lock(path):
     """Hold a lock until the block ends; waits for another holder."""
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

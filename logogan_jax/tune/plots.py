@@ -1,129 +1,173 @@
-"""The drawings of a study's page, as SVG whose colours are those of the page."""
+"""The charts of a study's page, as SVG whose colours are those of the page."""
 
 import io
 import math
 import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from logogan_jax.tune.search_space import Choice
+from logogan_jax.tune.search_space import Choice, Span
+from logogan_jax.tune.trial import Trial
 
-# Matplotlib wants colours, the page has variables that follow the reader's light or dark.
-_COLOURS = {"ink": "#101112", "pale": "#202122", "line": "#303132", "bar": "#404142", "good": "#505152"}
-_INK, _PALE, _LINE, _BAR, _GOOD = _COLOURS.values()
+# Matplotlib needs colours, but the page has variables that follow the reader's light or dark.
+# These placeholders are replaced in the SVG.
+_INK = "#101112"
+_PALE = "#202122"
+_LINE = "#303132"
+_BAR = "#404142"
+_GOOD = "#505152"
+_VARIABLES = {_INK: "ink", _PALE: "pale", _LINE: "line", _BAR: "bar", _GOOD: "good"}
 _STYLE = {
     "svg.fonttype": "none", "text.parse_math": False, "font.size": 9, "axes.edgecolor": _LINE, "axes.labelcolor": _PALE,
     "text.color": _INK, "xtick.color": _LINE, "ytick.color": _LINE, "xtick.labelcolor": _PALE,
     "ytick.labelcolor": _PALE, "grid.color": _LINE, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.linewidth": 0.5, "legend.frameon": False, "axes.axisbelow": True,
 }  # fmt: skip
-_FAR = 10  # times the best KID, from where the axis is logarithmic
+_LOG_FROM = 10  # largest KID over smallest from which the axis of KID is logarithmic
+_LARGE = (5.0, 3.1)  # inches
+_SMALL = (3.6, 2.3)
 
 
-def per_trial(trials, best):
-    """KID of each trial by number, pale where it was stopped early, and the best so far."""
+def plot_kid_per_trial(trials: Sequence[Trial], best: Trial | None) -> str:
+    """Return the SVG of each trial's KID by number, hollow where it was stopped early, and of the best so far."""
 
-    def draw(axis):
-        finished = [trial for trial in trials if trial.state == "finished"]
+    def draw(axes: Axes) -> None:
+        finished = [trial for trial in trials if trial.state == "finished" and trial.kid]
         stopped = [trial for trial in trials if trial.state == "pruned" and trial.kid]
-        _dots(axis, stopped, lambda t: t.number, _PALE, "stopped early", hollow=True)
-        _dots(axis, finished, lambda t: t.number, _BAR, "finished")
-        lows = [min(t.kid.value for t in finished[: i + 1]) for i in range(len(finished))]
-        axis.step([t.number for t in finished], lows, where="post", color=_GOOD, linewidth=1.4, label="best so far")
-        for trial in (trials[0], best):
-            if trial and trial.state == "finished" and not math.isnan(trial.kid.low):
-                axis.vlines(trial.number, trial.kid.low, trial.kid.high, color=_INK, linewidth=1)
-        axis.set_xlabel("trial")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.legend(loc="upper right")
+        _scatter(axes, stopped, lambda trial: trial.number, _PALE, "stopped early", hollow=True)
+        _scatter(axes, finished, lambda trial: trial.number, _BAR, "finished")
+        lowest = [min(trial.kid.value for trial in finished[: i + 1]) for i in range(len(finished))]
+        numbers = [trial.number for trial in finished]
+        axes.step(numbers, lowest, where="post", color=_GOOD, linewidth=1.4, label="best so far")
+        for trial in finished:
+            if trial.number in (0, best and best.number) and not math.isnan(trial.kid.low):
+                axes.vlines(trial.number, trial.kid.low, trial.kid.high, color=_INK, linewidth=1)
+        axes.set_xlabel("trial")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _legend(axes)
 
-    values = [t.kid.value for t in trials if t.kid]
-    return _svg("trials", draw, values, size=(5.0, 3.1))
+    return _svg("trials", draw, [trial.kid.value for trial in trials if trial.kid], size=_LARGE)
 
 
-def curves(trials, best):
-    """KID of every trial against the images its generator has made, pale where it was stopped early."""
+def plot_kid_curves(trials: Sequence[Trial], best: Trial | None) -> str:
+    """Return the SVG of every trial's KID against the images it has generated, pale where it was stopped early."""
 
-    def draw(axis):
+    def draw(axes: Axes) -> None:
         for trial in trials:
-            if not trial.curve:
-                continue
-            special = trial is best or trial.number == 0
-            colour = _GOOD if trial is best else _INK if special else _BAR if trial.state != "pruned" else _PALE
-            label = "best" if trial is best else "the config as it is" if special else None
-            width, alpha = (1.8, 1) if special else (0.9, 0.3 if trial.state == "pruned" else 0.7)
-            axis.plot(*zip(*trial.curve, strict=True), color=colour, linewidth=width, alpha=alpha, label=label,
-                      marker="." if len(trial.curve) == 1 else None, zorder=3 if special else 2)  # fmt: skip
-        axis.set_xlabel("thousand images")
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:,.4g}")
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(loc="upper right")
+            if trial.curve:
+                images, kids = zip(*trial.curve, strict=True)
+                axes.plot(images, kids, marker="." if len(images) == 1 else None, **_line_style(trial, best))
+        axes.set_xlabel("thousand images")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:,.4g}")
+        _legend(axes)
 
-    values = [kid for trial in trials for _, kid in trial.curve]
-    return _svg("curves", draw, values, size=(5.0, 3.1))
+    return _svg("curves", draw, [kid for trial in trials for _, kid in trial.curve], size=_LARGE)
 
 
-def against(key, each, trials, best):
-    """KID against the value of one key, whose range is `each`."""
-    spread = {value: place for place, value in enumerate(each.values)} if isinstance(each, Choice) else None
+def plot_kid_against(key: str, values: Choice | Span, trials: Sequence[Trial], best: Trial | None) -> str:
+    """Return the SVG of KID against the value of one key, whose range is `values`."""
+    positions = {value: i for i, value in enumerate(values.values)} if isinstance(values, Choice) else None
 
-    def place(trial):
-        return spread[trial.params[key]] if spread else trial.params[key]
+    def position(trial: Trial) -> float:
+        return positions[trial.params[key]] if positions else trial.params[key]
 
-    def draw(axis):
-        known = [trial for trial in trials if trial.kid and key in trial.params]
-        _dots(axis, [t for t in known if t.state == "pruned"], place, _PALE, None, hollow=True)
-        _dots(axis, [t for t in known if t.state == "finished"], place, _BAR, None)
-        _dots(axis, [t for t in known if t.number == 0 and t.state == "finished"], place, _INK, None)
-        _dots(axis, [t for t in known if t is best], place, _GOOD, None, size=60)
-        if spread:
-            axis.set_xticks(list(spread.values()), [str(value) for value in spread])
-            axis.set_xlim(-0.5, len(spread) - 0.5)
-        elif each.log:
-            axis.set_xscale("log")
-            _plain(axis.xaxis)
-        elif isinstance(each.low, int):
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    measured = [trial for trial in trials if trial.kid and key in trial.params]
+    finished = [trial for trial in measured if trial.state == "finished"]
 
-    values = [t.kid.value for t in trials if t.kid and t.state in ("finished", "pruned")]
-    return _svg(f"key-{re.sub('[^a-z0-9]+', '-', key.lower())}", draw, values, size=(3.6, 2.3))
+    def draw(axes: Axes) -> None:
+        _scatter(axes, [trial for trial in measured if trial.state == "pruned"], position, _PALE, hollow=True)
+        _scatter(axes, finished, position, _BAR)
+        _scatter(axes, [trial for trial in finished if trial.number == 0], position, _INK)
+        _scatter(axes, [trial for trial in measured if trial is best], position, _GOOD, size=60)
+        if positions:
+            axes.set_xticks(list(positions.values()), [str(value) for value in positions])
+            axes.set_xlim(-0.5, len(positions) - 0.5)
+        elif values.log:
+            axes.set_xscale("log")
+            # Labels at 2 and 5, too, would overlap where the range is wide.
+            _label_plainly(axes.xaxis, (1, 2, 5) if values.high < 10 * values.low else (1,))
+        elif isinstance(values.low, int):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+    kids = [trial.kid.value for trial in measured if trial.state in ("finished", "pruned")]
+    return _svg(f"key-{re.sub('[^a-z0-9]+', '-', key.lower())}", draw, kids, size=_SMALL)
 
 
-def _dots(axis, trials, place, colour, label, *, hollow=False, size=22):
-    values = [trial.kid.value for trial in trials]
-    face = "none" if hollow else colour
+def _line_style(trial: Trial, best: Trial | None) -> dict[str, Any]:
+    """Return how the curve of a trial is drawn: strong for the best and for trial 0, pale where stopped early."""
+    if trial is best:
+        return {"color": _GOOD, "linewidth": 1.8, "zorder": 3, "label": "best"}
+    if trial.number == 0:
+        return {"color": _INK, "linewidth": 1.8, "zorder": 3, "label": "the config as it is"}
+    if trial.state == "pruned":
+        return {"color": _PALE, "linewidth": 0.9, "zorder": 2, "alpha": 0.3}
+    return {"color": _BAR, "linewidth": 0.9, "zorder": 2, "alpha": 0.7}
+
+
+def _scatter(
+    axes: Axes,
+    trials: Sequence[Trial],
+    position: Callable[[Trial], float],
+    colour: str,
+    label: str | None = None,
+    *,
+    hollow: bool = False,
+    size: int = 22,
+) -> None:
+    """Draw a dot at the KID of each trial."""
     if trials:
-        axis.scatter([place(trial) for trial in trials], values, s=size, facecolors=face, edgecolors=colour,
-                     linewidths=1, label=label, zorder=3)  # fmt: skip
+        axes.scatter(
+            [position(trial) for trial in trials],
+            [trial.kid.value for trial in trials],
+            s=size,
+            facecolors="none" if hollow else colour,
+            edgecolors=colour,
+            linewidths=1,
+            label=label,
+            zorder=3,
+        )
 
 
-def _plain(axis):
-    """Ticks of a logarithmic axis as 0.01, 0.02, 0.05 rather than as powers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+def _legend(axes: Axes) -> None:
+    """Put the legend above the panel, where it hides no trial."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0, columnspacing=1.2)
+
+
+def _label_plainly(axis: Axis, multiples: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Label a logarithmic axis with numbers such as 0.01, 0.02, 0.05 and not with powers."""
+    axis.set_major_locator(LogLocator(subs=multiples, numticks=12))
     axis.set_major_formatter(lambda value, _: f"{value:.4g}")
     axis.set_minor_formatter(NullFormatter())
 
 
-def _svg(name, draw, values, *, size):
-    """An SVG element with one panel that draw(axis) fills; `values` are the KIDs in it."""
+def _svg(name: str, draw: Callable[[Axes], None], kids: Sequence[float], *, size: tuple[float, float]) -> str:
+    """Return an SVG element with one panel that draw(axes) fills; `kids` are the KIDs in it."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="tight")
-        axis = figure.add_subplot()
-        finite = [value for value in values if math.isfinite(value)]
-        if finite and min(finite) > 0 and max(finite) > _FAR * min(finite):
-            axis.set_yscale("log")
-            _plain(axis.yaxis)
-        draw(axis)
-        axis.set_ylabel("KID")
+        axes = figure.add_subplot()
+        finite = [kid for kid in kids if math.isfinite(kid)]
+        if finite and min(finite) > 0 and max(finite) > _LOG_FROM * min(finite):
+            axes.set_yscale("log")
+            _label_plainly(axes.yaxis)
+        draw(axes)
+        axes.set_ylabel("KID")
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True,
-                       metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))  # fmt: skip
-    text = buffer.getvalue()
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    return _embeddable(name, buffer.getvalue())
+
+
+def _embeddable(name: str, text: str) -> str:
+    """Return the svg element of a file's text with the page's colours and with ids that no other chart has."""
     text = text[text.index("<svg") :]
-    for variable, colour in _COLOURS.items():
+    for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
-    # Names of parts are unique within a drawing only, and a page has several.
     text = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from logogan_jax.core import timing
 from logogan_jax.core.errors import UserError
-from logogan_jax.tune.trial import best_of
-from logogan_jax.tune.trial_process import Run
+from logogan_jax.tune.trial import best_trial
+from logogan_jax.tune.trial_process import TrialProcess
 
 POLL = 0.25  # seconds between looks at the runs
 FAILURES = 5  # trials in a row that fail before the command takes it for a fault of the machine, not of the values
@@ -16,19 +16,19 @@ class _Job(NamedTuple):
     """A trial that runs; `pruned` says why it was asked to stop, if it was."""
 
     claim: Any
-    run: Run
+    run: TrialProcess
     pruned: str = ""
 
 
-def tune(study, plan, folder, *, trials, environments, bar, report):
-    """Run trials, one at a time for each environment, until `trials` have ended.
+def run_study(study, plan, folder, *, trials, environments, bar, report):
+    """TrialProcess trials, one at a time for each environment, until `trials` have ended.
 
     `report()` is called after each. Whatever ends this early, such as Ctrl-C, lets the runs save first;
     their trials stay unfinished, for the next time.
     """
     jobs, failures = [None] * len(environments), 0
     try:
-        while any(jobs) or not study.over(trials):
+        while any(jobs) or not study.is_complete(trials):
             for slot, environment in enumerate(environments):
                 if not jobs[slot] and (claim := study.claim(trials)):
                     jobs[slot] = _start(plan, folder, claim, environment)
@@ -63,7 +63,7 @@ def _leave(jobs, bar):
 
 def _start(plan, folder, claim, environment):
     workdir = folder / "trials" / f"{claim.number:04d}"
-    run = Run(
+    run = TrialProcess(
         plan.command(claim.params, workdir), workdir, log=_log(folder, claim.number), lock=claim.lock,
         metric=plan.metric, environment=environment,
     )  # fmt: skip
@@ -72,10 +72,10 @@ def _start(plan, folder, claim, environment):
 
 def _watch(study, job):
     """The job after another look at its evaluations; one that is worse than most is asked to stop."""
-    found = job.run.evaluations()
+    found = job.run.new_evaluations()
     if not found or job.pruned:
         return job
-    claim, worse = study.report(job.claim, found)
+    claim, worse = study.report_evaluations(job.claim, found)
     job = job._replace(claim=claim)
     if not worse or job.run.ended:
         return job
@@ -99,7 +99,7 @@ def _ended(study, job, folder):
             f"trial 0, the config as it is, failed: {outcome.reason}; mend that and run the same command again, "
             f"or choose another --workdir (all it said is in {_log(folder, 0)})"
         )
-    study.tell(job.claim, outcome)
+    study.record_outcome(job.claim, outcome)
     return outcome
 
 
@@ -124,7 +124,7 @@ def _line(number, outcome):
 def _show(bar, study, jobs):
     trials = study.trials()
     ended = [trial for trial in trials if trial.state not in ("running", "waiting")]
-    best = best_of(ended)
+    best = best_trial(ended)
     now = ", ".join(str(job.claim.number) for job in jobs if job) or "none here"
     text = f"best KID {best.kid.value:.4f} (trial {best.number}), " if best else ""
     bar.update(len(ended), f"{text}running: {now}")

@@ -16,13 +16,13 @@ TRAIN = (sys.executable, "-m", "logogan_jax.main")
 class Plan(NamedTuple):
     """A config as it is tuned.
 
-    `base` is the flat config {dotted key: value}, `given` the part of it that the command line set,
+    `base` is the flat config {dotted key: value}, `overrides` the part of it that the command line set,
     `ranges` {key: Choice or Span}, and `train` the command that trains.
     """
 
     file: str
     base: dict[str, Any]
-    given: dict[str, Any]
+    overrides: dict[str, Any]
     ranges: dict[str, Any]
     train: tuple[str, ...] = TRAIN
 
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
         return -(-images // self.base["evaluate.every_images"])
 
     @property
-    def own(self):
+    def initial_params(self):
         """The values of the tuned keys in the config as it is."""
         return {key: self.base[key] for key in self.ranges}
 
@@ -47,13 +47,13 @@ class Plan(NamedTuple):
 
         All trials see as many images: the steps follow the batch size, unless they are tuned themselves.
         """
-        changed = {key: self._used(key, value) for key, value in params.items() if value != self.base[key]}
+        changed = {key: self._rounded(key, value) for key, value in params.items() if value != self.base[key]}
         steps, batch = self.base["train.steps"], self.base["train.batch_size"]
         if "train.steps" not in params and "train.batch_size" in changed:
             changed["train.steps"] = max(1, round(steps * batch / changed["train.batch_size"]))
-        return {**self.given, **changed}
+        return {**self.overrides, **changed}
 
-    def _used(self, key, value):
+    def _rounded(self, key, value):
         """A drawn value with digits that a person can read and repeat, within its range."""
         each = self.ranges[key]
         if isinstance(each, Choice) or not isinstance(value, float):
@@ -66,13 +66,15 @@ class Plan(NamedTuple):
 
     def command(self, params, workdir):
         """The arguments of the run of a trial in a folder."""
-        quiet = {} if "report.keep" in self.given else {"report.keep": 1}  # a study has many runs, and one is resumed
+        quiet = (
+            {} if "report.keep" in self.overrides else {"report.keep": 1}
+        )  # a study has many runs, and one is resumed
         return [*self.train, *self._flags({**self.settings(params), **quiet}, workdir)]
 
-    def spoken(self, params, workdir, between=" "):
+    def shell_command(self, params, workdir, separator=" "):
         """The command for a person who trains with a trial's values; what stands between its flags."""
         given = map(shlex.quote, self._flags(self.settings(params), workdir))
-        return between.join(["python -m logogan_jax.main", *given])
+        return separator.join(["python -m logogan_jax.main", *given])
 
     def _flags(self, settings, workdir):
         keys = [f"--config.{key}={_text(value)}" for key, value in settings.items()]
@@ -94,7 +96,7 @@ def check(plan):
         raise UserError("config.data.held_out is 0, but trials are judged against held-out images: set it to 0.1")
 
 
-def settle(plan, path):
+def save_or_compare(plan, path):
     """Write a plan to the study's file, or raise a UserError that names how it differs from the one there."""
     new = json.loads(files.to_json(_plain(plan)))
     if not path.exists():

@@ -29,7 +29,7 @@ class Choice(NamedTuple):
         """The value of an Optuna trial."""
         return trial.suggest_categorical(key, self.values)
 
-    def holds(self, value):
+    def contains(self, value):
         """True if the value is among them."""
         return value in self.values
 
@@ -46,7 +46,7 @@ class Span(NamedTuple):
         suggest = trial.suggest_int if isinstance(self.low, int) else trial.suggest_float
         return suggest(key, self.low, self.high, log=self.log)
 
-    def holds(self, value):
+    def contains(self, value):
         """True if the value lies between them."""
         return self.low <= value <= self.high
 
@@ -76,7 +76,7 @@ _TABLE = {
 }
 
 
-def default(base):
+def default_ranges(base):
     """{key: range} from the table, for a flat config {dotted key: value}; what is switched off stays so."""
     return {
         key: around(value)
@@ -86,13 +86,13 @@ def default(base):
     }
 
 
-def declared(path, base, *, fixed):
+def read_ranges(path, base, *, fixed):
     """{key: range} of a config file, or of the table if it declares none, checked against the flat config.
 
     Keys in `fixed` were given on the command line: every trial has them as given.
     """
     own = runpy.run_path(str(path)).get("ranges")
-    found = own() if callable(own) else default(base)
+    found = own() if callable(own) else default_ranges(base)
     source = f"ranges() of {path}" if callable(own) else "the table of ranges"
     checked = {key: _checked(key, each, base, source) for key, each in found.items()}
     left = {key: each for key, each in checked.items() if key not in fixed}
@@ -119,7 +119,7 @@ def _checked(key, each, base, source):
             raise UserError(f"{source}: {key!r} goes from {each.low} to {each.high}: it should be upwards{above}")
     else:
         raise UserError(f"{source}: {key!r} is {each!r}: it should be choice(...), even(low, high) or log(low, high)")
-    if not each.holds(own):
+    if not each.contains(own):
         raise UserError(
             f"{source}: {key!r} leaves out {own!r}, the config's own value, with which the first trial starts: "
             f"widen the range, or change the value"

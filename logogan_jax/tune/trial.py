@@ -34,6 +34,6 @@ class Trial(NamedTuple):
     curve: list
 
 
-def best_of(trials):
+def best_trial(trials):
     """The finished trial of the lowest KID, or None."""
     return min((trial for trial in trials if trial.state == "finished"), key=lambda t: t.kid.value, default=None)

@@ -16,7 +16,7 @@ from logogan_jax.tune.trial import Outcome
 _LEASH = pathlib.Path(__file__).with_name("die_with_parent.py")
 
 
-class Run:
+class TrialProcess:
     """A command that trains in a folder, as `logogan_jax.main` does; it starts at once.
 
     Its words go to the file `log`. It inherits `lock`, so that nobody else takes the trial while it goes on.
@@ -48,14 +48,14 @@ class Run:
         """Return when the process is gone."""
         self._process.wait()
 
-    def evaluations(self):
+    def new_evaluations(self):
         """[(step, KID)] of the run so far, or None if nothing was written since the last call."""
         lines = self.folder / "metrics.jsonl"
         stamp = _stamp(lines)
         if stamp == self._lines:
             return None
         self._lines = stamp
-        return evaluations(lines, self._metric)
+        return read_evaluations(lines, self._metric)
 
     def outcome(self):
         """The Outcome of a run that has ended by itself."""
@@ -82,7 +82,7 @@ class Run:
         return f"{words[-1].strip().removeprefix('error: ')[:500]} ({ended})" if words else f"it ended with {ended}"
 
 
-def evaluations(path, metric):
+def read_evaluations(path, metric):
     """[(step, KID)] in the whole lines of a metrics.jsonl."""
     name = f"evaluation/{metric}"
     if not path.exists():

@@ -218,7 +218,7 @@ def test_the_report_tells_what_is_wrong_and_how_to_mend_it(folder, tmp_path):
 def test_the_page_is_one_file_that_runs_nothing(folder, tmp_path):
     inspect("--path", folder, "--report", tmp_path / "seen")
     page = (tmp_path / "seen" / "report.html").read_text()
-    assert "&lt;img src=x onerror=alert(1)&gt; &amp; &quot;it&#x27;s&quot;.png" in page and HOSTILE not in page
+    assert "&lt;img src=x onerror=alert(1)&gt; &amp; &#34;it&#39;s&#34;.png" in page and HOSTILE not in page
     assert "<script" not in page and not re.search(r"""(src|href)=["'](?!data:image/png;base64,)""", page)
     assert page.count('<img src="data:image/png;base64,') >= 19 + 6 + 2 + 2
     inspect("--path", folder, "--report", tmp_path / "seen")

@@ -104,12 +104,19 @@ def tuned(fake, tmp_path, monkeypatch):
         wanted = search.Plan("configs/it.py", BASE, {}, RANGES, (sys.executable, str(fake)))._replace(**changes)
         for name in ("trials", "logs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        made = study.Study(folder, wanted)
+        current = study.Study(folder, wanted)
         with progress.Bar("trial", trials, unit="trials") as bar:
-            scheduler.tune(made, wanted, folder, trials=trials, environments=gpu_assignment.shares([], jobs), bar=bar,
-                      report=lambda: None)  # fmt: skip
-        tune.study, tune.plan = made, wanted
-        return made.trials()
+            scheduler.run_study(
+                current,
+                wanted,
+                folder,
+                trials=trials,
+                environments=gpu_assignment.assign_gpus([], jobs),
+                bar=bar,
+                report=lambda: None,
+            )
+        tune.study, tune.plan = current, wanted
+        return current.trials()
 
     tune.folder = folder
     return tune
@@ -148,7 +155,7 @@ def test_tuning_finds_better_values_than_those_of_the_config_which_are_tried_fir
     assert best.kid.value < first.kid.value - 0.03 and best.params["objective.critic_updates"] == 5
     assert len(trials) == 24 and [trial.number for trial in trials] == list(range(24))
     assert all(len(trial.curve) == EVALUATIONS for trial in trials if trial.state == "finished")
-    assert tuned.study.importance() == {}  # of so few finished trials
+    assert tuned.study.param_importance() == {}  # of so few finished trials
 
 
 @pytest.mark.slow
@@ -158,7 +165,7 @@ def test_what_matters_is_told_from_what_does_not(tuned):
     base = {**BASE, "objective.penalty": 10.0, "optimizer.critic.b1": 0.5, "evaluate.every_images": 512_000}
     tuned(30, base=base, ranges={rate: RANGES[rate], **idle})
     assert all(trial.state == "finished" for trial in tuned.study.trials())  # once at the end is too late to stop any
-    told = tuned.study.importance()
+    told = tuned.study.param_importance()
     assert next(iter(told)) == rate and told[rate] > 0.5 and sum(told.values()) == pytest.approx(1)
 
 
@@ -220,30 +227,30 @@ def test_a_run_without_a_kid_is_not_one_to_compare(tuned, fake):
 
 def test_what_was_left_unfinished_goes_on_with_the_same_values(tuned, fake):
     trials = tuned(2)
-    made = tuned.study
-    claim = made.claim(3)
-    assert claim.number == 2 and made.claim(3) is None and not made.over(3)
+    current = tuned.study
+    claim = current.claim(3)
+    assert claim.number == 2 and current.claim(3) is None and not current.is_complete(3)
     lines = tuned.folder / "trials" / "0002" / "metrics.jsonl"
     lines.parent.mkdir()
     lines.write_text('{"step": 100, "evaluation/kid_efflite0": 0.5}\n{"step": 200, "evaluation/kid_eff')  # torn
-    found = trial_process.evaluations(lines, "kid_efflite0")
-    claim, worse = made.report(claim, found)
-    assert found == [(100, 0.5)] and not worse and claim.known == 1
+    found = trial_process.read_evaluations(lines, "kid_efflite0")
+    claim, worse = current.report_evaluations(claim, found)
+    assert found == [(100, 0.5)] and not worse and claim.reported == 1
     claim.lock.close()  # as when its command dies
     lines.write_text('{"step": 100, "evaluation/kid_efflite0": 0.5}\n')
     trials = tuned(3)
     assert len(trials) == 3 and trials[2].params == claim.params and trials[2].state == "finished"
     assert trials[2].curve[0][1] == 0.5 and len(trials[2].curve) == EVALUATIONS
-    assert tuned.study.over(3)
+    assert tuned.study.is_complete(3)
 
 
 def test_a_trial_that_ends_while_others_look_for_one_is_not_taken_again(tuned, monkeypatch):
     tuned(1)
-    made, other = tuned.study, study.Study(tuned.folder, tuned.plan)
-    claim, taken = made.claim(2), other._taken
+    current, other = tuned.study, study.Study(tuned.folder, tuned.plan)
+    claim, taken = current.claim(2), other._taken
 
     def late(number):
-        made.tell(claim, Outcome("failed", reason="it rained"))
+        current.record_outcome(claim, Outcome("failed", reason="it rained"))
         return taken(number)
 
     monkeypatch.setattr(other, "_taken", late)
@@ -254,7 +261,7 @@ def test_one_draws_at_a_time(tuned):
     tuned(1)
     other = study.Study(tuned.folder, tuned.plan)
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        with tuned.study.alone():
+        with tuned.study.exclusive():
             drawn = thread.submit(other.claim, 2)
             time.sleep(0.3)
             assert not drawn.done()
@@ -263,12 +270,12 @@ def test_one_draws_at_a_time(tuned):
 
 def test_a_draw_that_was_cut_short_is_completed(tuned):
     tuned(1)
-    made = tuned.study
-    made._study.ask()  # and no value drawn: the command died in between
-    assert made.trials()[1].params == {}
-    claim = made.claim(2)
+    current = tuned.study
+    current._study.ask()  # and no value drawn: the command died in between
+    assert current.trials()[1].params == {}
+    claim = current.claim(2)
     assert claim.number == 1 and claim.params.keys() == RANGES.keys()
-    assert made.trials()[1].params == claim.params
+    assert current.trials()[1].params == claim.params
     claim.lock.close()
 
 
@@ -298,7 +305,7 @@ def test_trials_are_the_training_command_with_other_values_and_as_many_images():
         "--config.report.keep=1", "--workdir=w",
     ]  # fmt: skip
     assert "--config.train.steps=2000" in wanted.command({"train.batch_size": 32}, "w")
-    assert wanted.spoken({"train.batch_size": 128}, "w") == (
+    assert wanted.shell_command({"train.batch_size": 128}, "w") == (
         "python -m logogan_jax.main --config=c.py '--config.data.dir=my logos' --config.train.batch_size=128 "
         "--config.train.steps=500 --workdir=w"
     )
@@ -321,7 +328,7 @@ def test_the_table_holds_what_the_config_has():
         "optimizer.critic.learning_rate": 1e-4, "optimizer.critic.b1": 0.9, "optimizer.generator.learning_rate": 2e-4,
         "train.batch_size": 64, "objective.critic_updates": 7, "objective.penalty": 0.0, "model.width": 8,
     }  # fmt: skip
-    found = search_space.default(base)
+    found = search_space.default_ranges(base)
     assert found.keys() == base.keys() - {"objective.penalty", "model.width"}
     assert found["optimizer.critic.b1"].values == (0.0, 0.5, 0.9)
     assert found["optimizer.generator.learning_rate"] == (pytest.approx(4e-5), pytest.approx(1e-3), True)
@@ -348,18 +355,18 @@ def test_a_range_that_cannot_be_is_named_in_one_line(tmp_path, own, message):
     path.write_text(f"from logogan_jax.tune.search_space import choice, even, log\ndef ranges():\n    return {own}\n")
     base = {**BASE, "objective.penalty": 10.0, "train.seed": 0}
     with pytest.raises(UserError, match=message) as caught:
-        search_space.declared(path, base, fixed={})
+        search_space.read_ranges(path, base, fixed={})
     assert "\n" not in str(caught.value)
 
 
 def test_a_key_of_the_command_line_is_not_tuned(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(CONFIG)
-    assert search_space.declared(path, BASE, fixed={}).keys() == RANGES.keys()
-    left = search_space.declared(path, BASE, fixed={"objective.critic_updates": 5})
+    assert search_space.read_ranges(path, BASE, fixed={}).keys() == RANGES.keys()
+    left = search_space.read_ranges(path, BASE, fixed={"objective.critic_updates": 5})
     assert left == {"optimizer.critic.learning_rate": (1e-5, 1e-3, True)}
     with pytest.raises(UserError, match="leaves nothing to tune, all of them given on the command line"):
-        search_space.declared(path, BASE, fixed=RANGES)
+        search_space.read_ranges(path, BASE, fixed=RANGES)
 
 
 @pytest.mark.parametrize(
@@ -378,16 +385,18 @@ def test_trials_that_could_not_be_judged_are_refused(changes, message):
 
 def test_another_study_is_not_mixed_in(tmp_path):
     path, wanted = tmp_path / "study.json", search.Plan("c.py", BASE, {}, RANGES)
-    search.settle(wanted, path)
-    search.settle(wanted, path)
-    search.settle(wanted._replace(base={**BASE, "report.keep": 9}), path)
+    search.save_or_compare(wanted, path)
+    search.save_or_compare(wanted, path)
+    search.save_or_compare(wanted._replace(base={**BASE, "report.keep": 9}), path)
     with pytest.raises(UserError, match=r"config.train.steps is 9, but the study in .* was started with 8000"):
-        search.settle(wanted._replace(base={**BASE, "train.steps": 9}), path)
+        search.save_or_compare(wanted._replace(base={**BASE, "train.steps": 9}), path)
     with pytest.raises(UserError, match=r"the range of objective.critic_updates is None, but the study in"):
-        search.settle(wanted._replace(ranges={"optimizer.critic.learning_rate": search_space.log(1e-5, 1e-3)}), path)
+        search.save_or_compare(
+            wanted._replace(ranges={"optimizer.critic.learning_rate": search_space.log(1e-5, 1e-3)}), path
+        )
     path.write_text("{")
     with pytest.raises(UserError, match="is not a study's"):
-        search.settle(wanted, path)
+        search.save_or_compare(wanted, path)
 
 
 # ── devices ─────────────────────────────────────────────────────────────────────────────────
@@ -395,25 +404,28 @@ def test_another_study_is_not_mixed_in(tmp_path):
 
 def test_each_job_has_its_own_share_of_the_gpus(monkeypatch):
     monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
-    assert gpu_assignment.named(2, None) == ["0", "1"] and gpu_assignment.named(2, "3, GPU-5,") == ["3", "GPU-5"]
-    assert gpu_assignment.shares([], 2) == [{}, {}]
+    assert gpu_assignment.gpu_names(2, None) == ["0", "1"] and gpu_assignment.gpu_names(2, "3, GPU-5,") == [
+        "3",
+        "GPU-5",
+    ]
+    assert gpu_assignment.assign_gpus([], 2) == [{}, {}]
     four = ["0", "1", "2", "3"]
-    assert [one["CUDA_VISIBLE_DEVICES"] for one in gpu_assignment.shares(four, 4)] == four
-    assert [one["CUDA_VISIBLE_DEVICES"] for one in gpu_assignment.shares(four, 2)] == ["0,1", "2,3"]
-    shared = gpu_assignment.shares(["0", "1"], 4)
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in gpu_assignment.assign_gpus(four, 4)] == four
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in gpu_assignment.assign_gpus(four, 2)] == ["0,1", "2,3"]
+    shared = gpu_assignment.assign_gpus(["0", "1"], 4)
     assert [one["CUDA_VISIBLE_DEVICES"] for one in shared] == ["0", "1", "0", "1"]
     assert {one["XLA_PYTHON_CLIENT_MEM_FRACTION"] for one in shared} == {"0.450"}
 
 
 def test_counting_gpus_leaves_jax_alone_here(monkeypatch):
     code = "import sys; from logogan_jax.tune import __main__, gpu_assignment, study; " \
-           "print(gpu_assignment.gpus(), 'jax' in sys.modules)"  # fmt: skip
+           "print(gpu_assignment.list_gpus(), 'jax' in sys.modules)"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], env=environment(JAX_PLATFORMS="cpu"), cwd=ROOT, text=True,
                           capture_output=True)  # fmt: skip
     assert done.stdout.strip() == "[] False", done.stderr
     monkeypatch.setenv("JAX_PLATFORMS", "abacus")
     with pytest.raises(UserError, match=r"JAX does not start on this machine: .*abacus"):
-        gpu_assignment.gpus()
+        gpu_assignment.list_gpus()
 
 
 # ── the page ────────────────────────────────────────────────────────────────────────────────
@@ -463,7 +475,7 @@ def some_trials():
 
 def test_the_page_is_one_whole_escaped_file_with_the_best_and_its_command(tmp_path):
     wanted = search.Plan("<i>c.py", BASE, {"data.dir": "<i>mine"}, RANGES)
-    page = report.page(wanted, tmp_path, some_trials(), total=9, importance={"objective.critic_updates": 0.75})
+    page = report.render_page(wanted, tmp_path, some_trials(), total=9, importance={"objective.critic_updates": 0.75})
     seen = Balanced(page)
     assert max(seen.names.values()) == 1  # no two parts of one name
     assert "<i>" not in page and "<b>bold" not in page and "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", page)
@@ -478,15 +490,15 @@ def test_the_page_is_one_whole_escaped_file_with_the_best_and_its_command(tmp_pa
 
 def test_the_verdict_is_one_line(tmp_path):
     wanted, trials = search.Plan("c.py", BASE, {}, RANGES), some_trials()
-    line = report.verdict(wanted, tmp_path / "tune-c", trials)
+    line = report.summarize(wanted, tmp_path / "tune-c", trials)
     assert line.startswith("Best of 5: trial 3, KID 0.1000 [0.0900, 0.1100]; the config as it is has 0.2000")
     assert line.endswith("--config.objective.critic_updates=4 --workdir=runs/tune-c-best") and "\n" not in line
     near = [trials[0], trials[3]._replace(kid=Estimate(0.195, 0.185, 0.205))]
-    assert "their intervals overlap, so it may be chance" in report.verdict(wanted, tmp_path, near)
-    assert "the config as it is is still the best" in report.verdict(wanted, tmp_path, trials[:3])
-    assert "None of 2 trials finished" in report.verdict(wanted, tmp_path, trials[1:3])
-    Balanced(report.page(wanted, tmp_path, [], total=3, importance={}))
-    Balanced(report.page(wanted, tmp_path, trials[4:], total=3, importance={}))
+    assert "their intervals overlap, so it may be chance" in report.summarize(wanted, tmp_path, near)
+    assert "the config as it is is still the best" in report.summarize(wanted, tmp_path, trials[:3])
+    assert "None of 2 trials finished" in report.summarize(wanted, tmp_path, trials[1:3])
+    Balanced(report.render_page(wanted, tmp_path, [], total=3, importance={}))
+    Balanced(report.render_page(wanted, tmp_path, trials[4:], total=3, importance={}))
 
 
 # ── the command ─────────────────────────────────────────────────────────────────────────────
