@@ -1,17 +1,17 @@
-"""Count what a training step costs, and hold it to the figures in benchmarks/results/counted.json.
+"""Count what a training step costs, and compare the counts with benchmarks/results/counted.json.
 
-    python benchmarks/counted.py            # count, and write the file
-    python benchmarks/counted.py --check    # count, and print what differs from it, with status 1 if anything does
+    python benchmarks/counted.py [--only=ROW,ROW]            # count, and write the file
+    python benchmarks/counted.py [--only=ROW,ROW] --check    # count, and print the differences; status 1 if any
 
-Nothing is timed: every figure follows from the code and from the versions of JAX, Flax and Optax, on any CPU. What the
-program says before XLA optimises it is held exactly; what XLA makes of it, within the tolerances below and for versions
-that the file knows. Limits hold for every version. `--only=ROWS` (comma-separated) counts these alone.
+Nothing is timed. Every count follows from the code and from the versions of JAX, Flax and Optax, on any CPU. Counts of
+the program before XLA optimises it must agree exactly. Counts of the optimised program must agree within the tolerances
+below, for the versions that the file has. The limits hold for every version.
 
-Rows are shipped configs, whole, at batch 16 on blank images: one device, and eight simulated ones for what these tell
-each other. `loop` is the loop of train.py, watched by the profiler while it makes some dispatches between log lines.
+A row is a shipped config, with its full networks, at batch size 16 on blank images: on one device, and on eight
+simulated devices to count what these exchange. The row `loop` is the loop of train.py, observed by the profiler during
+some dispatches between log lines.
 """
 
-import argparse
 import importlib
 import json
 import os
@@ -19,37 +19,34 @@ import pathlib
 import sys
 import tempfile
 from importlib import metadata
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import programs
-from jax.sharding import NamedSharding
-from record import ROOT, stamp
+from abstract_step import BATCH, AbstractStep
+from ml_collections import ConfigDict
+from record import RESULTS, parser, write_record
 
 from logogan_jax import train
-from logogan_jax.config import build_model, build_training, default_dataset
-from logogan_jax.core import files
-from logogan_jax.data.dataset import DatasetInfo
-from logogan_jax.data.in_memory import Feed, InMemorySource
-from logogan_jax.distributed import data_parallel
+from logogan_jax.config import default_dataset
 from logogan_jax.training import flops
 
-RESULTS = ROOT / "benchmarks" / "results" / "counted.json"
+RECORD = RESULTS / "counted.json"
 ROWS = ("quickstart", "wgan28", "wgan56", "dcgan56", "r3gan56")
-BATCH, IMAGES, DEVICES = 16, 64, 8
-# Held for every version of JAX: at most so much.
+DEVICES = 8
+# Upper limits for every version of JAX.
 LIMITS = {
-    "doubly_dilated": 0,  # convolutions dilated on both sides, before XLA and after: performance.md
-    "host_operations": 0,  # of a step: callbacks, infeeds, outfeeds, sends, receives
-    "not_donated_bytes": 0,  # of the state, that would be allocated twice
-    "all_reduced_per_gradient": 1.05,  # bytes over those of all gradients of all updates, on several devices
-    "programs_per_dispatch": 1,  # that the loop runs between log lines
-    "reads_per_dispatch": 0,  # arrays brought to the host between log lines
-    "writes_per_dispatch": 1,  # arrays brought to the devices: which images come next
+    "doubly_dilated": 0,  # convolutions dilated on both sides, which are slow on a CPU; before XLA and after
+    "host_operations": 0,  # callbacks, infeeds, outfeeds, sends and receives of a step
+    "not_donated_bytes": 0,  # bytes of the state that would be allocated twice
+    "all_reduced_per_gradient": 1.05,  # bytes exchanged over bytes of all gradients of all updates, on several devices
+    "programs_per_dispatch": 1,  # programs that the loop runs between log lines
+    "reads_per_dispatch": 0,  # arrays copied to the host between log lines
+    "writes_per_dispatch": 1,  # arrays copied to the devices: the numbers of the next images
 }
-# Held for every version, exactly: what the model is.
+# Exact for every version, because they follow from the model.
 ALWAYS = ("model_flops", "gradient_bytes", "state_bytes")
-# Held for versions that are recorded, within a share of the figure: counted before XLA optimises, and after.
+# Tolerance, relative to the count, for versions that are recorded: before XLA optimises, and after.
 VERSIONED = {
     "lowered_flops": 0.0,
     "lowered_bytes": 0.0,
@@ -61,54 +58,12 @@ VERSIONED = {
 }
 
 
-class Abstract:
-    """A shipped config's step as shapes on some devices: `program`, its `arguments`, and the `made` Model."""
-
-    def __init__(self, name, devices):
-        config = importlib.import_module(f"configs.{name}").get_config()
-        config.train.update(batch_size=BATCH, dtype="float32")
-        config = build_training.resolved(config)
-        height, width = build_model.size_of(config)
-        about, kept = DatasetInfo("", IMAGES, {}), []
-
-        def begin():
-            kept.append(build_model.of(config, about))
-            return kept[0].state
-
-        state = jax.eval_shape(begin)  # shapes alone: no weight is drawn
-        self.made = kept[0]._replace(state=state)
-        parallel = data_parallel.DataParallel(config.train.parallel, BATCH, devices)
-        self.program = build_training.programs(config, self.made, parallel, InMemorySource)(1)
-        pixels = jax.ShapeDtypeStruct((IMAGES, height, width, config.data.channels), jnp.uint8)
-        label = jax.ShapeDtypeStruct((IMAGES,), jnp.int32)
-        index = jax.ShapeDtypeStruct((1, self.made.objective.batches_per_step, BATCH), jnp.int32)
-        placed = lambda shape, spec: shape.update(sharding=NamedSharding(parallel.mesh, spec))
-        feed = Feed(
-            *(placed(shape, spec) for shape, spec in zip((pixels, label, index), InMemorySource.specs, strict=True))
-        )
-        self.arguments = jax.tree.map(lambda shape: placed(shape, data_parallel.REPLICATED), state), feed
-
-    def state_bytes(self):
-        """Bytes of the state."""
-        return size(self.made.state)
-
-    def gradient_bytes(self):
-        """Bytes of all gradients of all updates of a step."""
-        params, players = self.made.state.params, self.made.objective.players
-        return sum(player.updates * size(params[name]) for player in players for name in player.trains)
-
-
-def size(tree):
-    """Bytes of the arrays of a tree."""
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
 # ── what is counted ─────────────────────────────────────────────────────────────────────────
 
 
-def lowered(name):
-    """Counts of a row that need no compiler."""
-    step = Abstract(name, jax.devices()[:1])
+def count_lowered(name: str) -> dict[str, int]:
+    """Count the program of a config before XLA compiles it."""
+    step = AbstractStep(name, jax.devices()[:1])
     program = step.program.lower(*step.arguments)
     cost = program.cost_analysis()
     return {
@@ -121,11 +76,13 @@ def lowered(name):
     }
 
 
-def compiled(name):
-    """Counts of a row as XLA compiles it for one device."""
-    step = Abstract(name, jax.devices()[:1])
+def count_on_one_device(name: str) -> dict[str, int]:
+    """Count the program of a config as XLA compiles it for one device."""
+    step = AbstractStep(name, jax.devices()[:1])
     program = step.program.lower(*step.arguments).compile()
-    cost, memory, text = program.cost_analysis(), program.memory_analysis(), program.as_text()
+    cost = program.cost_analysis()
+    memory = program.memory_analysis()
+    text = program.as_text()
     return {
         "doubly_dilated": programs.doubly_dilated_in_hlo(text),
         "host_operations": programs.host_operations(text),
@@ -136,9 +93,9 @@ def compiled(name):
     }
 
 
-def shared(name):
-    """Counts of a row as XLA compiles it for several devices."""
-    step = Abstract(name, jax.devices())
+def count_on_all_devices(name: str) -> dict[str, float]:
+    """Count the program of a config as XLA compiles it for several devices."""
+    step = AbstractStep(name, jax.devices())
     program = step.program.lower(*step.arguments).compile()
     sizes = programs.collective_bytes(program.as_text())
     return {
@@ -150,10 +107,10 @@ def shared(name):
     }
 
 
-def loop(config, workdir):
-    """Counts of the training loop between log lines: it trains a config for 12 steps in a new folder.
+def count_loop(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
+    """Count what the training loop does between log lines, while it trains a config for 12 steps in a new folder.
 
-    Several devices are needed: what a single CPU device holds is read without a trace.
+    This needs several devices: reading the array of a single CPU device leaves no trace.
     """
     assert jax.device_count() > 1
     config.train.update(steps=12, steps_per_dispatch=2)
@@ -168,89 +125,90 @@ def loop(config, workdir):
         return programs.count_between_log_lines(path, dispatches=6)
 
 
-# ── the record ──────────────────────────────────────────────────────────────────────────────
-
-
-def versions():
-    """The versions on which XLA's counts depend, in words."""
-    return ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "jaxlib", "flax", "optax"))
-
-
-def read():
-    """The recorded counts: {"always": {row: counts}, "versions": {versions: {row: counts}}}."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {"always": {}, "versions": {}}
-
-
-def differences(row, counts, record):
-    """What of a row's counts is not as recorded or beyond a limit, in words: [str]."""
-    told = []
-    for name, value in counts.items():
-        if name in LIMITS and value > LIMITS[name]:
-            told.append(f"{row}: {name} is {value:,}, and should be at most {LIMITS[name]:,}")
-        held = record["always"] if name in ALWAYS else record["versions"].get(versions(), {})
-        old = held.get(row, {}).get(name)
-        if name in LIMITS or old is None:
-            continue
-        if abs(value - old) > VERSIONED.get(name, 0.0) * old:
-            change = f" ({value / old - 1:+.2%})" if old else ""
-            told.append(f"{row}: {name} was {old:,} and is {value:,}{change}: {accept(row)}")
-    return told
-
-
-def accept(row):
-    """How a row's counts are recorded anew, in words."""
-    return f"if that is meant, python benchmarks/counted.py --only={row} (here and with every other recorded JAX)"
-
-
-def recorded(row, counts, record):
-    """The record with a row's counts."""
-    always = {name: counts[name] for name in ALWAYS if name in counts}
-    mine = {name: value for name, value in counts.items() if name not in always}
-    known = record["versions"].get(versions(), {})
-    return {
-        **record,
-        "always": {**record["always"], **({row: always} if always else {})},
-        "versions": {**record["versions"], versions(): {**known, row: mine}},
-    }
-
-
-def count(row):
-    """All counts of a row."""
-    if row == "loop":
-        with tempfile.TemporaryDirectory() as folder:
-            return loop(small(), pathlib.Path(folder) / "run")
-    found = [lowered(row), compiled(row), shared(row)]
-    return {name: max(part[name] for part in found if name in part) for part in found for name in part}
-
-
-def small():
-    """A config whose loop is that of every config, on the embedded logos."""
+def loop_config() -> ConfigDict:
+    """Return a small config on the embedded logos; the loop is the same for every config."""
     config = importlib.import_module("configs.quickstart").get_config()
-    config.train.batch_size, config.model.width = BATCH, 4
+    config.train.batch_size = BATCH
+    config.model.width = 4
     default_dataset.given(config)
     return config
 
 
-def main():
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if something differs")
-    parser.add_argument("--only", default=",".join((*ROWS, "loop")), help="rows, comma-separated")
-    args = parser.parse_args()
-    # As the tests do: it spares most of the compiler's time and none of what is counted.
+def count(row: str) -> dict[str, float]:
+    """Return all counts of a row. A count that several programs have is the largest of them."""
+    if row == "loop":
+        with tempfile.TemporaryDirectory() as folder:
+            return count_loop(loop_config(), pathlib.Path(folder) / "run")
+    parts = [count_lowered(row), count_on_one_device(row), count_on_all_devices(row)]
+    return {name: max(part[name] for part in parts if name in part) for part in parts for name in part}
+
+
+# ── the record ──────────────────────────────────────────────────────────────────────────────
+
+
+def versions() -> str:
+    """Return the versions on which XLA's counts depend, as one text."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "jaxlib", "flax", "optax"))
+
+
+def read_record() -> dict[str, Any]:
+    """Read the recorded counts: {"always": {row: counts}, "versions": {versions: {row: counts}}}."""
+    return json.loads(RECORD.read_text()) if RECORD.exists() else {"always": {}, "versions": {}}
+
+
+def differences(row: str, counts: dict[str, float], record: dict[str, Any]) -> list[str]:
+    """List in words which counts of a row differ from the record or exceed a limit."""
+    messages = []
+    for name, value in counts.items():
+        if name in LIMITS and value > LIMITS[name]:
+            messages.append(f"{row}: {name} is {value:,}, and should be at most {LIMITS[name]:,}")
+        rows = record["always"] if name in ALWAYS else record["versions"].get(versions(), {})
+        old = rows.get(row, {}).get(name)
+        if name in LIMITS or old is None:
+            continue
+        if abs(value - old) > VERSIONED.get(name, 0.0) * old:
+            change = f" ({value / old - 1:+.2%})" if old else ""
+            messages.append(
+                f"{row}: {name} was {old:,} and is {value:,}{change}: if you intended this, run "
+                f"python benchmarks/counted.py --only={row} (here and with every other recorded JAX)"
+            )
+    return messages
+
+
+def updated(row: str, counts: dict[str, float], record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record with new counts for a row."""
+    always = {name: counts[name] for name in ALWAYS if name in counts}
+    versioned = {name: value for name, value in counts.items() if name not in always}
+    rows = record["versions"].get(versions(), {})
+    return {
+        **record,
+        "always": {**record["always"], **({row: always} if always else {})},
+        "versions": {**record["versions"], versions(): {**rows, row: versioned}},
+    }
+
+
+def main() -> None:
+    """Run the command."""
+    flags = parser(__doc__)
+    flags.add_argument("--check", action="store_true", help="write nothing; status 1 if something differs")
+    flags.add_argument("--only", default=",".join((*ROWS, "loop")), help="rows, comma-separated (default: all)")
+    args = flags.parse_args()
+    # As in the tests: without optimisation most of the compile time is saved, and the counts stay the same.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", DEVICES)
-    record, told = read(), []
+    record = read_record()
+    messages = []
     for row in args.only.split(","):
         counts = count(row)
         print(row, counts, flush=True)
-        told += differences(row, counts, record)
-        record = recorded(row, counts, record)
-    print(*told, sep="\n")
+        messages += differences(row, counts, record)
+        record = updated(row, counts, record)
+    print(*messages, sep="\n")
     if args.check:
-        sys.exit(bool(told))
-    files.write_json(RESULTS, {**stamp("python benchmarks/counted.py"), "batch": BATCH, "devices": DEVICES, **record})
+        sys.exit(bool(messages))
+    values = {"always": record["always"], "versions": record["versions"]}
+    write_record("counted", "python benchmarks/counted.py", {"batch": BATCH, "devices": DEVICES, **values})
 
 
 if __name__ == "__main__":

@@ -1,35 +1,43 @@
-"""Train the same batches on one, two, four and eight simulated CPU devices, and tell how far the results are apart.
+"""Train the same batches on one, two, four and eight simulated CPU devices, and measure how far the results differ.
 
     python benchmarks/devices.py
 
-WGAN-GP and a DCGAN with batch normalisation, at a quarter of their width, by plain gradient descent for 20 steps in
-float32: Adam would hide a wrong factor, and make a large difference of a small one. Each is compared with one device,
-under shard_map and under pmap. `apart` is the largest difference of any parameter, moving average or statistic, over
-the largest entry of its array, or over 0.001 where that is less. `moved` is the same of the first and the last step.
+WGAN-GP and a DCGAN with batch normalisation, at a quarter of their width, train for 20 steps of plain gradient descent
+in float32. Adam would hide a wrong factor and enlarge a small difference. Each number of devices is compared with one
+device, under shard_map and under pmap. `apart` is the largest difference of any parameter, moving average or statistic,
+relative to the largest entry of its array, or to 0.001 if that is larger. `moved` is the same between the first and the
+last step.
 
-Activations are smooth here (softplus for ReLU): where two orders of one sum differ in the last bit, a number that close
-to the kink of a ReLU falls on either side of it, and the gradient jumps. `with_kinks` tells what that makes.
+The activations are smooth here (softplus instead of ReLU). Where two orders of one sum differ in the last bit, a number
+close to the kink of a ReLU can fall on either side of it, and the gradient jumps. `with_kinks` is the difference with
+the networks' own ReLUs.
 
-Writes benchmarks/results/devices-cpu.json, and ends with status 1 if any of `apart` is above 0.00001. What the devices
-tell each other is counted in counted.json: `all_reduced_per_gradient`.
+Writes benchmarks/results/devices-cpu.json, and ends with status 1 if any of `apart` is above 0.00001. The bytes that
+devices exchange are counted in counted.json: `all_reduced_per_gradient`.
 """
 
-import argparse
 import contextlib
 import importlib
 import os
-import pathlib
 import sys
+from collections.abc import Iterator
+from typing import Any
 
-from record import ROOT, stamp
+from record import ROOT, parser, write_record
 
-RESULTS = ROOT / "benchmarks" / "results" / "devices-cpu.json"
-ROWS = {"wgan_gp": "wgan28", "dcgan": "dcgan28"}
-STEPS, BATCH, MOST, COUNTS = 20, 16, 1e-5, (2, 4, 8)
+ROWS = {"wgan_gp": "wgan28", "dcgan": "dcgan28"}  # the shipped config of each objective
+STEPS = 20
+BATCH = 16
+MAX_DIFFERENCE = 1e-5
+DEVICE_COUNTS = (2, 4, 8)
 
 
-def trained(name, devices, how="shard_map"):
-    """(parameters, averages, statistics) by name after STEPS on so many devices, and the same before."""
+def train(name: str, devices: int, mapping: str = "shard_map") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train a config for STEPS on some devices.
+
+    Returns:
+        Parameters, moving averages and statistics as {name: array} after the last step, and the same before the first.
+    """
     import jax
 
     from logogan_jax.config import build_training, default_dataset, defaults
@@ -38,67 +46,70 @@ def trained(name, devices, how="shard_map"):
     config = importlib.import_module(f"configs.{name}").get_config()
     default_dataset.given(config)
     config.model.width = 16
-    config.train.update(batch_size=BATCH, dtype="float32", parallel=how)
+    config.train.update(batch_size=BATCH, dtype="float32", parallel=mapping)
     config.data.rotate = 10.0
     for role in config.optimizer:
         config.optimizer[role] = defaults.block(name="sgd", learning_rate=3e-4)
-    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:devices])
-    kept = lambda found: jax.device_get(train_state.paths((found.params, found.ema, found.stats)))
-    now, first = made.state, kept(made.state)
-    for number in range(STEPS):
-        now, _ = made.program(1)(now, made.source.at(number, 1))
-    made.source.close()
-    return kept(now), first
+    training = build_training.training(build_training.resolved(config), devices=jax.devices()[:devices])
+    on_host = lambda state: jax.device_get(train_state.paths((state.params, state.ema, state.stats)))
+    state = training.state
+    initial = on_host(state)
+    for step in range(STEPS):
+        state, _ = training.program(1)(state, training.source.at(step, 1))
+    training.source.close()
+    return on_host(state), initial
 
 
-def apart(a, b):
-    """The largest difference of two trees, relative to the largest entry of its leaf or 0.001."""
+def max_difference(arrays: dict[str, Any], others: dict[str, Any]) -> float:
+    """Return the largest difference of two {name: array}, relative to the largest entry of the array or 0.001."""
     import numpy as np
 
     relative = lambda x, y: np.abs(x - y).max() / max(np.abs(y).max(), 1e-3)
-    return float(max(relative(a[name], b[name]) for name in b if b[name].size))
+    return float(max(relative(arrays[name], others[name]) for name in others if others[name].size))
 
 
 @contextlib.contextmanager
-def smooth():
-    """Activations without kinks, in networks that are called meanwhile."""
+def smooth_activations() -> Iterator[None]:
+    """Replace ReLU and leaky ReLU by functions without a kink, in networks that are called inside the block."""
     import jax
     from flax import nnx
 
-    relu, leaky = nnx.relu, nnx.leaky_relu
-    soft = lambda x: jax.nn.softplus(16 * x) / 16
-    nnx.relu, nnx.leaky_relu = soft, lambda x, slope=0.01: slope * x + (1 - slope) * soft(x)
+    relu = nnx.relu
+    leaky_relu = nnx.leaky_relu
+    smooth = lambda x: jax.nn.softplus(16 * x) / 16
+    nnx.relu = smooth
+    nnx.leaky_relu = lambda x, slope=0.01: slope * x + (1 - slope) * smooth(x)
     try:
         yield
     finally:
-        nnx.relu, nnx.leaky_relu = relu, leaky
+        nnx.relu = relu
+        nnx.leaky_relu = leaky_relu
 
 
-def row(name):
-    """The figures of a config."""
-    with smooth():
-        one, first = trained(name, 1)
-        found = {f"shard_map_{count}": apart(trained(name, count)[0], one) for count in COUNTS}
-        found["pmap_8"] = apart(trained(name, 8, "pmap")[0], one)
-    kinks = apart(trained(name, 8)[0], trained(name, 1)[0])
-    return {"apart": found, "moved": apart(first, one), "with_kinks": {"shard_map_8": kinks}}
+def measure(name: str) -> dict[str, Any]:
+    """Return the differences of a config: `apart`, `moved` and `with_kinks`."""
+    with smooth_activations():
+        one_device, initial = train(name, 1)
+        apart = {f"shard_map_{count}": max_difference(train(name, count)[0], one_device) for count in DEVICE_COUNTS}
+        apart["pmap_8"] = max_difference(train(name, 8, "pmap")[0], one_device)
+    with_kinks = max_difference(train(name, 8)[0], train(name, 1)[0])
+    moved = max_difference(initial, one_device)
+    return {"apart": apart, "moved": moved, "with_kinks": {"shard_map_8": with_kinks}}
 
 
-def main():
-    """The command."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    os.environ["JAX_NUM_CPU_DEVICES"] = "8"
-    sys.path.insert(0, str(pathlib.Path(ROOT)))
+def main() -> None:
+    """Run the command."""
+    parser(__doc__).parse_args()
+    os.environ["JAX_NUM_CPU_DEVICES"] = "8"  # before JAX is imported
+    sys.path.insert(0, str(ROOT))
     import jax
 
-    from logogan_jax.core import files
-
-    found = {objective: row(name) for objective, name in ROWS.items()}
-    record = {**stamp("python benchmarks/devices.py"), "jax": jax.__version__, "steps": STEPS, "batch": BATCH, **found}
-    files.write_json(RESULTS, record)
-    for objective, figures in found.items():
+    rows = {objective: measure(name) for objective, name in ROWS.items()}
+    values = {"jax": jax.__version__, "steps": STEPS, "batch": BATCH, **rows}
+    write_record("devices-cpu", "python benchmarks/devices.py", values)
+    for objective, figures in rows.items():
         print(f"{objective}: {figures}")
-    sys.exit(any(value > MOST for figures in found.values() for value in figures["apart"].values()))
+    sys.exit(any(value > MAX_DIFFERENCE for figures in rows.values() for value in figures["apart"].values()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a training step costs, counted, is what the repository says; the counters count."""
+"""A training step costs what the record says, and the functions that count it count right."""
 
 import importlib
 import sys
@@ -16,51 +16,55 @@ from logogan_jax.config import build_training
 from logogan_jax.training import flops
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
+import abstract_step
 import counted
 import programs
 
 
 def rows(names):
-    """A test of each row, of which only the first is quick."""
+    """Run a test for each row; only that of the quickstart is quick."""
     return pytest.mark.parametrize(
         "row", [pytest.param(row, marks=() if row == "quickstart" else pytest.mark.slow) for row in names]
     )
 
 
-COMPILED = ("quickstart", "wgan56")  # minutes for all: `python benchmarks/counted.py --check` looks at the others, too
+COMPILED = (
+    "quickstart",
+    "wgan56",
+)  # compiling all takes minutes: `python benchmarks/counted.py --check` compares the others, too
 
 
-def held(row, counts):
-    """Fail with what is not as recorded, and the command that accepts it."""
-    record = counted.read()
-    if told := counted.differences(row, counts, record):
-        pytest.fail("\n".join(told), pytrace=False)
+def assert_as_recorded(row, counts):
+    """Fail with the counts that differ from the record, and the command that records them."""
+    record = counted.read_record()
+    if messages := counted.differences(row, counts, record):
+        pytest.fail("\n".join(messages), pytrace=False)
     if counted.versions() not in record["versions"]:
-        pytest.skip(f"only limits and what holds for all versions: nothing is recorded for {counted.versions()}")
+        pytest.skip(f"only what holds for all versions was compared: nothing is recorded for {counted.versions()}")
 
 
 @rows(counted.ROWS)
-def test_before_xla(row):
-    held(row, counted.lowered(row))
+def test_the_program_before_xla_costs_what_is_recorded(row):
+    assert_as_recorded(row, counted.count_lowered(row))
 
 
 @rows(COMPILED)
-def test_on_one_device(row):
-    held(row, counted.compiled(row))
+def test_the_program_for_one_device_costs_what_is_recorded(row):
+    assert_as_recorded(row, counted.count_on_one_device(row))
 
 
 @rows(COMPILED)
-def test_on_several_devices(row):
-    held(row, counted.shared(row))
+def test_the_program_for_several_devices_costs_what_is_recorded(row):
+    assert_as_recorded(row, counted.count_on_all_devices(row))
 
 
 @pytest.mark.slow
-def test_the_loop_between_log_lines(tiny, tmp_path):
-    held("loop", counted.loop(tiny(), tmp_path / "run"))
+def test_the_loop_does_between_log_lines_what_is_recorded(tiny, tmp_path):
+    assert_as_recorded("loop", counted.count_loop(tiny(), tmp_path / "run"))
 
 
 def test_every_row_is_recorded():
-    record = counted.read()
+    record = counted.read_record()
     assert set(record["always"]) == set(counted.ROWS)
     assert record["versions"]
     for versions, rows in record["versions"].items():
@@ -69,29 +73,30 @@ def test_every_row_is_recorded():
 
 def test_the_step_is_counted_as_it_trains(tiny):
     config = importlib.import_module("configs.quickstart").get_config()
-    config.data.dir, config.train.batch_size = tiny().data.dir, counted.BATCH
-    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
-    step = counted.Abstract("quickstart", jax.devices()[:1])
+    config.data.dir = tiny().data.dir
+    config.train.batch_size = abstract_step.BATCH
+    training = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
+    step = abstract_step.AbstractStep("quickstart", jax.devices()[:1])
     shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)
-    assert shapes(made.state) == shapes(step.made.state)
-    real = flops.of(made.program(1), made.state, made.source.at(0, 1))
+    assert shapes(training.state) == shapes(step.model.state)
+    real = flops.of(training.program(1), training.state, training.source.at(0, 1))
     assert real == flops.of(step.program, *step.arguments) > 0
 
 
-# ── what is said of a difference ────────────────────────────────────────────────────────────
+# ── messages about differences ────────────────────────────────────────────────────────────
 
 
 def record(**counts):
-    return counted.recorded("wgan56", counts, {"always": {}, "versions": {}})
+    return counted.updated("wgan56", counts, {"always": {}, "versions": {}})
 
 
 def test_a_difference_names_the_row_both_figures_and_the_command():
-    (told,) = counted.differences("wgan56", {"compiled_bytes": 1_100}, record(compiled_bytes=1_000))
-    assert told.startswith("wgan56: compiled_bytes was 1,000 and is 1,100 (+10.00%)")
-    assert "python benchmarks/counted.py --only=wgan56" in told
+    (message,) = counted.differences("wgan56", {"compiled_bytes": 1_100}, record(compiled_bytes=1_000))
+    assert message.startswith("wgan56: compiled_bytes was 1,000 and is 1,100 (+10.00%)")
+    assert "python benchmarks/counted.py --only=wgan56" in message
 
 
-def test_what_xla_makes_of_a_program_has_some_room_and_what_it_is_given_none():
+def test_counts_after_xla_have_a_tolerance_and_counts_before_it_have_none():
     old = record(compiled_bytes=1_000, lowered_bytes=1_000, model_flops=1_000)
     assert not counted.differences("wgan56", {"compiled_bytes": 1_049}, old)
     assert counted.differences("wgan56", {"compiled_bytes": 949}, old)
@@ -99,7 +104,7 @@ def test_what_xla_makes_of_a_program_has_some_room_and_what_it_is_given_none():
     assert counted.differences("wgan56", {"model_flops": 999}, old)
 
 
-def test_other_versions_are_held_to_limits_and_to_what_the_model_is(monkeypatch):
+def test_versions_without_a_record_are_held_to_the_limits_and_to_what_follows_from_the_model(monkeypatch):
     old = record(compiled_bytes=1_000, model_flops=1_000)
     monkeypatch.setattr(counted, "versions", lambda: "jax 9.9")
     assert not counted.differences("wgan56", {"compiled_bytes": 9_000, "model_flops": 1_000}, old)
@@ -108,10 +113,10 @@ def test_other_versions_are_held_to_limits_and_to_what_the_model_is(monkeypatch)
     assert counted.differences("wgan56", {"all_reduced_per_gradient": 1.06}, old)
 
 
-# ── the counters count ──────────────────────────────────────────────────────────────────────
+# ── the counting functions ──────────────────────────────────────────────────────────────────────
 
 
-def test_convolutions_dilated_on_both_sides_are_seen():
+def test_convolutions_dilated_on_both_sides_are_counted():
     def both(x, w, left, right):
         layout = ("NHWC", "HWIO", "NHWC")
         dilation = {"lhs_dilation": (left, left), "rhs_dilation": (right, right)}
@@ -125,14 +130,14 @@ def test_convolutions_dilated_on_both_sides_are_seen():
         assert "convolution(" in compiled and programs.doubly_dilated_in_hlo(compiled) == count
 
 
-def test_calls_of_the_host_are_seen():
+def test_calls_of_the_host_are_counted():
     quiet = jax.jit(lambda x: x + 1).lower(1.0).compile().as_text()
     shape = jax.ShapeDtypeStruct((), jnp.float32)
     loud = jax.jit(lambda x: jax.pure_callback(np.sin, shape, x) + 1).lower(1.0).compile().as_text()
     assert programs.host_operations(quiet) == 0 < programs.host_operations(loud)
 
 
-def test_what_devices_tell_each_other_is_weighed():
+def test_bytes_that_devices_exchange_are_counted():
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
 
     def replica(x):
@@ -146,15 +151,15 @@ def test_what_devices_tell_each_other_is_weighed():
     assert programs.collective_bytes(line) == [24 + 5 + 1]
 
 
-def test_what_is_not_donated_is_seen():
+def test_bytes_that_are_not_donated_are_counted():
     state = jnp.ones((8,))
     for donated, left in (((0,), 0), ((), 32)):
         compiled = jax.jit(lambda s: s + 1, donate_argnums=donated).lower(state).compile()
-        assert counted.size(state) - compiled.memory_analysis().alias_size_in_bytes == left
+        assert abstract_step.nbytes(state) - compiled.memory_analysis().alias_size_in_bytes == left
 
 
 @pytest.mark.parametrize("extra", ["nothing", "a program", "a reading", "an array"])
-def test_what_a_loop_does_beside_its_dispatches_is_seen(extra, tmp_path):
+def test_what_a_loop_does_besides_its_dispatches_is_counted(extra, tmp_path):
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
     placed = lambda x: jax.device_put(x, NamedSharding(mesh, P()))
 
@@ -162,26 +167,26 @@ def test_what_a_loop_does_beside_its_dispatches_is_seen(extra, tmp_path):
     def replica(state, feed):
         return state + feed.sum()
 
-    deeds = {
+    actions = {
         "nothing": lambda state: None,
         "a program": lambda state: state + state,
         "a reading": lambda state: float(state),
         "an array": lambda state: placed(np.ones(5)),
     }
     state = replica(placed(np.float32(0)), placed(np.ones(4, np.float32)))
-    deeds[extra](state)
+    actions[extra](state)
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0
     with jax.profiler.trace(str(tmp_path), profiler_options=options):
         for _ in range(3):
             state = replica(state, placed(np.ones(4, np.float32)))
-            deeds[extra](state)
+            actions[extra](state)
         jax.block_until_ready(state)
     (path,) = tmp_path.glob("**/*.xplane.pb")
-    found = programs.count_between_log_lines(path, dispatches=3)
-    if not found:
-        pytest.skip("the traces of this JAX name things otherwise")
+    counts = programs.count_between_log_lines(path, dispatches=3)
+    if not counts:
+        pytest.skip("the traces of this JAX have other names")
     plain = {"programs_per_dispatch": 1.0, "reads_per_dispatch": 0.0, "writes_per_dispatch": 1.0}
     beside = {"a program": ("programs_per_dispatch", 5 / 3), "a reading": ("reads_per_dispatch", 1.0),
               "an array": ("writes_per_dispatch", 2.0)}  # fmt: skip
-    assert found == plain | dict([beside[extra]] if extra in beside else [])
+    assert counts == plain | dict([beside[extra]] if extra in beside else [])
