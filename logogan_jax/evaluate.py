@@ -178,5 +178,10 @@ def words_on(copied):
     )
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this module as the command logogan-evaluate."""
     cli.run(main, define)
+
+
+if __name__ == "__main__":
+    command()

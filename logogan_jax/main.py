@@ -71,5 +71,10 @@ def _meeting(coordinator, count, number):
     return (coordinator, count, number) if coordinator else ()
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this module as the command logogan-train."""
     cli.run(main, define, required=["config"])
+
+
+if __name__ == "__main__":
+    command()

@@ -48,5 +48,10 @@ def main():
         raise Diverged(f"{folder} is not reproduced here: use the device and the versions that summary.json names")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this module as the command logogan-replay."""
     cli.run(main, define, required=["workdir"])
+
+
+if __name__ == "__main__":
+    command()

@@ -89,5 +89,10 @@ def main():
     print(f"{len(pixels)} pictures and grid.png of step {run.step} are in {flags.FLAGS.out}{said}")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this module as the command logogan-sample."""
     cli.run(main, define, required=["workdir", "out"])
+
+
+if __name__ == "__main__":
+    command()

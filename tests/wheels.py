@@ -7,6 +7,8 @@ import fcntl
 import importlib.util
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -23,6 +25,11 @@ def pip(*arguments, seconds=900):
         [sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check"],
         cwd=ROOT, text=True, capture_output=True, timeout=seconds,
     )  # fmt: skip
+
+
+def uv():
+    """The path of uv, of this environment or of the machine, or None."""
+    return shutil.which("uv", path=os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]))
 
 
 def folder(tmp_path_factory, name, *wanted):

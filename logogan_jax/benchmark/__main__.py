@@ -192,5 +192,10 @@ def _say(line):
     print(line, file=sys.stderr, flush=True)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this module as the command logogan-benchmark."""
     cli.run(main, define, required=["config"])
+
+
+if __name__ == "__main__":
+    command()

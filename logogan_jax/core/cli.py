@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import sys
 from collections.abc import Sequence
 
 from absl import app, flags, logging
@@ -16,6 +17,7 @@ def run(main, define, required=()):
     They are defined here and not on import, so that one program may import several commands.
     """
     define()
+    _describe(main.__module__)
     logging.set_verbosity(logging.FATAL)  # libraries narrate what they raise; what matters to the user is said by us
 
     def checked(_):
@@ -46,6 +48,14 @@ def _parse(argv, required):
         others = ", ".join(sorted(path.stem for path in config.parent.glob("*.py") if path.stem != "__init__"))
         raise UserError(f"--config={config}: there is no such file; {config.parent} has {others or 'none'}")
     return rest
+
+
+def _describe(module: str) -> None:
+    """Let --help describe a command's module where a script imports it and does not run it as __main__."""
+    if module != "__main__":
+        sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
+        for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _with_config_paths(argv: Sequence[str]) -> list[str]:

@@ -93,5 +93,10 @@ def _prepare(folder, plan):
         raise UserError(f"--workdir={folder} cannot be written ({error.strerror}): choose another") from None
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this module as the command logogan-tune."""
     cli.run(main, define, required=["config"])
+
+
+if __name__ == "__main__":
+    command()
