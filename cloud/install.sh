@@ -23,7 +23,9 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
         uv venv -q --clear --seed --python 3.12 .venv
     fi
 fi
-.venv/bin/python -m pip install -q -e ".[$extra,s3,gcs]"
+.venv/bin/python -m pip install -q uv
+# The versions of uv.lock: nothing is searched for while the machine costs money.
+.venv/bin/python -m uv sync -q --locked --inexact --extra "$extra" --extra s3 --extra gcs
 
 # A driver that is too old makes JAX fall back to the CPU, at the price of a GPU.
 found=$(.venv/bin/python -c 'import jax; print(jax.default_backend(), jax.local_device_count())')

@@ -237,7 +237,8 @@ def test_the_installation_wants_an_accelerator(tmp_path):
     assert install("gpu", found="gpu 1").returncode == 2
     log = (tmp_path / "log").read_text()
     assert log.count("-m venv") == 1, log
-    extras = set(re.findall(r"install -q -e \.\[([\w,]+)\]", log)[0].split(",")) | {"cuda"}
+    extras = set(re.findall(r"--extra (\w+)", log))
+    assert extras == {"tpu", "cuda", "s3", "gcs"} and "uv sync -q --locked" in log
     assert extras <= tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
 
 
@@ -443,8 +444,9 @@ def test_the_image_holds_what_the_command_needs():
     copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
     assert all((ROOT / name).exists() for name in copied)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packages = {name.split(".")[0] for name in project["tool"]["setuptools"]["packages"]}
-    assert packages | {"pyproject.toml", project["project"]["readme"]} <= set(copied)
+    setuptools = project["tool"]["setuptools"]
+    packages = {name.split(".")[0] for name in setuptools["packages"]} | set(setuptools["package-dir"].values())
+    assert packages | {"pyproject.toml", "uv.lock", project["project"]["readme"]} <= set(copied)
     assert 'ENTRYPOINT ["python", "-m", "logogan_jax.main"]' in lines
 
 

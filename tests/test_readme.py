@@ -92,8 +92,18 @@ def test_the_objective_trains_as_written(tiny, monkeypatch):
 def test_ci_runs_the_readmes_test_command():
     script = (ROOT / ".ci" / "run").read_text()
     assert "<!-- test command -->" in script
-    assert block("test command").strip().endswith("pytest -q")
+    assert block("test command").strip().endswith("uv run -q --locked --extra test pytest -q")
     assert "pip install -q -e ." in block("quickstart command")
+
+
+def test_what_contributors_are_told_of_is_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    places = {ROOT, ROOT / "logogan_jax"}
+    named = re.findall(r"`((?:\w+/)+[\w.]*|[\w.]+/run)`", page)
+    assert len(named) > 10
+    for name in named:
+        assert any((place / name).exists() for place in places), name
+    assert "<!-- structure -->" in page and "<!-- /structure -->" in page
 
 
 def test_every_config_is_in_the_table():
