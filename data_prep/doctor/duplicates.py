@@ -26,10 +26,10 @@ _MAX_SHIFT = 1.0  # cells by which one thumbnail is shifted over the other at mo
 
 
 class _SortedThumbnails(NamedTuple):
-    """Thumbnails in order of brightness, so that only neighbours need comparing; `index` are their first places."""
+    """Thumbnails in order of brightness, so that only neighbours need comparing; `places` are those before sorting."""
 
     thumbnails: np.ndarray
-    index: np.ndarray
+    places: np.ndarray
     coarse: np.ndarray
     brightness: np.ndarray
     contrast: np.ndarray
@@ -54,7 +54,7 @@ def group_near(thumbnails: np.ndarray) -> list[list[int]]:
             leaders[other] = one
     groups: dict[int, list[int]] = collections.defaultdict(list)
     for place, leader in enumerate(leaders):
-        groups[leader].append(int(ordered.index[place]))
+        groups[int(leader)].append(int(ordered.places[place]))
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
@@ -64,7 +64,7 @@ def match_near(thumbnails: np.ndarray, against: np.ndarray) -> dict[int, int]:
     matches = np.full(len(thumbnails), -1)
     for one, other in _near_pairs(these, those, lambda ones, _: matches[ones] < 0):
         matches[one] = other
-    return {int(these.index[one]): int(those.index[matches[one]]) for one in np.flatnonzero(matches >= 0)}
+    return {int(these.places[one]): int(those.places[matches[one]]) for one in np.flatnonzero(matches >= 0)}
 
 
 def differences(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -89,12 +89,12 @@ def differences(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _sort(thumbnails: np.ndarray) -> _SortedThumbnails:
     brightness = thumbnails.mean((1, 2, 3), np.float32) - 128
-    index = np.argsort(brightness, kind="stable")
-    values = thumbnails[index]
+    places = np.argsort(brightness, kind="stable")
+    values = thumbnails[places]
     cells = values.reshape(len(values), _COARSE_SIDE, SIDE // _COARSE_SIDE, _COARSE_SIDE, SIDE // _COARSE_SIDE, 3)
     coarse = cells.mean((2, 4), np.float32).reshape(len(values), _COARSE_VALUES) - 128
     contrast = np.concatenate([_contrast(part) for part in np.array_split(values, len(values) // _BLOCK_PAIRS + 1)])
-    return _SortedThumbnails(values, index, coarse, brightness[index], contrast)
+    return _SortedThumbnails(values, places, coarse, brightness[places], contrast)
 
 
 def _contrast(values: np.ndarray) -> np.ndarray:
@@ -128,7 +128,7 @@ def _candidates(these: _SortedThumbnails, those: _SortedThumbnails) -> Iterator[
     """
     same_set = these is those
     lengths = np.square(those.coarse).sum(1)
-    for start in range(0, len(these.index), _BLOCK_ROWS):
+    for start in range(0, len(these.places), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
         coarse = these.coarse[rows]
         reach = _COARSE_THRESHOLD * these.contrast[rows]

@@ -34,7 +34,8 @@ class ImageFolder:
 
     def __iter__(self) -> Iterator[Item]:
         for name in filesystem.image_names(self.store):
-            yield Item(name, name.rpartition("/")[0].partition("/")[0], f"{self.store}/{name}")
+            label = name.rpartition("/")[0].partition("/")[0]
+            yield Item(name, label, f"{self.store}/{name}")  # pyright: ignore[reportArgumentType] - a name here
 
     def manifests(self) -> list[str]:
         """Return the names of the files that list where images come from and their licences."""
@@ -63,7 +64,7 @@ class ShardRecords:
                 record = tfrecord.decode(tfrecord.read(index, number))
                 name = record["name"].decode("utf-8", "backslashreplace")
                 label = self._labels[record.get("label", 0)] if self._labels else ""
-                yield Item(name, label, record["image"])
+                yield Item(name, label, record["image"])  # pyright: ignore[reportArgumentType] - a name here
 
 
 def open_source(path: str, flag: str) -> ImageFolder | ShardRecords:

@@ -43,7 +43,7 @@ class Survey:
             outcomes = stack.enter_context(pool.map_ordered(examine, examined_items))
             for number, (item, outcome) in enumerate(zip(named_items, outcomes, strict=True)):
                 self.names.append(item.name)
-                self.labels.append(item.label)
+                self.labels.append(str(item.label))
                 if isinstance(outcome, pool.Failed):
                     self.reasons[number] = outcome.reason
                     thumbnails += bytes(SIDE * SIDE * 3)

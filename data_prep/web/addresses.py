@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
+from typing import cast
 
 import httpcore
 
@@ -49,7 +50,8 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
 
     def __init__(self, trusted: set[tuple[str, int]], network: httpcore.AsyncNetworkBackend | None = None):
         self._trusted = trusted
-        self._network = network or httpcore.AnyIOBackend()
+        # The cast: type checkers see the stand-in that httpcore has where anyio is missing.
+        self._network = network or cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
         self,

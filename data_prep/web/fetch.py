@@ -63,7 +63,7 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._policy = policy
         user_agent = crawl_policy.user_agent(contact, f"httpcore/{httpcore.__version__}")
-        self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        self._headers = [("User-Agent", user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
         # Weak, so that a host's semaphore goes when no request waits for it.
         self._host_slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
 
@@ -117,7 +117,7 @@ class Fetcher:
         """Send one request and return the bytes of its body, or the URL that it redirects to."""
         policy = self._policy
         timeout = {"connect": policy.connect, "read": policy.read, "write": policy.read}
-        request_headers = {"Host": url.netloc, **self._headers}
+        request_headers = [("Host", url.netloc), *self._headers]
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         try:
             async with self._pool.stream(

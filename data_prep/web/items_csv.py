@@ -18,7 +18,7 @@ ORIGIN = ("licence", "licence_url", "author", "page", "source")  # columns that 
 def to_csv(rows: Iterable[dict[str, Any]]) -> bytes:
     """Return rows with the columns COLUMNS as the bytes of items.csv."""
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, COLUMNS)
+    writer: csv.DictWriter[str] = csv.DictWriter(stream, COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue().encode("utf-8", "replace")

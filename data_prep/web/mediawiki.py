@@ -26,6 +26,11 @@ class Page(NamedTuple):
     after: Query | None
 
 
+def full_title(category: str) -> str:
+    """Return the full title of a category; its name can lack the prefix and have underscores for spaces."""
+    return (category if ":" in category else f"Category:{category}").replace("_", " ")
+
+
 def category_query(category: str) -> Query:
     """Return the query whether a category exists, and how many files it should hold."""
     return {**_COMMON, "titles": category, "prop": "categoryinfo"}

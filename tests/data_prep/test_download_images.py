@@ -437,7 +437,7 @@ def test_a_list_that_cannot_be_read_is_told_before_anything_is_done(tmp_path, te
 
 
 def test_the_flags_of_2018_name_the_same_places():
-    place = lambda *flags: download_images.target(*flags, "lists/items.csv")
+    place = lambda *flags: download_images.choose_target(*flags, "lists/items.csv")
     assert place(None, "True", None) == place(None, None, None) == "lists/items"
     assert place(None, "False", "logos") == place(None, None, "logos") == "s3://logos"
     assert place("raw", "True", None) == "raw" and place("gs://b/raw", "False", None) == "gs://b/raw"

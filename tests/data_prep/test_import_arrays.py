@@ -23,7 +23,7 @@ from conftest import ROOT, command, environment, pictures
 from PIL import Image
 
 from data_prep import import_arrays, write_tfrecords
-from data_prep.arrays import pickles
+from data_prep.arrays import interpret, pickles
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import TFRecordDataset
 
@@ -227,7 +227,7 @@ def test_no_registered_extension_is_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["0..255", "0..1", "-1..1"])
 @pytest.mark.parametrize("kind", ["<f4", "<f2", ">f8"])
 def test_the_range_is_found_and_told(tmp_path, name, kind):
-    low, high = import_arrays.RANGES[name]
+    low, high = interpret.RANGES[name]
     np.save(tmp_path / "x.npy", (PIXELS / 255.0 * (high - low) + low).astype(kind))
     said = imported("-f", tmp_path / "x.npy", "-tp", tmp_path / "out")
     assert f"5 images, each 6 x 8 x 3 (nhwc), {np.dtype(kind)} from {low} to {high}" in said

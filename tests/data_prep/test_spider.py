@@ -515,4 +515,4 @@ def test_the_search_says_in_one_line_what_is_wrong(server, tmp_path, capsys, fla
      ("Copyrighted free use", ""), ("CC SA 1.0", ""), ("Attribution", ""), ("FAL", "")],
 )  # fmt: skip
 def test_licences_are_read_from_their_short_names(short, code):
-    assert search_images.code(short) == code
+    assert search_images.licence_code(short) == code
