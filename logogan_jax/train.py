@@ -76,7 +76,8 @@ def train(config, workdir, budget=cost.Budget()):  # noqa: B008 - a tuple
         stack.enter_context(contextlib.closing(watch))
         bar = progress.Bar("step", last, start, unit="steps", quiet=not multihost.is_primary())
         stack.enter_context(bar)
-        bar.say(messages.startup(config, named, made, start, unmeasured))
+        bar.say(_startup_message(config, made, unmeasured))
+        bar.say(messages.describe_start(named, start))
         dispatch = Dispatch(made.program, bar.say, last - start)
         alarm = timing.Timer(config.report.checkpoint_minutes)
         beginning = lambda: build_model.of(config, made.about).state
@@ -100,12 +101,41 @@ def _go(run, start, last):
     except Diverged as error:
         step = run.reporter.events[-1]["step"]
         seconds = time.perf_counter() - began
-        summary.write(run, seconds, status="diverged", step=step, reason=str(error))
+        _write_summary(run, seconds, status="diverged", step=step, reason=str(error))
         raise
     run.checkpoints.wait()
     status = "finished" if number >= last else f"stopped by {run.stop.reason}"
     seconds = time.perf_counter() - began
-    return summary.write(run, seconds, status=status, step=number, state_sha256=states.digest(current))
+    return _write_summary(run, seconds, status=status, step=number, state_sha256=states.digest(current))
+
+
+def _startup_message(config, training, not_evaluated):
+    labels = len(training.about.labels) if config.data.labels else 0
+    return "\n".join(
+        (
+            messages.describe_networks(
+                config.objective.name, config.model.name, training.train.shape, training.state.params
+            ),
+            messages.describe_devices(config.train.batch_size, config.train.dtype, training.parallel.devices),
+            messages.describe_data(len(training.train), labels, len(training.held_out), not_evaluated),
+        )
+    )
+
+
+def _write_summary(run, seconds, **ending):
+    images = run.dispatch.done * run.config.train.batch_size * run.made.model.objective.real_batches_per_step
+    contents = {
+        **ending,
+        "steps": run.config.train.steps,
+        **summary.describe_speed(images, seconds, run.watch.seconds, run.reporter.seconds),
+        **run.watch.summary(),
+        **summary.describe_cost(run.budget),
+        "events": run.reporter.events,
+        **summary.describe_environment(run.made.parallel.devices),
+        "data_fingerprint": run.made.about.fingerprint,
+    }
+    summary.write(run.workdir, contents)
+    return contents
 
 
 def _loop(run, current, number):

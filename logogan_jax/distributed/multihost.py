@@ -1,8 +1,10 @@
-"""The processes of a run, one on each host: how they come together, and what the first tells the others."""
+"""The processes of a run, one on each host: how they start together, agree, and notice that one is lost."""
 
 import contextlib
 import json
 import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,63 +14,79 @@ from orbax.checkpoint import multihost, options
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.distributed import rendezvous
 
-HEARTBEAT = 30  # seconds without a sign of life after which a process is taken for lost
-PATIENCE = 900  # seconds in which one may fetch, read or write what the others wait for
-ASKED = 15  # seconds in which a process has to answer once another is in trouble
-_PIECE = 1 << 12  # what is told is padded to whole pieces, so that few programs are compiled
-_TROUBLE = re.compile(r"gloo|nccl|coordination|connection|peer|unavailable|deadline", re.IGNORECASE)
+HEARTBEAT_TIMEOUT = 30  # seconds without a sign of life after which a process counts as lost
+BARRIER_TIMEOUT = 900  # seconds in which one process may download, read or write what the others wait for
+ROLL_CALL_TIMEOUT = 15  # seconds in which a process has to answer once another one has failed
+
+# Broadcasts are padded to a multiple of this many bytes: JAX compiles one program for each length.
+_BROADCAST_BLOCK = 1 << 12
+# JAX has no error class for a lost process: the words of its transports have to do.
+_CONNECTION_ERROR = re.compile(r"gloo|nccl|coordination|connection|peer|unavailable|deadline", re.IGNORECASE)
 
 
-def initialize(coordinator, count, number):
-    """Make this process one of a run's, before JAX looks for devices.
+def initialize(coordinator: str, count: int | None, process_id: int | None) -> None:
+    """Make this process one of the processes of a run. Call this before JAX looks for devices.
 
-    `coordinator` is "host:port" of process 0, `count` how many there are and `number` which this is; or it is
-    "auto", and JAX asks Slurm, the TPU pod or Open MPI. Raises Unfinished if some do not come.
+    `coordinator` is "host:port" of process 0; `count` is the number of processes, `process_id` the number of this one.
+    Or it is "auto": JAX then asks Slurm, the TPU pod or Open MPI. Raises Unfinished if a process does not start in
+    time.
     """
     limits = {
-        "initialization_timeout": int(rendezvous.TIMEOUT), "heartbeat_timeout_seconds": HEARTBEAT,
-        "shutdown_timeout_seconds": HEARTBEAT,
-        "local_device_ids": [],  # all of them: of a cluster that it knows, JAX gives a process one
-    }  # fmt: skip
+        "initialization_timeout": int(rendezvous.TIMEOUT),
+        "heartbeat_timeout_seconds": HEARTBEAT_TIMEOUT,
+        "shutdown_timeout_seconds": HEARTBEAT_TIMEOUT,
+        # An empty list means all devices of the host. Without it JAX gives a process of a cluster only one.
+        "local_device_ids": [],
+    }
     if coordinator == "auto":
-        try:
-            jax.distributed.initialize(**limits)
-        except (ValueError, RuntimeError) as error:
-            raise UserError(
-                f"--coordinator=auto finds no Slurm job, TPU pod or Open MPI here ({str(error).splitlines()[0]}): "
-                f"give --coordinator=HOST:PORT --num_processes=N --process_id=I"
-            ) from None
+        _initialize_from_cluster(limits)
         return
-    if not 0 <= number < count:
-        raise UserError(f"--process_id={number}: with --num_processes={count} it should be from 0 to {count - 1}")
-    rendezvous.wait_for_all(coordinator, count, number)
-    jax.distributed.initialize(coordinator, count, number, **limits)
+    assert count is not None and process_id is not None  # the command asks for both
+    if not 0 <= process_id < count:
+        raise UserError(f"--process_id={process_id}: with --num_processes={count} it should be from 0 to {count - 1}")
+    # First our own waiting, because JAX's error does not say which process is missing.
+    rendezvous.wait_for_all(coordinator, count, process_id)
+    jax.distributed.initialize(coordinator, count, process_id, **limits)
 
 
-def shutdown():
+def _initialize_from_cluster(limits: dict[str, Any]) -> None:
+    try:
+        jax.distributed.initialize(**limits)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--coordinator=auto finds no Slurm job, TPU pod or Open MPI here ({str(error).splitlines()[0]}): "
+            f"give --coordinator=HOST:PORT --num_processes=N --process_id=I"
+        ) from None
+
+
+def shutdown() -> None:
     """Wait until all processes are done."""
     if jax.process_count() > 1:
         jax.distributed.shutdown()
 
 
-def is_primary():
-    """Whether this is the process that writes the run's files."""
+def is_primary() -> bool:
+    """Return whether this is process 0, which writes the files of the run."""
     return jax.process_index() == 0
 
 
-def run_on_primary(function):
-    """What function() returns on the first process, a JSON value, on all of them; its UserError is raised on all."""
+def run_on_primary(function: Callable[[], Any]) -> Any:
+    """Call function() on process 0, and return its result, a JSON value, on all processes.
+
+    A UserError that it raises is raised on all processes.
+    """
     if jax.process_count() == 1:
         return function()
-    said = b""
+    message = b""
     if is_primary():
         try:
             answer = {"value": function()}
         except UserError as error:
+            # The others must hear of the error: they would wait for the value until their time is up.
             answer = {"error": str(error), "status": error.status}
-        said = json.dumps(answer).encode()
+        message = json.dumps(answer).encode()
     _barrier()
-    answer = json.loads(_sent(said))
+    answer = json.loads(_broadcast_bytes(message))
     if "error" in answer:
         error = UserError(answer["error"])
         error.status = answer["status"]
@@ -76,76 +94,96 @@ def run_on_primary(function):
     return answer["value"]
 
 
-def broadcast(tree, like):
-    """A tree of arrays of the first process as numpy arrays on all; the others give None, and shapes in `like`."""
+def broadcast(tree: Any, like: Any) -> Any:
+    """Send a tree of arrays from process 0 to all processes. Returns it as numpy arrays.
+
+    The other processes pass None for `tree`. `like` is a tree of the same shapes and dtypes on every process.
+    """
     if jax.process_count() == 1:
         return tree
-    mine = jax.tree.map(np.asarray, tree) if is_primary() else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    local = jax.tree.map(np.asarray, tree) if is_primary() else jax.tree.map(_zeros_like, like)
     _barrier()
+    # The transfer guard of the training loop also forbids these transfers, and JAX has no explicit form of them.
     with jax.transfer_guard("allow"):
-        return multihost_utils.broadcast_one_to_all(mine)
+        return multihost_utils.broadcast_one_to_all(local)
 
 
-def _barrier():
-    """Wait for the others where they may be long: what devices tell each other has shorter limits."""
-    try:
-        multihost.get_barrier_sync_fn()(key="told", timeout_ms=PATIENCE * 1000)
-    except RuntimeError as error:
-        if "DEADLINE_EXCEEDED" not in str(error):
-            raise  # a process is gone
-        raise Unfinished(
-            f"{_late(error)} did nothing for {PATIENCE} s that the others wait for: see its log"
-        ) from error
-
-
-def single_process_options():
-    """What tells Orbax that this process reads and writes without the others."""
+def single_process_options() -> options.MultiprocessingOptions:
+    """Return Orbax options with which this process reads and writes without waiting for the others."""
     if jax.process_count() == 1:
         return options.MultiprocessingOptions()
     here = jax.process_index()
+    # Without a prefix for each process, Orbax's barriers of two processes would have the same key.
     return options.MultiprocessingOptions(here, {here}, barrier_sync_key_prefix=f"process {here}")
 
 
-def _sent(said):
-    with jax.transfer_guard("allow"):
-        size = int(multihost_utils.broadcast_one_to_all(np.array(len(said), np.int32)))
-        padded = np.zeros(-(-size // _PIECE) * _PIECE, np.uint8)
-        if is_primary():
-            padded[:size] = np.frombuffer(said, np.uint8)
-        return np.asarray(multihost_utils.broadcast_one_to_all(padded), np.uint8)[:size].tobytes()
-
-
 @contextlib.contextmanager
-def name_lost_processes():
-    """Whatever breaks off because a process is gone becomes an Unfinished that names it, within ASKED seconds."""
+def name_lost_processes() -> Iterator[None]:
+    """Turn an error that a lost process has caused into an Unfinished that names this process."""
     try:
         yield
     except UserError:
-        _silent("a mistake")  # which the others make too: whoever left first would look lost to them
+        # The other processes make the same mistake. Whoever left first would look lost to them, so all leave together.
+        _find_lost("user error")
         raise
     except (ValueError, RuntimeError) as error:
-        if jax.process_count() == 1 or not _TROUBLE.search(str(error)):
+        if jax.process_count() == 1 or not _CONNECTION_ERROR.search(str(error)):
             raise
-        gone = _silent("trouble")
-        if not gone:
-            raise
-        count, first = jax.process_count(), (str(error).splitlines() or [""])[0]
+        lost = _find_lost("lost process")
+        if not lost:
+            raise  # all processes answer: the error has another cause
+        reason = (str(error).splitlines() or [""])[0]
         raise Unfinished(
-            f"{gone} of {count} no longer answers ({first[:200]}): start the same command again, with "
+            f"{lost} of {jax.process_count()} no longer answers ({reason[:200]}): start the same command again, with "
             f"--num_processes for the machines that are left"
         ) from error
 
 
-def _silent(why):
-    """The processes that do not come to say the same, in words, or ""."""
+def _barrier() -> None:
+    """Wait until all processes arrive here; raise Unfinished after BARRIER_TIMEOUT seconds.
+
+    Call this before collective operations that some processes reach much later than others: the operations themselves
+    have shorter time limits.
+    """
     try:
-        multihost.get_barrier_sync_fn()(key=why, timeout_ms=ASKED * 1000)
+        multihost.get_barrier_sync_fn()(key="barrier", timeout_ms=BARRIER_TIMEOUT * 1000)
+    except RuntimeError as error:
+        if "DEADLINE_EXCEEDED" not in str(error):
+            raise  # a process is lost, which `name_lost_processes` handles
+        raise Unfinished(
+            f"{_missing_from(error)} did not arrive within {BARRIER_TIMEOUT} s where the others wait: see its log"
+        ) from error
+
+
+def _zeros_like(x: jax.ShapeDtypeStruct) -> np.ndarray:
+    return np.zeros(x.shape, x.dtype)
+
+
+def _broadcast_bytes(message: bytes) -> bytes:
+    """Send bytes from process 0 to all processes."""
+    with jax.transfer_guard("allow"):
+        # The others need the length first, because all processes have to broadcast the same shape.
+        size = int(multihost_utils.broadcast_one_to_all(np.array(len(message), np.int32)))
+        padded = np.zeros(-(-size // _BROADCAST_BLOCK) * _BROADCAST_BLOCK, np.uint8)
+        if is_primary():
+            padded[:size] = np.frombuffer(message, np.uint8)
+        received = np.asarray(multihost_utils.broadcast_one_to_all(padded), np.uint8)
+    return received[:size].tobytes()
+
+
+def _find_lost(key: str) -> str:
+    """Name the processes that do not arrive at a barrier of this key in time, or return ""."""
+    try:
+        multihost.get_barrier_sync_fn()(key=key, timeout_ms=ROLL_CALL_TIMEOUT * 1000)
     except (ValueError, RuntimeError) as error:
-        return _late(error)
+        return _missing_from(error)
     return ""
 
 
-def _late(error):
-    """The processes that a barrier's error tells of, in words; without its word, the one that keeps it."""
-    told = re.search(r"timed out task names:\s*([\d,\s]+)", str(error))
-    return rendezvous.name_processes(sorted({int(number) for number in re.findall(r"\d+", told[1])}) if told else [0])
+def _missing_from(error: Exception) -> str:
+    """Name the processes that the error of a barrier lists."""
+    listed = re.search(r"timed out task names:\s*([\d,\s]+)", str(error))
+    if not listed:
+        # Process 0 keeps the barrier. Without a list it is process 0 itself that does not answer.
+        return rendezvous.name_processes([0])
+    return rendezvous.name_processes(sorted({int(number) for number in re.findall(r"\d+", listed[1])}))

@@ -1,50 +1,66 @@
-"""A process of several that train together, watched over by its parent, which says how it ended."""
+"""Runs one process of several that train together under a parent, which says in words how it ended."""
 
-import ctypes
 import faulthandler
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from logogan_jax.core import errors
+from logogan_jax.core.die_with_parent import die_with_parent
 from logogan_jax.core.errors import Unfinished
 
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
+def run_supervised(work: Callable[[], Any]) -> NoReturn:
+    """Run work() in a child process, and exit with its status.
 
-def run_supervised(work):
-    """Run work() in a child of this process, which must have no threads yet, and leave with its status.
-
-    JAX ends a process on the spot when its coordinator is gone, which no handler of its own can put in words.
+    The calling process must not have started a thread yet. Raises Unfinished if JAX aborted the child.
     """
+    # JAX aborts a process whose coordinator is gone, and no handler inside that process can turn this into a message.
+    # JAX is not imported yet, so no thread exists that the fork would lose.
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
-        os._exit(_child(work))
+        # os._exit skips the clean-up at exit, which would wait for processes that are gone.
+        os._exit(_run_in_child(work, parent))
     signal.signal(signal.SIGTERM, lambda number, _: os.kill(child, number))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells the child by itself
+    # A terminal sends Ctrl-C to the child as well, and the child decides what to do with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status == -signal.SIGABRT:
         raise Unfinished(
-            "process 0, which the others meet at, is gone or cannot be reached (JAX says more above): start the same "
-            "command again on the machines that are left"
+            "process 0, the coordinator, is gone or cannot be reached (JAX says more above): start the same command "
+            "again on the machines that are left"
         )
+    # A shell reports a process that a signal has ended as 128 + the signal's number.
     sys.exit(status if status >= 0 else 128 - status)
 
 
-def _child(work):
-    """The status of work(); without the clean-up at exit, which would wait for processes that are gone."""
-    faulthandler.disable()  # JAX says in words why it aborts
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+def _run_in_child(work: Callable[[], Any], parent: int) -> int:
+    """Run work() and return the exit status."""
+    # JAX says in words why it aborts: Python's dump of all threads would hide it.
+    faulthandler.disable()
     status = 0
     try:
+        die_with_parent(parent, signal.SIGKILL)
         with errors.exit_on_error():
             work()
     except SystemExit as end:
-        status = end.code or 0
+        status = _exit_status(end.code)
     except BaseException:
         traceback.print_exc()
         status = 1
+    # os._exit does not flush what is still in the buffers.
     sys.stdout.flush()
     sys.stderr.flush()
     return status
+
+
+def _exit_status(code: int | str | None) -> int:
+    """Translate the argument of sys.exit into an exit status, as Python itself does."""
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        return 1
+    return code or 0

@@ -4,16 +4,14 @@ import contextlib
 import json
 import math
 import os
-import pathlib
 import re
 import signal
 import subprocess
 import sys
 
+from logogan_jax.core import die_with_parent
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.tune.trial import Outcome
-
-_LEASH = pathlib.Path(__file__).with_name("die_with_parent.py")
 
 
 class TrialProcess:
@@ -29,7 +27,7 @@ class TrialProcess:
         self._spoken = log.stat().st_size if log.exists() else 0
         with open(log, "ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(_LEASH), str(os.getpid()), *command],
+                [sys.executable, "-I", die_with_parent.__file__, str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **environment},
                 start_new_session=True, pass_fds=[lock.fileno()],
             )  # fmt: skip

@@ -23,7 +23,7 @@ from logogan_jax.training.workdir import owned
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train.batch_size": 6}, r"config.train.batch_size is 6, which 4 devices do not divide: .*batch_size=4"),
+        ({"train.batch_size": 6}, r"config.train.batch_size is 6, which is not divisible by 4 devices: .*batch_size=4"),
         ({"train.batch_size": 64}, r"50 images to train on are fewer than one batch: .*batch_size=48"),
         ({"train.batch_size": 0}, r"config.train.batch_size is 0: it should be at least 1"),
         ({"train.dtype": "float16"}, r"config.train.dtype is 'float16'"),

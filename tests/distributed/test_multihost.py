@@ -202,8 +202,8 @@ def test_a_mistake_is_told_once_by_every_process(descent, tmp_path):
     for process in processes:
         said = finish(process, 2)
         assert [line for line in said.splitlines() if line.startswith("error: ")] == [
-            "error: config.train.batch_size is 7, which 2 devices do not divide: use --config.train.batch_size=6, or "
-            "fewer devices"
+            "error: config.train.batch_size is 7, which is not divisible by 2 devices: use "
+            "--config.train.batch_size=6, or fewer devices"
         ]
 
 
@@ -248,11 +248,11 @@ def test_a_roll_call_names_the_missing_to_all_that_came(monkeypatch):
     said = called(monkeypatch, (0, 2), 4)
     assert {number: error.status for number, error in said.items()} == {0: 75, 2: 75}
     for error in said.values():
-        assert str(error).startswith("processes 1, 3 of 4 did not come to 127.0.0.1:")
+        assert str(error).startswith("processes 1, 3 of 4 did not connect to 127.0.0.1:")
 
 
 def test_a_roll_call_without_process_0_says_so(monkeypatch):
-    assert "process 0 did not come" in str(called(monkeypatch, (1,), 2)[1])
+    assert "process 0 did not start at 127.0.0.1:" in str(called(monkeypatch, (1,), 2)[1])
 
 
 def test_strangers_do_not_answer_a_roll_call(monkeypatch):
@@ -314,7 +314,7 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file,
 
 
 def test_the_progress_line_tells_what_a_run_has_cost_and_will(monkeypatch):
-    monkeypatch.setattr(cost, "_BEGAN", time.perf_counter())
+    monkeypatch.setattr(cost, "PROCESS_START", time.perf_counter())
     line = messages.progress({"critic/loss": 1.0}, 100.0, 3600.0, cost.Budget(price=2.5, spent_before=4.0))
     assert re.fullmatch(r"100 images/s, 1.0 hours left, \$4\.00 of \$6\.50 spent, critic 1.000", line)
     assert "$" not in messages.progress({}, 100.0, 3600.0, cost.Budget())

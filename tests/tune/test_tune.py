@@ -622,7 +622,7 @@ def test_without_optuna_one_line_says_what_to_install(tmp_path, begin):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
 def test_a_run_is_told_when_its_study_is_killed():
-    leash = ROOT / "logogan_jax" / "tune" / "die_with_parent.py"
+    leash = ROOT / "logogan_jax" / "core" / "die_with_parent.py"
     command = f"[sys.executable, {str(leash)!r}, str(os.getpid()), '/bin/sleep', '60']"
     code = f"import os, subprocess, sys, time; print(subprocess.Popen({command}).pid, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], text=True, stdout=subprocess.PIPE) as parent:

@@ -1,53 +1,77 @@
-"""What a run says to the person in front of it."""
+"""What a run prints for the person in front of it."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 
 from logogan_jax.core import timing
 from logogan_jax.networks.image_sizes import base_and_doublings
+from logogan_jax.training.reporting.cost import Budget
 
 
-def startup(config, workdir, made, start, unmeasured):
-    """Model, devices and folder of a run that starts at a step; `unmeasured` says why nothing is evaluated, if so."""
-    devices, (height, width, channels) = made.parallel.devices, made.train.shape
-    sizes = ", ".join(
-        f"{name} {sum(leaf.size for leaf in jax.tree.leaves(params)):,}" for name, params in made.state.params.items()
-    )
-    measured = f"{len(made.held_out):,} held out to measure against"
-    (tall, wide), times = base_and_doublings((height, width))
-    told = f" with {len(made.about.labels)} labels" if config.data.labels else ""
-    together = f", {jax.process_count()} processes" if jax.process_count() > 1 else ""
-    machine = f"{len(devices)} x {devices[0].device_kind}{together}"
+def describe_networks(objective: str, model: str, shape: tuple[int, int, int], params: Mapping[str, Any]) -> str:
+    """Describe the objective, the image shape (H, W, C) and the number of weights of each network."""
+    height, width, channels = shape
+    (base_height, base_width), doublings = base_and_doublings((height, width))
+    sizes = ", ".join(f"{name} {sum(leaf.size for leaf in jax.tree.leaves(tree)):,}" for name, tree in params.items())
     return (
-        f"{config.objective.name} at {height} x {width} x {channels}, {tall} x {wide} doubled {times} times\n"
-        f"{config.model.name} networks of {sizes} weights\n"
-        f"batch {config.train.batch_size}, {config.train.dtype}, on {machine}\n"
-        f"{len(made.train):,} images{told} to train on, {unmeasured or measured}\n"
-        f"{f'Going on from step {start}' if start else 'Starting'} in {workdir}"
+        f"{objective} at {height} x {width} x {channels}, {base_height} x {base_width} doubled {doublings} times\n"
+        f"{model} networks of {sizes} weights"
     )
 
 
-def progress(values, pace, left, budget):
-    """Pace, time left, what the run costs and losses, for the bar."""
-    cost = f", ${budget.spent():,.2f} of ${budget.total(left):,.2f} spent" if budget.price else ""
-    losses = ", ".join(f"{name[:-5]} {value:.3f}" for name, value in values.items() if name.endswith("/loss"))
-    return f"{pace:,.0f} images/s, {timing.format_duration(left)} left{cost}, {losses}"
+def describe_devices(batch_size: int, dtype: str, devices: Sequence[Any]) -> str:
+    """Describe the batch, its precision and the `jax.Device`s that share it."""
+    processes = f", {jax.process_count()} processes" if jax.process_count() > 1 else ""
+    return f"batch {batch_size}, {dtype}, on {len(devices)} x {devices[0].device_kind}{processes}"
 
 
-def best(summary):
-    """The best state of a run's summary, in words; empty where none was measured."""
+def describe_data(images: int, labels: int, held_out: int, not_evaluated: str) -> str:
+    """Describe the numbers of images and labels.
+
+    `labels` is 0 for training without labels. `not_evaluated` is the reason if nothing will be evaluated, or "".
+    """
+    with_labels = f" with {labels} labels" if labels else ""
+    evaluated = f"{held_out:,} held out to measure against"
+    return f"{images:,} images{with_labels} to train on, {not_evaluated or evaluated}"
+
+
+def describe_start(workdir: str | pathlib.Path, step: int) -> str:
+    """Say where the run is, and the step from which it goes on."""
+    return f"{f'Going on from step {step}' if step else 'Starting'} in {workdir}"
+
+
+def progress(metrics: Mapping[str, float], images_per_second: float, seconds_left: float, budget: Budget) -> str:
+    """Return the text of the progress bar: pace, time left, cost, and the loss of each player."""
+    cost = f", ${budget.spent():,.2f} of ${budget.total(seconds_left):,.2f} spent" if budget.price else ""
+    losses = ", ".join(
+        f"{name.removesuffix('/loss')} {value:.3f}" for name, value in metrics.items() if name.endswith("/loss")
+    )
+    return f"{images_per_second:,.0f} images/s, {timing.format_duration(seconds_left)} left{cost}, {losses}"
+
+
+def final_message(workdir: str | pathlib.Path, summary: Mapping[str, Any]) -> str:
+    """Say how a run ended, from the contents of its summary.json."""
+    cost = f" It cost ${summary['cost']['dollars']:,.2f}." if "cost" in summary else ""
+    where = f"Everything is in {workdir}"
+    if summary["status"] != "finished":
+        ended = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
+        command = "a higher --max_cost" if "--max_cost" in summary["status"] else "the same command"
+        return f"{ended}; {command} goes on from there.{_best_step(summary)}{cost} {where}"
+    duration = timing.format_duration(summary["seconds"])
+    return (
+        f"Finished {summary['steps']:,} steps in {duration}.{_best_step(summary)}{cost} {where}\n"
+        f"How good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={workdir}"
+    )
+
+
+def _best_step(summary: Mapping[str, Any]) -> str:
+    """Describe the best state in the contents of summary.json; empty if none was evaluated."""
     if "best" not in summary:
         return ""
-    step, (name, estimate) = summary["best"]["step"], next(reversed(summary["best"].items()))
-    return f" Best at step {step:,}: {name} {estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})."
-
-
-def final_message(workdir, summary):
-    """How a run ended."""
-    cost = f" It cost ${summary['cost']['dollars']:,.2f}." if "cost" in summary else ""
-    if summary["status"] != "finished":
-        done = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
-        more = "a higher --max_cost" if "--max_cost" in summary["status"] else "the same command"
-        return f"{done}; {more} goes on from there.{best(summary)}{cost} Everything is in {workdir}"
-    took = timing.format_duration(summary["seconds"])
-    done = f"Finished {summary['steps']:,} steps in {took}.{best(summary)}{cost} Everything is in {workdir}"
-    return f"{done}\nHow good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={workdir}"
+    best = summary["best"]
+    name, estimate = next((name, value) for name, value in best.items() if name != "step")
+    interval = f"{estimate['low']:.4f} to {estimate['high']:.4f}"
+    return f" Best at step {best['step']:,}: {name} {estimate['value']:.4f} ({interval})."

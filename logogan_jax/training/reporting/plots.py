@@ -1,75 +1,91 @@
-"""Curves of a run's log lines, as PNG files."""
+"""Plots of a run's log lines, as PNG files."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from logogan_jax.core import files
 
-_PALE = {"linewidth": 0.8, "alpha": 0.3, "color": "grey"}  # what was rolled back
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_ROLLED_BACK = {"linewidth": 0.8, "alpha": 0.3, "color": "grey"}
+
+Lines = Sequence[dict[str, Any]]  # log lines: {"step": int, name: float, ...}
 
 
-def plot_losses(path, lines, gone=()):
-    """One panel per player: its numbers, gradient norms apart, against the step; `gone` are lines rolled back."""
-    names = sorted({name for line in lines for name in line if _of_player(name)})
+def plot_losses(path: pathlib.Path, lines: Lines, rolled_back: Lines = ()) -> None:
+    """Plot the metrics of each player except gradient norms, one panel per player. Nothing is written without any."""
+    names = sorted({name for line in lines for name in line if _is_player_metric(name)})
     players = sorted({name.split("/")[0] for name in names})
     if not players:
         return
-    figure, axes = _panels(len(players))
+    figure, axes = _make_panels(len(players))
     for axis, player in zip(axes, players, strict=True):
         for name in (name for name in names if name.startswith(player + "/")):
-            axis.plot(*_points(gone, name), **_PALE)
+            axis.plot(*_points(rolled_back, name), **_ROLLED_BACK)
             axis.plot(*_points(lines, name), label=name.split("/", 1)[1], linewidth=1)
         axis.set_title(player, loc="left")
-        axis.legend(frameon=False)
     _write(figure, axes, path)
 
 
-def plot_quality(path, lines, gone=()):
-    """The kernel distance with its interval and its best, shares of quality, and the samples' diversity."""
+def plot_quality(path: pathlib.Path, lines: Lines, rolled_back: Lines = ()) -> None:
+    """Plot KID with its interval, precision and its relatives, and diversity. Nothing is written without a KID."""
     kid = next((name for line in lines for name in line if _is_kid(name)), None)
     if kid is None:
         return
-    figure, axes = _panels(3)
-    steps, values = _points(lines, kid)
-    axes[0].plot(*_points(gone, kid), **_PALE)
-    axes[0].plot(steps, values, marker=".", linewidth=1)
-    axes[0].fill_between(steps, _points(lines, f"{kid}_low")[1], _points(lines, f"{kid}_high")[1], alpha=0.2)
-    best = min(range(len(values)), key=values.__getitem__)
-    label = f"best: {values[best]:.4f} at step {steps[best]:,}"
-    axes[0].plot(steps[best], values[best], "*", markersize=12, label=label)
-    axes[0].set_title(f"{kid.split('/')[1]}, smaller is better", loc="left")
-    network = kid.split("kid_")[1]
+    feature_network = kid.split("kid_")[1]
+    figure, axes = _make_panels(3)
+    _plot_kid(axes[0], kid, lines, rolled_back)
     for name in ("precision", "recall", "density", "coverage"):
-        axes[1].plot(*_points(lines, f"evaluation/{name}_{network}"), marker=".", linewidth=1, label=name)
+        axes[1].plot(*_points(lines, f"evaluation/{name}_{feature_network}"), marker=".", linewidth=1, label=name)
     axes[1].set_title("1 is good", loc="left")
-    axes[2].plot(*_points(gone, "samples/diversity"), **_PALE)
+    axes[2].plot(*_points(rolled_back, "samples/diversity"), **_ROLLED_BACK)
     axes[2].plot(*_points(lines, "samples/diversity"), linewidth=1, label="pixels of 64 samples")
-    axes[2].plot(*_points(lines, f"evaluation/diversity_{network}"), marker=".", linewidth=1, label=network)
-    axes[2].set_title("diversity, that of real images is 1", loc="left")
-    for axis in axes:
-        axis.legend(frameon=False)
+    diversity = _points(lines, f"evaluation/diversity_{feature_network}")
+    axes[2].plot(*diversity, marker=".", linewidth=1, label=feature_network)
+    axes[2].set_title("diversity, 1 for real images", loc="left")
     _write(figure, axes, path)
 
 
-def _of_player(name):
+def _plot_kid(axis: "Axes", kid: str, lines: Lines, rolled_back: Lines) -> None:
+    steps, values = _points(lines, kid)
+    axis.plot(*_points(rolled_back, kid), **_ROLLED_BACK)
+    axis.plot(steps, values, marker=".", linewidth=1)
+    axis.fill_between(steps, _points(lines, f"{kid}_low")[1], _points(lines, f"{kid}_high")[1], alpha=0.2)
+    best = min(range(len(values)), key=values.__getitem__)
+    label = f"best: {values[best]:.4f} at step {steps[best]:,}"
+    axis.plot(steps[best], values[best], "*", markersize=12, label=label)
+    axis.set_title(f"{kid.split('/')[1]}, smaller is better", loc="left")
+
+
+def _is_player_metric(name: str) -> bool:
     return "/" in name and "/gradient_norm/" not in name and name.split("/")[0] not in ("evaluation", "samples")
 
 
-def _is_kid(name):
+def _is_kid(name: str) -> bool:
     return name.startswith("evaluation/kid_") and not name.endswith(("_low", "_high"))
 
 
-def _points(lines, name):
-    found = [(line["step"], line[name]) for line in lines if name in line]
-    return [step for step, _ in found], [value for _, value in found]
+def _points(lines: Lines, name: str) -> tuple[list[int], list[float]]:
+    """Return the steps of the lines that hold a metric, and its values."""
+    points = [(line["step"], line[name]) for line in lines if name in line]
+    return [step for step, _ in points], [value for _, value in points]
 
 
-def _panels(count):
-    from matplotlib.figure import Figure  # half a second that the first step need not wait for
+def _make_panels(count: int) -> tuple["Figure", list["Axes"]]:
+    """Return a figure and its panels, one below the other."""
+    # Importing matplotlib takes half a second, which the first step need not wait for.
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3 * count), layout="tight")
-    return figure, figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    return figure, list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
 
 
-def _write(figure, axes, path):
+def _write(figure: "Figure", axes: list["Axes"], path: pathlib.Path) -> None:
     for axis in axes:
+        axis.legend(frameon=False)
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("step")
     with files.atomic_write(path) as partial:

@@ -1,35 +1,51 @@
-"""How a run went, in numbers: summary.json."""
+"""The parts of a run's summary.json, and the writing of it."""
 
+import pathlib
 import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 
 import logogan_jax
 from logogan_jax.core import files
+from logogan_jax.training.reporting.cost import Budget
 
 
-def write(run, seconds, **ending):
-    """Write summary.json of a run whose loop took some seconds and ended so -> its contents."""
-    images = run.dispatch.done * run.config.train.batch_size * run.made.model.objective.real_batches_per_step
-    device = run.made.parallel.devices[0]
-    result = {
-        **ending,
-        "steps": run.config.train.steps,
-        "seconds": run.reporter.seconds + seconds,
-        "evaluation_seconds": run.watch.seconds,
-        "images_per_second": images / (seconds - run.watch.seconds),
-        **run.watch.summary(),
-        **({"cost": {"dollars": run.budget.spent(), "dollars_per_hour": run.budget.price}} if run.budget.price else {}),
-        "events": run.reporter.events,
+def describe_speed(images: int, seconds: float, evaluation_seconds: float, seconds_before: float) -> dict[str, float]:
+    """Return how long a run took and how fast it was.
+
+    `images` are the real images that this process has trained on in `seconds`, of which the devices spent
+    `evaluation_seconds` on evaluations. `seconds_before` is the time that earlier processes of the run took.
+    """
+    return {
+        "seconds": seconds_before + seconds,
+        "evaluation_seconds": evaluation_seconds,
+        "images_per_second": images / (seconds - evaluation_seconds),
+    }
+
+
+def describe_cost(budget: Budget) -> dict[str, dict[str, float]]:
+    """Return {"cost": ...}, or {} without a price."""
+    if not budget.price:
+        return {}
+    return {"cost": {"dollars": budget.spent(), "dollars_per_hour": budget.price}}
+
+
+def describe_environment(devices: Sequence[Any]) -> dict[str, Any]:
+    """Return the numbers of processes and `jax.Device`s, the kind of device and the versions of the software."""
+    return {
         "processes": jax.process_count(),
-        "devices": len(run.made.parallel.devices),
-        "device_kind": device.device_kind,
+        "devices": len(devices),
+        "device_kind": devices[0].device_kind,
         "versions": {
             "logogan_jax": logogan_jax.__version__,
             "python": platform.python_version(),
             "jax": jax.__version__,
         },
-        "data_fingerprint": run.made.about.fingerprint,
     }
-    files.write_json(run.workdir / "summary.json", result)
-    return result
+
+
+def write(workdir: pathlib.Path, contents: Mapping[str, Any]) -> None:
+    """Write summary.json in the folder of a run."""
+    files.write_json(workdir / "summary.json", contents)
