@@ -311,16 +311,16 @@ def test_the_table_shows_the_fastest_way_of_each_peer():
 
 def test_the_readme_shows_the_recorded_speeds():
     shown = re.search(r"<!-- speed -->\n(.*?)<!-- /speed -->", (ROOT / "README.md").read_text(), re.S).group(1)
-    assert shown == speed.table(speed.recorded())
+    assert shown == speed.table(speed.read_records())
 
 
 def test_a_record_has_every_row_with_its_command():
-    for record in speed.recorded():
+    for record in speed.read_records():
         (device,) = {"cpu" if row["platform"] == "cpu" else "accelerator" for row in record["rows"].values()}
         dtype, wanted = speed.ROWS[device]
         assert [*record["rows"]] == [f"{config}-batch{batch}" for config, batch in wanted]
         for (config, batch), row in zip(wanted, record["rows"].values(), strict=True):
             assert (row["config"], row["batch_size"], row["dtype"]) == (config, batch, dtype)
             assert f"configs/{config}.py" in row["command"] and not re.search(r"=/|/\w+/", row["command"])
-            assert speed.fastest(row, "torch"), row["peers_failed"]
-        assert any(speed.fastest(row, "keras") for row in record["rows"].values())
+            assert speed.fastest_mode(row, "torch"), row["peers_failed"]
+        assert any(speed.fastest_mode(row, "keras") for row in record["rows"].values())
