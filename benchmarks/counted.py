@@ -12,7 +12,6 @@ simulated devices to count what these exchange. The row `loop` is the loop of tr
 some dispatches between log lines.
 """
 
-import importlib
 import json
 import os
 import pathlib
@@ -28,7 +27,7 @@ from ml_collections import ConfigDict
 from record import RESULTS, parser, write_record
 
 from logogan_jax import train
-from logogan_jax.config import default_dataset
+from logogan_jax.config import default_dataset, shipped
 from logogan_jax.training import flops
 
 RECORD = RESULTS / "counted.json"
@@ -127,7 +126,7 @@ def count_loop(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
 
 def loop_config() -> ConfigDict:
     """Return a small config on the embedded logos; the loop is the same for every config."""
-    config = importlib.import_module("configs.quickstart").get_config()
+    config = shipped.get_config("quickstart")
     config.train.batch_size = BATCH
     config.model.width = 4
     default_dataset.given(config)

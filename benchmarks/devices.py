@@ -17,7 +17,6 @@ devices exchange are counted in counted.json: `all_reduced_per_gradient`.
 """
 
 import contextlib
-import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -40,10 +39,10 @@ def train(name: str, devices: int, mapping: str = "shard_map") -> tuple[dict[str
     """
     import jax
 
-    from logogan_jax.config import build_training, default_dataset, defaults
+    from logogan_jax.config import build_training, default_dataset, defaults, shipped
     from logogan_jax.training import train_state
 
-    config = importlib.import_module(f"configs.{name}").get_config()
+    config = shipped.get_config(name)
     default_dataset.given(config)
     config.model.width = 16
     config.train.update(batch_size=BATCH, dtype="float32", parallel=mapping)

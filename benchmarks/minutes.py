@@ -8,7 +8,6 @@ NAMEs of configs, only these are counted again and the other rows are kept. Writ
 The docstrings of the configs state these times, and a test compares them.
 """
 
-import importlib
 import json
 from typing import Any
 
@@ -16,7 +15,7 @@ import jax
 from record import RESULTS, ROOT, parser, write_record
 
 from data_prep import make_logos
-from logogan_jax.config import build_training
+from logogan_jax.config import build_training, shipped
 from logogan_jax.training import flops
 
 TIMED = RESULTS / "wgan56-batch16-cpu.json"
@@ -29,7 +28,7 @@ def count(name: str, **changes: Any) -> tuple[int, int, int]:
     Returns:
         The FLOP of one step, the number of steps, and the real images that one step sees.
     """
-    config = importlib.import_module(f"configs.{name}").get_config()
+    config = shipped.get_config(name)
     config.update_from_flattened_dict(changes)
     data = config.data
     data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))

@@ -6,11 +6,9 @@ Objective, optimisers, labels, conditioning and normalisation are those of the s
 learning rates are higher, because small networks train well with them. `python benchmarks/objectives.py` trains all.
 """
 
-import importlib
-
 from ml_collections import ConfigDict
 
-from logogan_jax.config import defaults
+from logogan_jax.config import defaults, shipped
 
 # For each objective: the shipped config, and the learning rates of its networks.
 CONFIGS = {
@@ -34,7 +32,7 @@ STEPS = 2_000
 def get_config(objective: str) -> ConfigDict:
     """Return the narrow config of an objective."""
     name, rates = CONFIGS[objective]
-    config = importlib.import_module(f"configs.{name}").get_config()
+    config = shipped.get_config(name)
     config.data.update(size=28, rotate=0.0, mirror=False)
     options = {key: config.model[key] for key in ("conditioning", "spectral") if key in config.model}
     config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0, **options)

@@ -18,9 +18,8 @@ import numpy as np
 from ml_collections import ConfigDict
 from record import parser, write_record
 
-from configs import quickstart
 from data_prep import make_logos
-from logogan_jax.config import build_training
+from logogan_jax.config import build_training, shipped
 from logogan_jax.data import decode_pool
 from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.training import step_runner
@@ -85,7 +84,7 @@ class TimedTraining:
 
 def measure_streaming() -> dict[str, Any]:
     """Time steps of the quickstart with both sources, and compare the streamed pixels with those in device memory."""
-    config = quickstart.get_config()
+    config = shipped.get_config("quickstart")
     config.data.dir = str(make_logos.embedded_logos(size=config.data.size, channels=3))
     rates = {"resident": [], "stream": []}
     with contextlib.ExitStack() as stack:
