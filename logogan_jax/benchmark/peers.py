@@ -1,7 +1,7 @@
 """The same model in another framework, in a process of its own that runs steps when it is told to.
 
-The scripts benchmarks/peer_*.py lie beside the package. Each prints one line of JSON when it is warm, then one for
-every number of steps that it is sent.
+The scripts benchmarks/peer_*.py lie beside the package, and in a wheel inside it. Each prints one line of JSON when it
+is warm, then one for every number of steps that it is sent.
 """
 
 import contextlib
@@ -45,8 +45,6 @@ def ways(name, platform, dtype):
     """
     if name not in WAYS:
         raise UserError(f"--peer is {name!r}: it should be one of {', '.join(WAYS)}")
-    if not script(name).is_file():
-        raise UserError(f"--peer={name} is benchmarks/peer_{name}.py, which an installed package lacks: use a checkout")
     if importlib.util.find_spec(name) is None:
         raise UserError(f"--peer={name} needs {name}: pip install {PACKAGES[name]}")
     accelerator = platform != "cpu"

@@ -1,6 +1,7 @@
 """A wheel, installed where no checkout is near, is one package that trains, samples and finds what ships with it."""
 
 import importlib.util
+import re
 import shutil
 import site
 import subprocess
@@ -43,6 +44,16 @@ def test_every_script_is_a_function_without_arguments():
         module, _, function = target.partition(":")
         assert callable(getattr(importlib.import_module(module), function)), target
     assert len(SCRIPTS) == 7
+
+
+def test_the_peers_bring_each_script_that_they_import():
+    peers = {name.rpartition(".")[2] for name in SETUPTOOLS["py-modules"]}
+    assert peers >= {"peer_torch", "peer_keras"}
+    scripts = {path.stem for path in ROOT.glob("benchmarks/*.py")}
+    for name in peers:
+        imported = re.findall(r"^\s*(?:import|from) (\w+)", (ROOT / "benchmarks" / f"{name}.py").read_text(), re.M)
+        assert set(imported) & scripts <= peers, name
+        assert "logogan_jax" not in imported, name
 
 
 @pytest.fixture(scope="session")
