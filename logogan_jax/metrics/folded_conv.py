@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax.networks.conv import NHWC
+from logogan_jax.networks.conv_geometry import NHWC
 
 EPSILON = 1e-3  # of the normalisation, in both networks
 

@@ -1,13 +1,14 @@
-"""What a critic looks through at real and drawn images alike, so that it cannot learn a small data set by heart.
+"""Differentiable augmentation of a critic's images, DiffAugment: Zhao et al. 2020 (arXiv 2006.10738).
 
-DiffAugment: Zhao et al. 2020 (arXiv 2006.10738). Every transform can be differentiated at any order, and each image
-gets each of them by its own draw, with the probability that is the strength of the view: 1 is as published. How strong
-it should be follows from how the critic overfits: ADA, Karras et al. 2020 (arXiv 2006.06676).
+Real and generated images are augmented alike, so that the critic cannot memorise a small data set. Every transform can
+be differentiated at any order. Each image gets each transform by its own draw with a probability; 1 is as published.
 
-A transform is a function (row_keys, images float32[b, H, W, C] in [-1, 1], chosen bool[b]) -> images, which changes
-those that are chosen. What comes in from outside is the background, so that a moved logo still lies on white. Of
-premultiplied RGBA, colours change where they can be seen, and none comes to be more than its alpha.
+A transform is a function (row_keys key[b], images float32[b, H, W, C] in [-1, 1], chosen bool[b]) -> images, which
+changes the chosen images. Pixels from outside are background, so that a moved logo still lies on white. Of
+premultiplied RGBA, colours change only where they are visible, and none becomes larger than its alpha.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,70 +17,74 @@ from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.images import background
 
-REACH = 1 / 8  # share of each side by which an image is moved, at most
-HOLE = 1 / 2  # share of each side that is cut out
-GREY = 0.0  # what is there instead
+SHIFT = 1 / 8  # largest translation, as a share of each side
+HOLE = 1 / 2  # the part of each side that is cut out
+GREY = 0.0  # the colour of the hole
+
+Augment = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]
 
 
-def brightness(row_keys, images, chosen):
-    """Add a uniform number in [-1/2, 1/2)."""
+def brightness(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.Array:
+    """Add a uniform number in [-1/2, 1/2) to all colours of an image."""
     added = _per_image(prng.uniform(row_keys, low=-0.5, high=0.5))
-    return _recoloured(images, chosen, lambda colour, alpha: colour + added * alpha)
+    return _change_colours(images, chosen, lambda colour, alpha: colour + added * alpha)
 
 
-def saturation(row_keys, images, chosen):
-    """Move the colours of each pixel from or to their mean, by a uniform factor in [0, 2)."""
+def saturation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.Array:
+    """Scale the distance of the colours of each pixel from their mean by a uniform factor in [0, 2)."""
     factor = _per_image(prng.uniform(row_keys, high=2.0))
 
-    def change(colour, _):
-        # A sum of slices: on a CPU, a mean over so short a last side takes fifteen times as long.
+    def change(colour: jax.Array, _: jax.Array) -> jax.Array:
+        # A sum of slices: on a CPU a mean over so short a last side takes fifteen times as long.
         mean = sum(colour[..., i : i + 1] for i in range(colour.shape[-1])) / colour.shape[-1]
         return mean + factor * (colour - mean)
 
-    return _recoloured(images, chosen, change)
+    return _change_colours(images, chosen, change)
 
 
-def contrast(row_keys, images, chosen):
-    """Move all colours of an image from or to their mean, by a uniform factor in [1/2, 3/2)."""
+def contrast(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.Array:
+    """Scale the distance of all colours of an image from their mean by a uniform factor in [1/2, 3/2)."""
     factor = _per_image(prng.uniform(row_keys, low=0.5, high=1.5))
 
-    def change(colour, alpha):
-        seen = jnp.maximum(alpha.sum((1, 2, 3), keepdims=True), 1.0)  # pixels
-        mean = alpha * (colour.sum((1, 2, 3), keepdims=True) / (seen * colour.shape[-1]))
+    def change(colour: jax.Array, alpha: jax.Array) -> jax.Array:
+        visible = jnp.maximum(alpha.sum((1, 2, 3), keepdims=True), 1.0)  # in pixels
+        mean = alpha * (colour.sum((1, 2, 3), keepdims=True) / (visible * colour.shape[-1]))
         return mean + factor * (colour - mean)
 
-    return _recoloured(images, chosen, change)
+    return _change_colours(images, chosen, change)
 
 
-def translation(row_keys, images, chosen):
-    """Move by whole pixels, at most an eighth of each side, each way alike."""
+def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.Array:
+    """Move an image by whole pixels, at most an eighth of each side, in both directions alike."""
     size, channels = images.shape[1:3], images.shape[-1]
-    reach = [int(side * REACH + 0.5) for side in size]
-    most = jnp.array(reach)
-    places = jnp.floor(prng.uniform(row_keys, (2,)) * (2 * most + 1)).astype(jnp.int32)
-    places = jnp.where(chosen[:, None], places, most)
-    around = ((0, 0), *((more, more) for more in reach), (0, 0))
-    wide = jnp.pad(images, around, constant_values=background(channels))
-    # A slice's derivative is a slice's transpose, at every order, and three times as fast here as products with
-    # matrices of ones and zeros.
-    return jax.vmap(lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), (*size, channels)))(wide, places)
+    reach = [int(side * SHIFT + 0.5) for side in size]
+    centre = jnp.array([reach])  # int32[1, 2]: the place of an image that does not move, in the padded one
+    choices = (2 * centre + 1).astype(jnp.float32)
+    places = jnp.floor(prng.uniform(row_keys, (2,)) * choices).astype(jnp.int32)
+    places = jnp.where(chosen[:, None], places, centre)
+    margins = ((0, 0), *((margin, margin) for margin in reach), (0, 0))
+    padded = jnp.pad(images, margins, constant_values=background(channels))
+    # The derivative of a slice is the transpose of a slice, at every order. Here it is three times as fast as products
+    # with matrices of ones and zeros.
+    crop = lambda image, place: jax.lax.dynamic_slice(image, (*place, 0), (*size, channels))
+    return jax.vmap(crop)(padded, places)
 
 
-def cutout(row_keys, images, chosen):
-    """Put a grey rectangle of half of each side over each image, its centre anywhere."""
+def cutout(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.Array:
+    """Put a grey rectangle of half of each side over an image, with its centre anywhere in it."""
     inside = chosen[:, None, None]
     for axis, (side, place) in enumerate(zip(images.shape[1:3], prng.uniform(row_keys, (2,)).T, strict=True)):
         hole = int(side * HOLE + 0.5)
         first = jnp.floor(place * (side + 1 - hole % 2)) - hole // 2
-        offset = jnp.arange(side) - first[:, None]
+        offset = jnp.arange(side, dtype=jnp.float32)[None] - first[:, None]
         within = (offset >= 0) & (offset < hole)
         inside &= within[:, None, :] if axis else within[:, :, None]
-    # Grey, as published: a white hole in a logo on white is a bite that a generator could learn; this one is seen
-    # to hide what is behind it.
+    # Grey, as published. A white hole in a logo on white would be a bite that a generator could learn; a grey one is
+    # seen to hide what is behind it.
     return jnp.where(inside[..., None], GREY, images)
 
 
-# In the order in which they are applied, as published; the place of one is the address of its draws.
+# In the order of the paper. The place of a transform is the address of its draws: never re-order.
 TRANSFORMS = {
     "brightness": brightness,
     "saturation": saturation,
@@ -90,37 +95,43 @@ TRANSFORMS = {
 PRESETS = {
     "colour": ("brightness", "saturation", "contrast"),
     "diffaugment": tuple(TRANSFORMS),
-    # What leaves a logo the same logo. On sheets of the embedded ones, a mirror image has other letters, saturation
+    # What keeps a logo the same logo. On sheets of the embedded logos, a mirror image has other letters, saturation
     # makes grey logos of coloured ones, and brightness and contrast, however mild, shade half of the white grounds.
     "logo": ("translation", "cutout"),
 }
 
 
-def parse_policy(words):
-    """view(row_keys, images, strength float32[]) of the transforms or presets named: "diffaugment", "logo,contrast"."""
-    wanted = set()
-    for word in (word.strip() for word in words.split(",")):
-        if word not in TRANSFORMS and word not in PRESETS:
-            known = ", ".join([*PRESETS, *TRANSFORMS])
-            raise UserError(f"config.augment.policy is {words!r}, and {word!r} is none of {known}")
-        wanted |= set(PRESETS.get(word, (word,)))
+def parse_policy(policy: str) -> Augment:
+    """Make augment(row_keys, images, probability float32[]) of a list of presets and transforms: "logo,contrast".
 
-    def view(row_keys, images, strength):
-        for name, one in zip(TRANSFORMS, prng.split(row_keys, len(TRANSFORMS)), strict=True):
+    Raises a UserError that lists the known names.
+    """
+    wanted = set()
+    for name in (name.strip() for name in policy.split(",")):
+        if name not in TRANSFORMS and name not in PRESETS:
+            known = ", ".join([*PRESETS, *TRANSFORMS])
+            raise UserError(f"config.augment.policy is {policy!r}, and {name!r} is none of {known}")
+        wanted |= set(PRESETS.get(name, (name,)))
+
+    def augment(row_keys: jax.Array, images: jax.Array, probability: jax.Array | float) -> jax.Array:
+        # Every transform has its own keys, wanted or not: what it draws does not depend on the others.
+        for name, keys in zip(TRANSFORMS, prng.split(row_keys, len(TRANSFORMS)), strict=True):
             if name in wanted:
-                draw, how = prng.split(one, 2)
-                images = TRANSFORMS[name](how, images, prng.uniform(draw) < strength)
+                choice_keys, transform_keys = prng.split(keys, 2)
+                images = TRANSFORMS[name](transform_keys, images, prng.uniform(choice_keys) < probability)
         return images
 
-    return view
+    return augment
 
 
-def _per_image(numbers):
-    return numbers[:, None, None, None]
+def _per_image(values: jax.Array) -> jax.Array:
+    return values[:, None, None, None]
 
 
-def _recoloured(images, chosen, change):
-    """Images of which the chosen have `change(colour, alpha [b, H, W, 1])` for colour, alpha * [-1, 1]."""
+def _change_colours(
+    images: jax.Array, chosen: jax.Array, change: Callable[[jax.Array, jax.Array], jax.Array]
+) -> jax.Array:
+    """Apply `change(colour, alpha float32[b, H, W, 1])` to the chosen images, with colour in alpha * [-1, 1]."""
     if images.shape[-1] < 4:
         changed = change(images, jnp.ones_like(images[..., :1]))
     else:

@@ -1,48 +1,54 @@
 """Spectral normalisation: Miyato et al. 2018 (arXiv 1802.05957), algorithm 1.
 
-A kernel, as a matrix [inputs, outputs], is divided by its largest singular value σ = uᵀ W v. Every training
-call moves v one power iteration on; u and v are constants to the gradient.
+A kernel, as a matrix W [inputs, outputs], is divided by its largest singular value σ = uᵀ W v. Every training call
+makes one power iteration for v. The gradient treats u and v as constants, as the paper does (its appendix A).
 """
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from logogan_jax.distributed.data_parallel import AXIS
-
-TINY = 1e-12
-FIRST = 15  # iterations before training, so that the first critics are not too steep
+EPSILON = 1e-12
+# The first kernels are random, and a single iteration would underestimate σ: the first critics would be too steep.
+INITIAL_ITERATIONS = 15
 
 
 class PowerIterationVector(nnx.Variable):
-    """v float32[outputs]: what power iteration has found of a kernel's first right singular vector."""
+    """v float32[outputs]: the estimate of a kernel's first right singular vector."""
 
 
-def initial_vector(kernel, *, rngs):
-    """v for a kernel [..., outputs] that has just been drawn."""
+def initial_vector(kernel: jax.Array, *, rngs: nnx.Rngs) -> PowerIterationVector:
+    """Estimate v for a new kernel [..., outputs]."""
     matrix = kernel.reshape(-1, kernel.shape[-1])
     start = _unit(jax.random.normal(rngs.params(), matrix.shape[1:]))
-    return PowerIterationVector(
-        jax.lax.fori_loop(0, FIRST, lambda _, v: _unit(_times(_times(matrix, v), matrix)), start)
-    )
+    iterate = lambda _, v: _unit(_dot(_dot(matrix, v), matrix))
+    return PowerIterationVector(jax.lax.fori_loop(0, INITIAL_ITERATIONS, iterate, start))
 
 
-def normalize(kernel, found, *, train):
-    """The kernel over its largest singular value, given a PowerIterationVector; without one the kernel as it is."""
-    if found is None:
+def normalize(
+    kernel: jax.Array, vector: PowerIterationVector | None, *, train: bool, axis_name: str | None = None
+) -> jax.Array:
+    """Divide a kernel [..., outputs] by its largest singular value; without a vector return it unchanged.
+
+    Training updates the vector. `axis_name` is the mapped axis of the replicas, if there is one.
+    """
+    if vector is None:
         return kernel
     matrix = kernel.reshape(-1, kernel.shape[-1])
-    fixed, v = jax.lax.stop_gradient(matrix), found[...]
-    u = _unit(_times(fixed, v))
+    constant = jax.lax.stop_gradient(matrix)
+    v = vector[...]
+    u = _unit(_dot(constant, v))
     if train:
-        v = _unit(_times(u, fixed))
-        found[...] = jax.lax.pmean(v, AXIS)  # the same on every replica, and after this known to be
-    return kernel / jnp.maximum(_times(_times(u, matrix), v), TINY)
+        v = _unit(_dot(u, constant))
+        # All replicas compute the same v. Only after the mean does shard_map know that, too.
+        vector[...] = v if axis_name is None else jax.lax.pmean(v, axis_name)
+    return kernel / jnp.maximum(_dot(_dot(u, matrix), v), EPSILON)
 
 
-def _unit(x):
-    return x / jnp.maximum(jnp.linalg.norm(x), TINY)
+def _unit(x: jax.Array) -> jax.Array:
+    return x / jnp.maximum(jnp.linalg.norm(x), EPSILON)
 
 
-def _times(a, b):
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    # In the default precision of TPUs and GPUs the iteration would not converge to a unit singular vector.
     return jnp.dot(a, b, precision=jax.lax.Precision.HIGHEST)

@@ -1,4 +1,4 @@
-"""What is learned: OBJECTIVES[name](latent=..., **values) -> Objective."""
+"""Training objectives by name: OBJECTIVES[name](latent=..., **values) -> Objective."""
 
 from logogan_jax.objectives.can import can
 from logogan_jax.objectives.cgan import cgan

@@ -1,61 +1,94 @@
-"""What the adversarial objectives share: the prior, fakes, both kinds of image scored in one pass, the usual game."""
+"""Parts that adversarial objectives share: the prior, generated images, scores, and the usual two players."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import jax
 import jax.numpy as jnp
 
 from logogan_jax.core import prng
-from logogan_jax.objectives.base import Objective, Player
+from logogan_jax.objectives.base import Batch, Metrics, Objective, Player, Prior
 
 
-def normal_prior(latent):
+def normal_prior(latent: int) -> Prior:
     """The prior N(0, I): prior(nets, keys) -> z float32[b, latent]."""
     return lambda nets, keys: prng.normal(keys, (latent,))
 
 
-def generate(nets, z, batch, keys):
-    """G(z) in training mode, with the labels of the batch: float32[b, h, w, channels]."""
+def generate(nets: SimpleNamespace, z: jax.Array, batch: Batch, keys: jax.Array) -> jax.Array:
+    """Compute G(z) in training mode, with the labels of the batch: float32[b, h, w, channels]."""
     return nets.generator(z, batch.label, keys=keys, train=True)
 
 
-def score_pair(nets, batch, fake, keys_real, keys_fake):
-    """The critic's scores of the batch's images and of as many fakes with the same labels.
+def score_pair(
+    nets: SimpleNamespace, batch: Batch, fake: jax.Array, real_keys: jax.Array, fake_keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Score the real images of the batch and the fake ones, which have the same labels: (D(x), D(G(z))).
 
-    One pass for both: the critic has no batch statistics that would mix them.
+    Both are scored in one pass. That is allowed because critics have no batch statistics that would mix the two.
     """
-    images, labels = jnp.concatenate([batch.image, fake]), jnp.concatenate([batch.label, batch.label])
-    both = nets.critic(images, labels, keys=jnp.concatenate([keys_real, keys_fake]), train=True)
-    return jnp.split(both, 2)
+    images = jnp.concatenate([batch.image, fake])
+    labels = jnp.concatenate([batch.label, batch.label])
+    scores = nets.critic(images, labels, keys=jnp.concatenate([real_keys, fake_keys]), train=True)
+    real_scores, fake_scores = jnp.split(scores, 2)
+    return real_scores, fake_scores
 
 
-def score_metrics(real, fake):
-    """What every critic notes of its scores float32[b] of real and fake images."""
+def score_real_and_generated(
+    nets: SimpleNamespace, batch: Batch, keys: jax.Array, prior: Prior
+) -> tuple[jax.Array, jax.Array]:
+    """Score the real images of the batch and newly generated ones: (D(x), D(G(z)))."""
+    z_keys, generator_keys, real_keys, fake_keys = prng.split(keys, 4)
+    fake = generate(nets, prior(nets, z_keys), batch, generator_keys)
+    return score_pair(nets, batch, fake, real_keys, fake_keys)
+
+
+def score_generated(nets: SimpleNamespace, batch: Batch, keys: jax.Array, prior: Prior) -> jax.Array:
+    """Score newly generated images: D(G(z))."""
+    z_keys, generator_keys, critic_keys = prng.split(keys, 3)
+    fake = generate(nets, prior(nets, z_keys), batch, generator_keys)
+    return nets.critic(fake, batch.label, keys=critic_keys, train=True)
+
+
+def score_metrics(real: jax.Array, fake: jax.Array) -> Metrics:
+    """The metrics of a critic's scores float32[b] of real and fake images."""
     return {"real": real, "fake": fake, "gap": jnp.abs(real - fake)}
 
 
-def two_player_objective(critic_loss, generator_loss, *, latent, critic_updates, decision_threshold=0.0):
-    """The objective of critic_loss(real, fake) and generator_loss(fake), both of scores float32[b] -> float32[b].
+def wasserstein_metrics(distance: jax.Array) -> Metrics:
+    """The metrics of a Wasserstein critic: D(x) - D(G(z)), and its size, as float32[b]."""
+    return {"wasserstein": distance, "gap": jnp.abs(distance)}
 
-    `decision_threshold` is the score half way between real and fake.
+
+def generator_player(
+    generator_loss: Callable[[jax.Array], jax.Array], prior: Prior, *, trains: tuple[str, ...] = ("generator",)
+) -> Player:
+    """Make the player that minimises generator_loss(scores of generated images) -> float32[b]."""
+
+    def loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        return generator_loss(score_generated(nets, batch, keys, prior)), {}
+
+    return Player("generator", trains, loss, uses_real_images=False)
+
+
+def two_player_objective(
+    critic_loss: Callable[[jax.Array, jax.Array], jax.Array],
+    generator_loss: Callable[[jax.Array], jax.Array],
+    *,
+    latent: int,
+    critic_updates: int,
+    decision_threshold: float = 0.0,
+) -> Objective:
+    """Make the objective of critic_loss(real, fake) and generator_loss(fake), functions of scores float32[b].
+
+    Both losses return float32[b]. `decision_threshold` is the score half way between real and fake.
     """
     prior = normal_prior(latent)
 
-    def critic(nets, batch, keys):
-        z, drop_generator, drop_real, drop_fake = prng.split(keys, 4)
-        fake = generate(nets, prior(nets, z), batch, drop_generator)
-        on_real, on_fake = score_pair(nets, batch, fake, drop_real, drop_fake)
-        return critic_loss(on_real, on_fake), score_metrics(on_real, on_fake) | {
-            "sign": jnp.sign(on_real - decision_threshold)
-        }
+    def loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        real, fake = score_real_and_generated(nets, batch, keys, prior)
+        sign = jnp.sign(real - decision_threshold)
+        return critic_loss(real, fake), {**score_metrics(real, fake), "sign": sign}
 
-    def generator(nets, batch, keys):
-        z, drop_generator, drop_fake = prng.split(keys, 3)
-        fake = generate(nets, prior(nets, z), batch, drop_generator)
-        return generator_loss(nets.critic(fake, batch.label, keys=drop_fake, train=True)), {}
-
-    return Objective(
-        players=(
-            Player("critic", ("critic",), critic, updates=critic_updates),
-            Player("generator", ("generator",), generator, uses_real_images=False),
-        ),
-        prior=prior,
-        has_score_sign=True,
-    )
+    critic = Player("critic", ("critic",), loss, updates=critic_updates)
+    return Objective(players=(critic, generator_player(generator_loss, prior)), prior=prior, has_score_sign=True)

@@ -3,21 +3,26 @@
     critic:     minimise  -log D(x) - log(1 - D(G(z))) - log p(style of x | x)
     generator:  minimise  -log D(G(z)) - Σ_k [ 1/K log p(k | G(z)) + (1 - 1/K) log(1 - p(k | G(z))) ]
 
-The labels are K styles. The critic's first output is the logit of D, the others are those of the style p; the
-generator is to draw what passes for real yet belongs to no style, and is told of none. `style_entropy` in the log
-is that of p, on real images in the critic's turn and on fakes in the generator's.
+The labels are K styles. The critic's first output is the logit of D, the others are the logits of the style p. The
+generator learns to draw what passes for real yet belongs to no style; it is not conditioned on one. The metric
+`style_entropy` is that of p, on real images in the critic's turn and on generated ones in the generator's.
 """
 
+from types import SimpleNamespace
+
+import jax
 import jax.numpy as jnp
 
-from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.objectives import adversarial, losses
-from logogan_jax.objectives.base import Objective, Player
+from logogan_jax.objectives.base import Batch, Metrics, Objective, Player
 
 
-def can(*, latent, classes, critic_updates=1):
-    """The objective, with `critic_updates` critic updates for each of the generator."""
+def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
+    """Make the objective, with `critic_updates` critic updates per generator update.
+
+    Raises a UserError if there is only one style.
+    """
     if classes == 1:
         raise UserError(
             "config.objective.name is 'can', which needs images of at least two styles, but they have one label only: "
@@ -25,27 +30,28 @@ def can(*, latent, classes, critic_updates=1):
         )
     prior = adversarial.normal_prior(latent)
 
-    def critic(nets, batch, keys):
-        z, drop_generator, drop_real, drop_fake = prng.split(keys, 4)
-        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
-        on_real, on_fake = adversarial.score_pair(nets, batch, fake, drop_real, drop_fake)
-        real, fake, style = on_real[:, 0], on_fake[:, 0], on_real[:, 1:]
-        each = losses.bce_real(real) + losses.bce_fake(fake) + losses.cross_entropy(style, batch.label)
-        right = jnp.argmax(style, axis=1) == batch.label
-        notes = {"style_entropy": losses.entropy(style), "style_accuracy": right.astype(jnp.float32)}
-        return each, adversarial.score_metrics(real, fake) | {"sign": jnp.sign(real)} | notes
+    def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        real_outputs, fake_outputs = adversarial.score_real_and_generated(nets, batch, keys, prior)
+        real, fake, style = real_outputs[:, 0], fake_outputs[:, 0], real_outputs[:, 1:]
+        loss = losses.bce_real(real) + losses.bce_fake(fake) + losses.cross_entropy(style, batch.label)
+        correct = jnp.argmax(style, axis=1) == batch.label
+        return loss, {
+            **adversarial.score_metrics(real, fake),
+            "sign": jnp.sign(real),
+            "style_entropy": losses.entropy(style),
+            "style_accuracy": correct.astype(jnp.float32),
+        }
 
-    def generator(nets, batch, keys):
-        z, drop_generator, drop_fake = prng.split(keys, 3)
-        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
-        scores = nets.critic(fake, batch.label, keys=drop_fake, train=True)
-        each = losses.bce_real(scores[:, 0]) + losses.style_ambiguity(scores[:, 1:])
-        return each, {"style_entropy": losses.entropy(scores[:, 1:])}
+    def generator_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        outputs = adversarial.score_generated(nets, batch, keys, prior)
+        fake, style = outputs[:, 0], outputs[:, 1:]
+        loss = losses.bce_real(fake) + losses.style_ambiguity(style)
+        return loss, {"style_entropy": losses.entropy(style)}
 
     return Objective(
         players=(
-            Player("critic", ("critic",), critic, updates=critic_updates),
-            Player("generator", ("generator",), generator, uses_real_images=False),
+            Player("critic", ("critic",), critic_loss, updates=critic_updates),
+            Player("generator", ("generator",), generator_loss, uses_real_images=False),
         ),
         prior=prior,
         outputs={"critic": 1 + classes},

@@ -8,10 +8,11 @@ mean over its joint batch of real and fake images, as in Keras and most code sin
 """
 
 from logogan_jax.objectives import adversarial, losses
+from logogan_jax.objectives.base import Objective
 
 
-def gan(*, latent, critic_updates=1):
-    """The objective, with `critic_updates` critic updates for each of the generator."""
+def gan(*, latent: int, critic_updates: int = 1) -> Objective:
+    """Make the objective, with `critic_updates` critic updates per generator update."""
     critic = lambda real, fake: 0.5 * (losses.bce_real(real) + losses.bce_fake(fake))
     generator = losses.bce_real
     return adversarial.two_player_objective(critic, generator, latent=latent, critic_updates=critic_updates)

@@ -8,10 +8,11 @@ is why the same paper trains the loss of `gan` instead.
 """
 
 from logogan_jax.objectives import adversarial, losses
+from logogan_jax.objectives.base import Objective
 
 
-def minimax(*, latent, critic_updates=1):
-    """The objective, with `critic_updates` critic updates for each of the generator."""
+def minimax(*, latent: int, critic_updates: int = 1) -> Objective:
+    """Make the objective, with `critic_updates` critic updates per generator update."""
     critic = lambda real, fake: losses.bce_real(real) + losses.bce_fake(fake)
     generator = lambda fake: -losses.bce_fake(fake)
     return adversarial.two_player_objective(critic, generator, latent=latent, critic_updates=critic_updates)

@@ -5,54 +5,54 @@
 
 with f(t) = log(1 + exp(-t)): each image need only be more real than its partner (Jolicoeur-Martineau 2018,
 arXiv 1807.00734). Both penalties (Mescheder et al. 2018, arXiv 1801.04406) are of each image's own gradient, at the
-images that the critic scores; `r1` and `r2` in the log are the squared norms.
+images that the critic scores. The metrics `r1` and `r2` are the squared norms.
 """
 
+from types import SimpleNamespace
+
+import jax
 import jax.numpy as jnp
 
 from logogan_jax.core import prng
 from logogan_jax.objectives import adversarial, losses
-from logogan_jax.objectives.base import Objective, Player
+from logogan_jax.objectives.base import Batch, Metrics, Objective, Player
 
 
-def r3gan(*, latent, critic_updates=1, gamma=1.0, lazy=1):
-    """The objective, with `critic_updates` critic updates per generator update and penalty weight γ.
+def r3gan(*, latent: int, critic_updates: int = 1, gamma: float = 1.0, lazy: int = 1) -> Objective:
+    """Make the objective, with `critic_updates` critic updates per generator update and penalty weight γ.
 
-    The penalties look at every `lazy`-th pair of images, with `lazy` times the weight.
+    The penalties are of every `lazy`-th pair of images, with `lazy` times the weight.
     """
     prior = adversarial.normal_prior(latent)
 
-    def scored(nets, batch, keys):
-        """Fakes, the scores of reals and fakes, and the keys of both."""
-        z, drop_generator, drop_real, drop_fake = prng.split(keys, 4)
-        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
-        return fake, adversarial.score_pair(nets, batch, fake, drop_real, drop_fake), (drop_real, drop_fake)
+    def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        z_keys, generator_keys, real_keys, fake_keys = prng.split(keys, 4)
+        fake_images = adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
+        real, fake = adversarial.score_pair(nets, batch, fake_images, real_keys, fake_keys)
 
-    def critic(nets, batch, keys):
-        fake, (on_real, on_fake), drops = scored(nets, batch, keys)
+        def r1_r2(label: jax.Array, *pair: jax.Array) -> list[jax.Array]:
+            """Squared gradient norms of some pairs of images, real and fake ones in one pass."""
+            real_images, fake_images, real_keys, fake_keys = pair
+            labels = jnp.concatenate([label, label])
+            pair_keys = jnp.concatenate([real_keys, fake_keys])
+            critic = lambda images: nets.critic(images, labels, keys=pair_keys, train=True)
+            images = jnp.concatenate([real_images, fake_images])
+            return jnp.split(losses.squared_gradient_norm(critic, images), 2)
 
-        def slopes(label, *halves):
-            real, fake, drop_real, drop_fake = halves
-            images, labels = jnp.concatenate([real, fake]), jnp.concatenate([label, label])
-            score = lambda x: nets.critic(x, labels, keys=jnp.concatenate([drop_real, drop_fake]), train=True)
-            return jnp.split(losses.squared_gradient_norm(score, images), 2)
+        r1, r2 = losses.lazy_regularization(lazy, r1_r2, batch.label, batch.image, fake_images, real_keys, fake_keys)
+        penalty_r1 = losses.zero_centered_penalty(r1, gamma)
+        penalty_r2 = losses.zero_centered_penalty(r2, gamma)
+        metrics = {**adversarial.score_metrics(real, fake), "r1": r1, "r2": r2}
+        return losses.relativistic(real, fake) + penalty_r1 + penalty_r2, metrics
 
-        r1, r2 = losses.lazy_regularization(lazy, slopes, batch.label, batch.image, fake, *drops)
-        each = (
-            losses.relativistic(on_real, on_fake)
-            + losses.zero_centered_penalty(r1, gamma)
-            + losses.zero_centered_penalty(r2, gamma)
-        )
-        return each, adversarial.score_metrics(on_real, on_fake) | {"r1": r1, "r2": r2}
-
-    def generator(nets, batch, keys):
-        _, (on_real, on_fake), _ = scored(nets, batch, keys)
-        return losses.relativistic(on_fake, on_real), {}
+    def generator_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        real, fake = adversarial.score_real_and_generated(nets, batch, keys, prior)
+        return losses.relativistic(fake, real), {}
 
     return Objective(
         players=(
-            Player("critic", ("critic",), critic, updates=critic_updates),
-            Player("generator", ("generator",), generator),  # pairs its fakes with the images of a batch
+            Player("critic", ("critic",), critic_loss, updates=critic_updates),
+            Player("generator", ("generator",), generator_loss),  # needs real images to compare its own with
         ),
         prior=prior,
         per_example=("critic",),

@@ -1,50 +1,53 @@
-"""The DCGAN of the walkthrough's scripts of 2018, with what is odd in them; for comparison only.
+"""The DCGAN of the walkthrough's scripts of 2018 with its deviations from the paper, for comparison only.
 
-    critic:                minimise  ½ [ -log D(x) - log(1 - D(G(z))) ],   G as at inference
+    critic:                minimise  ½ [ -log D(x) - log(1 - D(G(z))) ],   G in inference mode
     generator and critic:  minimise     -log D(G(z))
 
-z ~ U[-1, 1). The critic sees fakes of running statistics and no dropout, but is also trained in the generator's turn,
-to take fakes for real. Each of these is an option; with all three off this is `gan`. (In 2018 one batch of images
-served the whole run: that is an option of the data.)
+z ~ U[-1, 1). The critic sees fake images made with running statistics and without dropout. It is also trained in the
+generator's turn, to take fake images for real. Each of these is an option; with all three off this is `gan`. (In 2018
+one batch of images served the whole run: that is an option of the data.)
 """
+
+from types import SimpleNamespace
+
+import jax
 
 from logogan_jax.core import prng
 from logogan_jax.objectives import adversarial, losses
-from logogan_jax.objectives.base import Objective, Player
+from logogan_jax.objectives.base import Batch, Metrics, Objective, Player
 
 
 def walkthrough_dcgan(
-    *, latent, critic_updates=1, uniform_latents=True, fakes_at_inference=True, critic_in_both_turns=True
-):
-    """The objective.
+    *,
+    latent: int,
+    critic_updates: int = 1,
+    uniform_latents: bool = True,
+    fakes_at_inference: bool = True,
+    critic_in_both_turns: bool = True,
+) -> Objective:
+    """Make the objective, with `critic_updates` critic updates per generator update.
 
-    `uniform_latents`: z ~ U[-1, 1), not N(0, I); `fakes_at_inference`: the critic's fakes are of the generator's
-    inference mode; `critic_in_both_turns`: the generator's loss trains the critic, too.
+    Args:
+      latent: The length of z.
+      critic_updates: The number of critic updates per generator update.
+      uniform_latents: Draw z from U[-1, 1) instead of N(0, I).
+      fakes_at_inference: Generate the critic's fake images in inference mode.
+      critic_in_both_turns: Train the critic on the generator's loss, too.
     """
 
-    def prior(nets, keys):
+    def prior(nets: SimpleNamespace, keys: jax.Array) -> jax.Array:
         if uniform_latents:
             return prng.uniform(keys, (latent,), low=-1.0)
         return prng.normal(keys, (latent,))
 
-    def critic(nets, batch, keys):
-        z, drop_generator, drop_real, drop_fake = prng.split(keys, 4)
-        latents = prior(nets, z)
-        fake = nets.generator(latents, batch.label, keys=drop_generator, train=not fakes_at_inference)
-        on_real, on_fake = adversarial.score_pair(nets, batch, fake, drop_real, drop_fake)
-        each = 0.5 * (losses.bce_real(on_real) + losses.bce_fake(on_fake))
-        return each, adversarial.score_metrics(on_real, on_fake)
+    def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        z_keys, generator_keys, real_keys, fake_keys = prng.split(keys, 4)
+        z = prior(nets, z_keys)
+        fake_images = nets.generator(z, batch.label, keys=generator_keys, train=not fakes_at_inference)
+        real, fake = adversarial.score_pair(nets, batch, fake_images, real_keys, fake_keys)
+        return 0.5 * (losses.bce_real(real) + losses.bce_fake(fake)), adversarial.score_metrics(real, fake)
 
-    def generator(nets, batch, keys):
-        z, drop_generator, drop_fake = prng.split(keys, 3)
-        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
-        return losses.bce_real(nets.critic(fake, batch.label, keys=drop_fake, train=True)), {}
-
-    both = ("generator", "critic") if critic_in_both_turns else ("generator",)
-    return Objective(
-        players=(
-            Player("critic", ("critic",), critic, updates=critic_updates),
-            Player("generator", both, generator, uses_real_images=False),
-        ),
-        prior=prior,
-    )
+    critic = Player("critic", ("critic",), critic_loss, updates=critic_updates)
+    trains = ("generator", "critic") if critic_in_both_turns else ("generator",)
+    generator = adversarial.generator_player(losses.bce_real, prior, trains=trains)
+    return Objective(players=(critic, generator), prior=prior)

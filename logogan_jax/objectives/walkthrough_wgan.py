@@ -1,65 +1,73 @@
-"""The WGAN-GP of the walkthrough's scripts of 2018, with what is odd in them; for comparison only.
+"""The WGAN-GP of the walkthrough's scripts of 2018 with its deviations from the paper, for comparison only.
 
     critic:     minimise  D(x) - D(G(z)) + λ (1 - N)²,   N = ( Σ_i ‖∇ D(x̂_i)‖² )^½ over the whole batch
     generator:  minimise  D(G(z))
 
-D is the mean of as many outputs as images have channels; N is of their sum, which drives each image's own norm to
-one over the root of the batch. The critic is low on real images, and z ~ U[0, 1). Each of these is an option; with
-all four off this is `wgan_gp`. (In 2018 one batch of images served a whole epoch: that is an option of the data.)
+D is the mean of several outputs, one for each channel of an image. N is that of their sum, which drives each image's
+own norm to one over the root of the batch size. The critic is low on real images, and z ~ U[0, 1). Each of these is an
+option; with all four off this is `wgan_gp`. (In 2018 one batch of images served a whole epoch: that is an option of the
+data.)
 """
+
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 
 from logogan_jax.core import prng
-from logogan_jax.distributed import data_parallel
 from logogan_jax.objectives import adversarial, losses
-from logogan_jax.objectives.base import Objective, Player
+from logogan_jax.objectives.base import Batch, Metrics, Objective, Player
 
 
 def walkthrough_wgan(
-    *, latent, critic_updates=5, penalty=10.0, outputs=3, whole_batch=True, low_on_real=True, positive_latents=True
-):
-    """The objective, with penalty weight λ.
+    *,
+    latent: int,
+    critic_updates: int = 5,
+    penalty: float = 10.0,
+    outputs: int = 3,
+    whole_batch: bool = True,
+    low_on_real: bool = True,
+    positive_latents: bool = True,
+    axis_name: str | None = None,
+) -> Objective:
+    """Make the objective, with penalty weight λ.
 
-    `outputs` of the critic are averaged; `whole_batch`: one norm for all images; `low_on_real`: the critic is low on
-    real images; `positive_latents`: z ~ U[0, 1), not N(0, I).
+    Args:
+      latent: The length of z.
+      critic_updates: The number of critic updates per generator update.
+      penalty: The weight λ of the gradient penalty.
+      outputs: The number of outputs of the critic, which are averaged.
+      whole_batch: Take one gradient norm for all images of the global batch.
+      low_on_real: Let the critic score real images low.
+      positive_latents: Draw z from U[0, 1) instead of N(0, I).
+      axis_name: The mapped axis of the replicas that share the global batch, if there is one.
     """
     sign = -1.0 if low_on_real else 1.0
-    each = lambda scores: scores if scores.ndim == 1 else scores.mean(axis=1)
+    mean_output = lambda scores: scores if scores.ndim == 1 else scores.mean(axis=1)
 
-    def prior(nets, keys):
+    def prior(nets: SimpleNamespace, keys: jax.Array) -> jax.Array:
         return prng.uniform(keys, (latent,)) if positive_latents else prng.normal(keys, (latent,))
 
-    def critic(nets, batch, keys):
-        z, mixing, drop_generator, drop_critic = prng.split(keys, 4)
-        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
-        on_real, on_fake = map(each, adversarial.score_pair(nets, batch, fake, drop_critic, drop_critic))
-        between = losses.interpolate(batch.image, fake, prng.uniform(mixing))
-        square = losses.squared_gradient_norm(
-            lambda x: nets.critic(x, batch.label, keys=drop_critic, train=True), between
-        )
-        norm = losses.safe_sqrt(over_batch(square) if whole_batch else square)
-        distance = sign * (on_real - on_fake)
-        notes = {"wasserstein": distance, "gradient_norm": norm, "gap": jnp.abs(distance)}
-        return penalty * losses.two_sided_penalty(norm) - distance, notes
+    def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        z_keys, mixing_keys, generator_keys, critic_keys = prng.split(keys, 4)
+        fake_images = adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
+        real, fake = map(mean_output, adversarial.score_pair(nets, batch, fake_images, critic_keys, critic_keys))
+        interpolated = losses.interpolate(batch.image, fake_images, prng.uniform(mixing_keys))
+        critic = lambda images: nets.critic(images, batch.label, keys=critic_keys, train=True)
+        square = losses.squared_gradient_norm(critic, interpolated)
+        norm = losses.safe_sqrt(sum_over_batch(square, axis_name) if whole_batch else square)
+        distance = sign * (real - fake)
+        metrics = {**adversarial.wasserstein_metrics(distance), "gradient_norm": norm}
+        return penalty * losses.two_sided_penalty(norm) - distance, metrics
 
-    def generator(nets, batch, keys):
-        z, drop_generator, drop_critic = prng.split(keys, 3)
-        fake = adversarial.generate(nets, prior(nets, z), batch, drop_generator)
-        return -sign * each(nets.critic(fake, batch.label, keys=drop_critic, train=True)), {}
-
-    return Objective(
-        players=(
-            Player("critic", ("critic",), critic, updates=critic_updates),
-            Player("generator", ("generator",), generator, uses_real_images=False),
-        ),
-        prior=prior,
-        outputs={"critic": outputs},
-        per_example=("critic",),
-    )
+    critic = Player("critic", ("critic",), critic_loss, updates=critic_updates)
+    generator = adversarial.generator_player(lambda scores: -sign * mean_output(scores), prior)
+    return Objective(players=(critic, generator), prior=prior, outputs={"critic": outputs}, per_example=("critic",))
 
 
-def over_batch(square):
-    """The sum of float32[b] over the global batch, for each of its images: float32[b]."""
-    return jnp.broadcast_to(jax.lax.psum(square.sum(), data_parallel.AXIS), square.shape)
+def sum_over_batch(values: jax.Array, axis_name: str | None) -> jax.Array:
+    """Sum float32[b] over the global batch and return the sum for each image: float32[b]."""
+    total = values.sum()
+    if axis_name is not None:
+        total = jax.lax.psum(total, axis_name)
+    return jnp.broadcast_to(total, values.shape)

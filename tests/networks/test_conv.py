@@ -11,32 +11,35 @@ from conftest import ROOT
 from jax import lax
 
 from logogan_jax.config import build_training
-from logogan_jax.networks import conv
+from logogan_jax.networks import conv, conv_forms, conv_geometry
 
 GEOMETRIES = [
-    conv.same((9, 8), 4, 1),
-    conv.same((9, 8), 4, 2),
-    conv.same((7, 7), 5, 2),
-    conv.same((8, 8), 6, 2),
-    conv.same((28, 28), 5, 2),
-    conv.same((4, 4), 6, 2),  # a filter larger than the image
-    conv.same((2, 2), 5, 1),
-    conv.valid((10, 9), 4, 2),  # leaves a row unread
-    conv.valid((8, 8), 3, 1),
-    conv.same((9, 9), 4, 3),
+    conv_geometry.same((9, 8), 4, 1),
+    conv_geometry.same((9, 8), 4, 2),
+    conv_geometry.same((7, 7), 5, 2),
+    conv_geometry.same((8, 8), 6, 2),
+    conv_geometry.same((28, 28), 5, 2),
+    conv_geometry.same((4, 4), 6, 2),  # a filter larger than the image
+    conv_geometry.same((2, 2), 5, 1),
+    conv_geometry.valid((10, 9), 4, 2),  # leaves a row unread
+    conv_geometry.valid((8, 8), 3, 1),
+    conv_geometry.same((9, 9), 4, 3),
 ]
 
 
 def draws(geometry, n=2, channels=3, filters=4):
     random = np.random.default_rng(0)
-    shapes = ((n, *geometry.size, channels), (geometry.kernel,) * 2 + (channels, filters), (n, *geometry.out, filters))
+    shapes = (
+        (n, *geometry.size, channels),
+        (geometry.kernel,) * 2 + (channels, filters),
+        (n, *geometry.out_size, filters),
+    )
     return [jnp.asarray(random.normal(size=shape), jnp.float32) for shape in shapes]
 
 
 def reference(x, w, geometry):
-    padding = [(geometry.before[axis], geometry.after(axis)) for axis in (0, 1)]
     strides = (geometry.stride,) * 2
-    return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(x, w, strides, geometry.padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def close(a, b):
@@ -51,7 +54,7 @@ def test_forward_and_transposes_agree_with_xla(geometry):
     close(conv.conv(x, w, geometry), expected)
     close(conv.conv_transpose(y, w, geometry), dx)
     close(conv.filter_grad(x, y, geometry), dw)
-    close(conv._dilated(y, w, geometry), conv._sub_pixel(y, w, geometry))
+    close(conv_forms.dilated(y, w, geometry), conv_forms.sub_pixel(y, w, geometry))
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -70,7 +73,7 @@ def test_second_order_gradients_agree_with_xla(geometry):
 
 @pytest.mark.parametrize("name", ["conv", "conv_transpose", "filter_grad"])
 def test_third_order_stays_closed(name):
-    geometry = conv.same((8, 8), 4, 2)
+    geometry = conv_geometry.same((8, 8), 4, 2)
     x, w, y = draws(geometry)
     a, b = {"conv": (x, w), "conv_transpose": (y, w), "filter_grad": (x, y)}[name]
     function = lambda a, b: jnp.sum(getattr(conv, name)(a, b, geometry) ** 3)
@@ -88,7 +91,7 @@ def slow(stablehlo):
 
 
 def test_the_counter_counts():
-    geometry = conv.same((8, 8), 4, 2)
+    geometry = conv_geometry.same((8, 8), 4, 2)
     x, w, _ = draws(geometry)
     naive = jax.grad(lambda w: jnp.sum(jax.grad(lambda x: jnp.sum(reference(x, w, geometry) ** 2))(x) ** 2))
     assert slow(jax.jit(naive).lower(w).as_text()) > 0

@@ -29,7 +29,7 @@ TOLD = [(name, way) for name in sorted(NETWORKS) for way in ("projection", "conc
 def make(name, role, abstract=False, seed=0, **values):
     """A network of a role, 28 pixels square and narrow unless told otherwise."""
     made = NETWORKS[name][role]
-    values = {**VALUES, "channels": 3, "dtype": jnp.float32, "size": (28, 28), **values}
+    values = {**VALUES, "channels": 3, "axis_name": None, "dtype": jnp.float32, "size": (28, 28), **values}
     values = {key: value for key, value in values.items() if key in inspect.signature(made.__init__).parameters}
     build = lambda: made(**values, rngs=nnx.Rngs(seed))
     shapes = nnx.eval_shape(build)
@@ -173,9 +173,9 @@ def test_without_classes_labels_are_ignored(name):
 
 
 def test_projection_adds_the_product_of_features_and_a_vector_of_the_label():
-    from logogan_jax.networks.conditioning import Head
+    from logogan_jax.networks.conditioning import CriticHead
 
-    head = Head(5, outputs=1, classes=3, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    head = CriticHead(5, outputs=1, classes=3, dtype=jnp.float32, rngs=nnx.Rngs(0))
     x, label = np.random.default_rng(0).normal(size=(4, 5)).astype("f"), np.array([2, 0, 1, 2])
     kernel, table = np.asarray(head.kernel[...]), np.asarray(head.table[...])
     assert kernel.shape == (5, 1) and table.shape == (3, 5)
@@ -207,13 +207,13 @@ def test_several_outputs_and_labels_exclude_each_other(name, way):
 
 
 def test_dropout_keeps_the_mean_and_belongs_to_rows():
-    from logogan_jax.networks.dcgan import dropout
+    from logogan_jax.networks.dcgan import apply_dropout
 
     row_keys = rows(8)
-    dropped = dropout(row_keys, jnp.ones((8, 40, 40, 4)), 0.4)
+    dropped = apply_dropout(row_keys, jnp.ones((8, 40, 40, 4)), 0.4)
     assert abs(float(dropped.mean()) - 1.0) < 0.02
     assert abs(float((dropped == 0).mean()) - 0.4) < 0.01
-    assert (dropout(row_keys[3:5], jnp.ones((2, 40, 40, 4)), 0.4) == dropped[3:5]).all()
+    assert (apply_dropout(row_keys[3:5], jnp.ones((2, 40, 40, 4)), 0.4) == dropped[3:5]).all()
 
 
 # ── sizes ───────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from test_networks import call, images, make, perturbed, rows
 
-from logogan_jax.networks import conv, layers
+from logogan_jax.networks import conv, conv_geometry, layers
 
 MADE = {"dtype": jnp.float32, "rngs": nnx.Rngs(0)}
 
@@ -89,7 +89,7 @@ def test_the_critic_has_no_statistics_and_the_generator_has():
 def test_pooled_convolution_is_convolution_then_pooling(size):
     made = perturbed(layers.ConvPool(size, 3, 5, **MADE))
     x = images(2, size)
-    expected = conv.conv(x, made.kernel[...], conv.same(size, 3, 1)) + made.bias[...]
+    expected = conv.conv(x, made.kernel[...], conv_geometry.same(size, 3, 1)) + made.bias[...]
     expected = np.asarray(expected).reshape(2, size[0] // 2, 2, size[1] // 2, 2, 5).mean((2, 4))
     np.testing.assert_allclose(made(x), expected, atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_doubling_convolution_is_repetition_then_convolution(size, kernel):
     made = perturbed(layers.UpConv(size, kernel, 3, 5, **MADE))
     x = images(2, size)
     twice = jnp.asarray(np.asarray(x).repeat(2, 1).repeat(2, 2))
-    expected = conv.conv(twice, made.kernel[...], conv.same(twice.shape[1:3], kernel, 1)) + made.bias[...]
+    expected = conv.conv(twice, made.kernel[...], conv_geometry.same(twice.shape[1:3], kernel, 1)) + made.bias[...]
     np.testing.assert_allclose(made(x), expected, atol=1e-5)
 
 
@@ -114,7 +114,10 @@ def test_first_weights_have_the_deviations_of_the_papers_code():
 
 @pytest.mark.parametrize("train", [False, True])
 def test_batch_statistics_are_of_training_alone(train):
-    generator, z = make("resnet", "generator"), jnp.asarray(np.random.default_rng(0).normal(size=(4, 10)), "f")
+    generator, z = (
+        make("resnet", "generator", axis_name="data"),
+        jnp.asarray(np.random.default_rng(0).normal(size=(4, 10)), "f"),
+    )
 
     def run(z):
         net = nnx.clone(generator)

@@ -9,7 +9,7 @@ from test_networks import images, make
 
 from logogan_jax.core import prng
 from logogan_jax.distributed import data_parallel
-from logogan_jax.networks import layers, spectral_norm
+from logogan_jax.networks import conv_geometry, layers, spectral_norm
 from logogan_jax.training import train_state
 
 DEVICES = jax.devices()
@@ -34,7 +34,7 @@ def calls(layer, x, count, train):
 
 @pytest.mark.parametrize("train", [False, True])
 def test_the_normalised_kernel_has_spectral_norm_one(train):
-    geometry = layers.maps.same((4, 4), 3, 1)
+    geometry = conv_geometry.same((4, 4), 3, 1)
     layer = layers.Conv(geometry, 5, 7, spectral=True, dtype=jnp.float32, rngs=nnx.Rngs(0))
     layer = calls(layer, jnp.ones((1, 4, 4, 5)), 300, True)
     matrix = np.asarray(layer.kernel[...]).reshape(45, 7)
@@ -88,7 +88,7 @@ def test_every_kernel_of_the_critic_is_normalised(name):
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("how", ["shard_map", "pmap"])
 def test_it_trains_on_every_replica_alike(name, train, how):
-    graph, params, stats = nnx.split(make(name, "critic", spectral=True), nnx.Param, ...)
+    graph, params, stats = nnx.split(make(name, "critic", spectral=True, axis_name=data_parallel.AXIS), nnx.Param, ...)
     stats = jax.tree.map(lambda v: jnp.ones_like(v) / v.size**0.5, nnx.to_pure_dict(stats))
     params = nnx.to_pure_dict(params)
 

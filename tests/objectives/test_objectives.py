@@ -413,7 +413,7 @@ class Three(Toy):
 def test_the_walkthroughs_norm_is_of_the_whole_batch_on_any_number_of_devices(how):
     w = np.random.default_rng(7).normal(size=(3, 2)).astype(np.float32)
     one = batch()
-    critic, generator = make("walkthrough_wgan").players
+    critic, generator = make("walkthrough_wgan", axis_name=data_parallel.AXIS).players
     loss = lambda w, one, keys: critic.loss(Three(w, 0.0), one, keys)[0]
     (value, slope), (other, other_slope) = (mapped(how, count, loss, w, one) for count in (1, 2))
     # The sum of three linear outputs has one gradient for all images; fakes are 0 and score 0; low on real.

@@ -14,7 +14,7 @@ from logogan_jax.config.defaults import block
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.data.in_memory import Feed, InMemorySource
 from logogan_jax.distributed import data_parallel
-from logogan_jax.networks import conv
+from logogan_jax.networks import conv, conv_geometry
 from logogan_jax.training import flops, scan
 
 HUGE = 1 << 20  # nobody could compute with it
@@ -101,7 +101,7 @@ def test_every_device_counts():
 
 
 def test_a_convolution_of_any_sort():
-    dims = conv.NHWC
+    dims = conv_geometry.NHWC
     plain = lambda x, w, **more: lax.conv_general_dilated(x, w, (2, 2), "SAME", dimension_numbers=dims, **more)
     assert flops.of(plain, shape(3, 8, 8, 6), shape(5, 5, 6, 9)) == 2 * 3 * 4 * 4 * 9 * 5 * 5 * 6
     grouped = functools.partial(plain, feature_group_count=3)
@@ -113,9 +113,9 @@ def test_a_convolution_of_any_sort():
 
 @pytest.mark.parametrize(("side", "kernel", "stride"), [(8, 4, 2), (8, 5, 1), (3, 4, 1), (9, 3, 2)])
 def test_the_three_maps_count_alike_whatever_computes_them(side, kernel, stride):
-    geometry = conv.same((side, side), kernel, stride)
-    x, w, y = shape(2, side, side, 3), shape(kernel, kernel, 3, 4), shape(2, *geometry.out, 4)
-    work = 2 * 2 * geometry.out[0] * geometry.out[1] * 4 * kernel * kernel * 3
+    geometry = conv_geometry.same((side, side), kernel, stride)
+    x, w, y = shape(2, side, side, 3), shape(kernel, kernel, 3, 4), shape(2, *geometry.out_size, 4)
+    work = 2 * 2 * geometry.out_size[0] * geometry.out_size[1] * 4 * kernel * kernel * 3
     for function, *given in ((conv.conv, x, w), (conv.conv_transpose, y, w), (conv.filter_grad, x, y)):
         assert flops.of(lambda a, b, function=function: function(a, b, geometry), *given) == work, function
         # Each is linear in both, so its gradients are the two others.

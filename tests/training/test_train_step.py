@@ -295,12 +295,12 @@ def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(
     from logogan_jax.networks import NETWORKS, dcgan, layers
 
     class Normed(dcgan.Critic):
-        def __init__(self, *, size, channels, classes, outputs, width, kernel, dropout, dtype, rngs):
+        def __init__(self, *, size, channels, classes, outputs, width, kernel, dropout, axis_name, dtype, rngs):
             super().__init__(
                 size=size, channels=channels, classes=classes, outputs=outputs, width=width, kernel=kernel,
-                dropout=dropout, dtype=dtype, rngs=rngs,
+                dropout=dropout, axis_name=axis_name, dtype=dtype, rngs=rngs,
             )  # fmt: skip
-            self.norm = layers.batch_norm(3, momentum=0.9, dtype=dtype, rngs=rngs)
+            self.norm = layers.batch_norm(3, momentum=0.9, axis_name=axis_name, dtype=dtype, rngs=rngs)
 
     model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.0, spectral=True)
     config = tiny("r3gan")
