@@ -87,8 +87,8 @@ class CriticHead(layers.WeightLayer):
         super().__init__((features, outputs), init=init, spectral=spectral, axis_name=axis_name, dtype=dtype, rngs=rngs)
         table = init(rngs.params(), (features, classes)).T if classes else None
         self.table = None if table is None else nnx.Param(table)
-        normalized = spectral and table is not None
-        self.table_singular_vector = spectral_norm.initial_vector(table, rngs=rngs) if normalized else None
+        vector = spectral_norm.initial_vector(table, rngs=rngs) if spectral and table is not None else None
+        self.table_singular_vector = vector
 
     def __call__(self, x: jax.Array, label: jax.Array | None, *, train: bool = False) -> jax.Array:
         """Multiply in `dtype` and return float32. `train` only matters to spectral normalisation."""

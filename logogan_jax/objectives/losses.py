@@ -89,8 +89,8 @@ def zero_centered_penalty(square: jax.Array, gamma: float) -> jax.Array:
 def lazy_regularization(lazy: int, penalty: Callable[..., Any], *rows: jax.Array) -> Any:
     """Compute penalty(*rows) of every `lazy`-th row, weighted by `lazy`, and 0 for the others: a tree of float32[b].
 
-    Lazy regularisation (Karras et al. 2020, arXiv 1912.04958) skips batches; this skips rows within each batch. The mean
-    and the cost are the same, and every step is the same program.
+    Lazy regularisation (Karras et al. 2020, arXiv 1912.04958) skips batches; this skips rows within each batch. Mean
+    and cost are the same, and every step is the same program.
 
     Raises a UserError if `lazy` does not divide the number of rows.
     """
