@@ -45,19 +45,6 @@ def cache(request, tmp_path_factory):
     return folder
 
 
-STRICT = ("networks", "objectives")  # folders whose tests allow no implicit change of dtype or rank
-
-
-@pytest.fixture(autouse=True)
-def explicit_promotion(request):
-    """Raise where arrays of different dtypes or ranks meet in networks and losses, in tests that are not `lenient`."""
-    if request.path.parent.name not in STRICT or request.node.get_closest_marker("lenient"):
-        yield
-        return
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
-
-
 def drawing(number, size=40):
     """A coloured mark on white, different for every number."""
     random = np.random.default_rng(number)

@@ -12,6 +12,13 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.objectives import losses
 
 
+@pytest.fixture(autouse=True)
+def explicit_promotion():
+    """Raise where arrays of different dtypes or ranks meet: losses change neither implicitly."""
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
 def test_cross_entropies_at_three_logits():
     logits = jnp.array([0.0, math.log(3.0), -math.log(3.0)])
     np.testing.assert_allclose(losses.bce_real(logits), np.log([2, 4 / 3, 4]), rtol=1e-6)

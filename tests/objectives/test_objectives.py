@@ -214,7 +214,8 @@ def test_players_pull_the_scores_their_own_way(name):
     def shifted(shift):
         nets = Toy(g=0.1)
         still = nets.generator
-        nets.generator = lambda z, label, *, keys, train: still(z, label, keys=keys, train=train) + shift
+        moved = lambda z, label, *, keys, train: still(z, label, keys=keys, train=train) + shift[None, None, None]
+        nets.generator = moved
         return nets
 
     push = -jax.grad(lambda shift: generator.loss(shifted(shift), one, rows())[0].mean())(jnp.zeros(2))
