@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
+from logogan_jax.core.nested import flatten
 from logogan_jax.data.dataset import DatasetInfo
 
 # Keys that change how, where or how long a run goes, and not what it computes beyond rounding.
@@ -35,7 +36,7 @@ def agree(workdir, config, about):
     before, data = read(workdir)
     if before is None:
         return
-    old, new = _flat(before.to_dict()), _flat(config.to_dict())
+    old, new = flatten(before.to_dict()), flatten(config.to_dict())
     for key in sorted(old.keys() | new.keys()):
         if key.startswith(FREE) or old.get(key) == new.get(key):
             continue
@@ -53,12 +54,5 @@ def agree(workdir, config, about):
 
 def digest(config):
     """SHA-256, as hexadecimal, of everything in a config that decides what is computed."""
-    kept = {key: value for key, value in _flat(config.to_dict()).items() if not key.startswith(FREE)}
+    kept = {key: value for key, value in flatten(config.to_dict()).items() if not key.startswith(FREE)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-
-
-def _flat(tree, prefix=""):
-    flat = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

@@ -12,46 +12,46 @@ the command that trains the best.
 """
 
 import pathlib
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax.core import cli, files, installation, progress
+from logogan_jax.core import cli, files, nested, progress
 from logogan_jax.core.errors import UserError
-from logogan_jax.tune import gpu_assignment, journal_lock, report, scheduler, search_space
-from logogan_jax.tune import search as plans
+from logogan_jax.tune import gpu_assignment, journal_lock, report, search, search_space
 
-_PARTS = ("trials", "logs", "locks")  # of the folder of a study
-TRAIN = plans.TRAIN  # the command that trains; tests give another
+_FOLDERS = ("trials", "logs", "locks")  # in the folder of a study
 
 
-def define():
-    """The flags of the command."""
+def define() -> None:
+    """Define the flags of the command."""
     config_flags.DEFINE_config_file("config", None, "what to tune: a file of configs/", lock_config=True)
     flags.DEFINE_string("workdir", None, "folder of the study; default: runs/tune-<config name>")
-    flags.DEFINE_integer("trials", 40, "trials of the study in all, those that there are included", lower_bound=1)
+    flags.DEFINE_integer("trials", 40, "trials of the study in all, with those that there are", lower_bound=1)
     flags.DEFINE_integer("jobs", None, "trials at a time; default: one for each GPU, one on a CPU", lower_bound=1)
 
 
-def main():
-    """The command."""
+def main(train: tuple[str, ...] = search.TRAIN) -> None:
+    """Run the command; `train` is the command of its trials."""
     try:
-        from logogan_jax.tune import study as studies
+        from logogan_jax.tune import scheduler
+        from logogan_jax.tune.study import Study
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
-        raise UserError(f"tuning needs optuna: {installation.install_command('tune')}") from None
+        raise UserError("tuning needs optuna: pip install -e '.[tune]'") from None
 
-    plan = _plan()
-    plans.check(plan)
-    if "://" in (flags.FLAGS.workdir or ""):
-        raise UserError(f"--workdir={flags.FLAGS.workdir}: a study needs a folder of this machine, or a shared one")
-    folder = pathlib.Path(flags.FLAGS.workdir or f"runs/tune-{pathlib.Path(plan.file).stem}").expanduser()
+    plan = _plan(train)
+    search.check(plan)
+    folder = _folder(plan)
     _prepare(folder, plan)
-    study, gpus, total = studies.Study(folder, plan), gpu_assignment.list_gpus(), flags.FLAGS.trials
+    study = Study(folder, plan)
+    total = flags.FLAGS.trials
+    gpus = gpu_assignment.list_gpus()
     environments = gpu_assignment.assign_gpus(gpus, flags.FLAGS.jobs or max(1, len(gpus)))
 
-    def write_report():
+    def write_report() -> None:
         trials = study.trials()
         page = report.render_page(plan, folder, trials, total=total, importance=study.param_importance())
         with study.exclusive(), files.atomic_write(folder / "report.html") as partial:
@@ -65,30 +65,33 @@ def main():
     print(report.summarize(plan, folder, study.trials()))
 
 
-def _plan():
-    flag = flags.FLAGS["config"]
-    file, given = config_flags.get_config_filename(flag), dict(config_flags.get_override_values(flag))
-    base = _flat(flags.FLAGS.config.to_dict())
-    return plans.Plan(file, base, given, search_space.read_ranges(file, base, fixed=given), TRAIN)
+def _plan(train: tuple[str, ...]) -> search.Plan:
+    """Return the Plan of the command line."""
+    flag: Any = flags.FLAGS["config"]
+    file = config_flags.get_config_filename(flag)
+    overrides = dict(config_flags.get_override_values(flag))
+    base = nested.flatten(flags.FLAGS.config.to_dict())
+    return search.Plan(file, base, overrides, search_space.read_ranges(file, base, fixed=overrides), train)
 
 
-def _flat(tree, prefix=""):
-    flat = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+def _folder(plan: search.Plan) -> pathlib.Path:
+    """Return the folder of the study."""
+    workdir = flags.FLAGS.workdir or f"runs/tune-{pathlib.Path(plan.file).stem}"
+    if "://" in workdir:
+        raise UserError(f"--workdir={workdir}: a study needs a folder of this machine, or a shared one")
+    return pathlib.Path(workdir).expanduser()
 
 
-def _prepare(folder, plan):
-    """Make the folder of a study, or see that it is one of the same plan."""
+def _prepare(folder: pathlib.Path, plan: search.Plan) -> None:
+    """Make the folder of a study; raise a UserError if it holds something else, or a study of another plan."""
     try:
-        for part in _PARTS:
-            (folder / part).mkdir(parents=True, exist_ok=True)
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
         with journal_lock.hold_lock(folder / "locks" / "study"):
-            foreign = [path.name for path in sorted(folder.iterdir()) if path.name not in _PARTS]
-            if foreign and not (folder / "study.json").exists():
-                raise UserError(f"--workdir={folder} holds {foreign[0]} but no study (no study.json): choose another")
-            plans.save_or_compare(plan, folder / "study.json")
+            others = [path.name for path in sorted(folder.iterdir()) if path.name not in _FOLDERS]
+            if others and not (folder / "study.json").exists():
+                raise UserError(f"--workdir={folder} holds {others[0]} but no study (no study.json): choose another")
+            search.save_or_compare(plan, folder / "study.json")
     except OSError as error:
         raise UserError(f"--workdir={folder} cannot be written ({error.strerror}): choose another") from None
 

@@ -2,42 +2,50 @@
 
 import contextlib
 import fcntl
+import io
 import os
+import pathlib
+from collections.abc import Iterator
+from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def hold_lock(path):
-    """Hold a lock until the block ends; waits for another holder."""
+def hold_lock(path: pathlib.Path) -> Iterator[None]:
+    """Hold a lock until the block ends; waits while another process holds it."""
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 class JournalLock:
-    """Lets one process at a time append to Optuna's journal, and takes away what a killed one left torn."""
+    """Lets one process at a time append to Optuna's journal, and removes a line that a killed one left incomplete.
 
-    def __init__(self, journal):
-        self._journal, self._file = journal, None
+    It has the two methods that Optuna calls on a lock, whose base class is not public.
+    """
 
-    def acquire(self):
-        """Wait until nobody else appends."""
+    def __init__(self, journal: str):
+        self._journal = journal
+        self._file: io.TextIOWrapper | None = None
+
+    def acquire(self) -> bool:
+        """Wait until no other process appends, then return True."""
         self._file = open(f"{self._journal}.lock", "a")  # noqa: SIM115 - until release
         fcntl.flock(self._file, fcntl.LOCK_EX)
         with open(self._journal, "rb+") as journal:
-            content = journal.read() if _torn(journal) else b""
-            if content:
-                journal.truncate(content.rfind(b"\n") + 1)
+            if _is_torn(journal):
+                journal.truncate(journal.read().rfind(b"\n") + 1)
         return True
 
-    def release(self):
-        """Let others append."""
-        self._file.close()
+    def release(self) -> None:
+        """Let other processes append."""
+        if self._file:
+            self._file.close()
 
 
-def _torn(journal):
-    if journal.seek(0, os.SEEK_END) == 0:
-        return False
-    journal.seek(-1, os.SEEK_END)
-    ends = journal.read(1)
+def _is_torn(journal: BinaryIO) -> bool:
+    """Return whether the last line has no end; the journal is left at its beginning."""
+    size = journal.seek(0, os.SEEK_END)
+    journal.seek(max(size - 1, 0))
+    last = journal.read(1)
     journal.seek(0)
-    return ends != b"\n"
+    return last not in (b"", b"\n")

@@ -23,7 +23,7 @@ _LINE = "#303132"
 _BAR = "#404142"
 _GOOD = "#505152"
 _VARIABLES = {_INK: "ink", _PALE: "pale", _LINE: "line", _BAR: "bar", _GOOD: "good"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "text.parse_math": False, "font.size": 9, "axes.edgecolor": _LINE, "axes.labelcolor": _PALE,
     "text.color": _INK, "xtick.color": _LINE, "ytick.color": _LINE, "xtick.labelcolor": _PALE,
     "ytick.labelcolor": _PALE, "grid.color": _LINE, "axes.spines.top": False, "axes.spines.right": False,
@@ -42,17 +42,17 @@ def plot_kid_per_trial(trials: Sequence[Trial], best: Trial | None) -> str:
         stopped = [trial for trial in trials if trial.state == "pruned" and trial.kid]
         _scatter(axes, stopped, lambda trial: trial.number, _PALE, "stopped early", hollow=True)
         _scatter(axes, finished, lambda trial: trial.number, _BAR, "finished")
-        lowest = [min(trial.kid.value for trial in finished[: i + 1]) for i in range(len(finished))]
+        lowest = [min(trial.score for trial in finished[: i + 1]) for i in range(len(finished))]
         numbers = [trial.number for trial in finished]
         axes.step(numbers, lowest, where="post", color=_GOOD, linewidth=1.4, label="best so far")
         for trial in finished:
-            if trial.number in (0, best and best.number) and not math.isnan(trial.kid.low):
+            if trial.number in (0, best and best.number) and trial.kid and not math.isnan(trial.kid.low):
                 axes.vlines(trial.number, trial.kid.low, trial.kid.high, color=_INK, linewidth=1)
         axes.set_xlabel("trial")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend(axes)
 
-    return _svg("trials", draw, [trial.kid.value for trial in trials if trial.kid], size=_LARGE)
+    return _svg("trials", draw, [trial.score for trial in trials if trial.kid], size=_LARGE)
 
 
 def plot_kid_curves(trials: Sequence[Trial], best: Trial | None) -> str:
@@ -72,7 +72,7 @@ def plot_kid_curves(trials: Sequence[Trial], best: Trial | None) -> str:
 
 def plot_kid_against(key: str, values: Choice | Span, trials: Sequence[Trial], best: Trial | None) -> str:
     """Return the SVG of KID against the value of one key, whose range is `values`."""
-    positions = {value: i for i, value in enumerate(values.values)} if isinstance(values, Choice) else None
+    positions = {value: i for i, value in enumerate(values.values)} if isinstance(values, Choice) else {}
 
     def position(trial: Trial) -> float:
         return positions[trial.params[key]] if positions else trial.params[key]
@@ -85,7 +85,7 @@ def plot_kid_against(key: str, values: Choice | Span, trials: Sequence[Trial], b
         _scatter(axes, finished, position, _BAR)
         _scatter(axes, [trial for trial in finished if trial.number == 0], position, _INK)
         _scatter(axes, [trial for trial in measured if trial is best], position, _GOOD, size=60)
-        if positions:
+        if isinstance(values, Choice):
             axes.set_xticks(list(positions.values()), [str(value) for value in positions])
             axes.set_xlim(-0.5, len(positions) - 0.5)
         elif values.log:
@@ -95,7 +95,7 @@ def plot_kid_against(key: str, values: Choice | Span, trials: Sequence[Trial], b
         elif isinstance(values.low, int):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
-    kids = [trial.kid.value for trial in measured if trial.state in ("finished", "pruned")]
+    kids = [trial.score for trial in measured if trial.state in ("finished", "pruned")]
     return _svg(f"key-{re.sub('[^a-z0-9]+', '-', key.lower())}", draw, kids, size=_SMALL)
 
 
@@ -124,7 +124,7 @@ def _scatter(
     if trials:
         axes.scatter(
             [position(trial) for trial in trials],
-            [trial.kid.value for trial in trials],
+            [trial.score for trial in trials],
             s=size,
             facecolors="none" if hollow else colour,
             edgecolors=colour,

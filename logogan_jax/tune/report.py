@@ -62,7 +62,7 @@ def _gain(best: Trial, first: Trial) -> str:
     """Return how the best trial compares with the config as it is; only intervals that are apart are a clear gain."""
     if best.number == first.number:
         return "the config as it is is still the best"
-    if first.state != "finished":
+    if first.state != "finished" or not (first.kid and best.kid):
         return f"the config as it is {'was ' if first.state == 'pruned' else ''}{first.state}"
     apart = best.kid.high < first.kid.low
     verdict = "their intervals are apart" if apart else "their intervals overlap, so it may be chance"
@@ -77,11 +77,11 @@ def _budget(plan: Plan) -> str:
 def _boxes(trials: list[Trial], best: Trial | None, total: int) -> list[tuple[str, str, str]]:
     """Return (class, number, text) of each number at the top of the page."""
     count = {state: sum(trial.state == state for trial in trials) for state in ("finished", "pruned", "failed")}
-    boxes = [("good", f"{best.kid.value:.4f}" if best else "none yet", "best KID")]
+    boxes = [("good", f"{best.score:.4f}" if best else "none yet", "best KID")]
     if trials and trials[0].state == "finished":
-        boxes.append(("", f"{trials[0].kid.value:.4f}", "the config as it is"))
-        if best and best.number and trials[0].kid.value > 0:
-            boxes.append(("good", f"{1 - best.kid.value / trials[0].kid.value:.0%}", "lower"))
+        boxes.append(("", f"{trials[0].score:.4f}", "the config as it is"))
+        if best and best.number and trials[0].score > 0:
+            boxes.append(("good", f"{1 - best.score / trials[0].score:.0%}", "lower"))
     return [
         *boxes,
         ("", f"{sum(count.values())} of {max(total, len(trials))}", "trials ended"),
@@ -114,7 +114,7 @@ def _key_charts(plan: Plan, trials: list[Trial], best: Trial | None) -> list[tup
 
 def _rows(plan: Plan, trials: list[Trial], best: Trial | None) -> list[dict[str, Any]]:
     """Return the rows of the table: by state, then by KID, then by number."""
-    rank = lambda trial: (_ORDER.index(trial.state), trial.kid.value if trial.kid else math.inf, trial.number)
+    rank = lambda trial: (_ORDER.index(trial.state), trial.score, trial.number)
     return [
         {
             "best": best is not None and trial.number == best.number,

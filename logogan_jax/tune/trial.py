@@ -1,5 +1,7 @@
 """What is known of a trial."""
 
+import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from logogan_jax.core.intervals import Estimate
@@ -8,7 +10,8 @@ from logogan_jax.core.intervals import Estimate
 class Outcome(NamedTuple):
     """How a run ended: `state` is "finished", "pruned" or "failed", with a reason for the last two.
 
-    `kid` is the best of the run, at `step`; `seconds` what it took. All three are None where it did not say.
+    `kid` is the best of the run, at `step`; `seconds` is how long the run took. Each is None where the run did not
+    say it.
     """
 
     state: str
@@ -21,7 +24,7 @@ class Outcome(NamedTuple):
 class Trial(NamedTuple):
     """A trial as it stands: `state` is "waiting", "running", "finished", "pruned" or "failed".
 
-    `kid` is the best of its run so far; `curve` [(images, KID)] of all its evaluations.
+    `kid` is the best of its run until now; `curve` is [(images, KID)] of all its evaluations.
     """
 
     number: int
@@ -31,9 +34,14 @@ class Trial(NamedTuple):
     step: int | None
     seconds: float | None
     reason: str
-    curve: list
+    curve: list[tuple[int, float]]
+
+    @property
+    def score(self) -> float:
+        """The best KID until now, or infinity where there is none."""
+        return self.kid.value if self.kid else math.inf
 
 
-def best_trial(trials):
-    """The finished trial of the lowest KID, or None."""
-    return min((trial for trial in trials if trial.state == "finished"), key=lambda t: t.kid.value, default=None)
+def best_trial(trials: Iterable[Trial]) -> Trial | None:
+    """Return the finished trial of the lowest KID, or None."""
+    return min((trial for trial in trials if trial.state == "finished"), key=lambda trial: trial.score, default=None)
