@@ -1,18 +1,18 @@
-"""Seconds from a training command to its first finished step, with nothing kept from before and once more.
+"""Measure the seconds from a training command to its first finished step, with empty caches and with full ones.
 
     python benchmarks/startup.py [--config=configs/quickstart.py] [--warm=3]
 
-Every start is a process of its own that does what `python -m logogan_jax.main` does, and ends when the devices have
-finished the first step. The first one finds empty caches and is cold; then come those that find what it left. Each
-tells where its seconds went, how many programs it asked for, how many of them were in the cache, and how
-long the compiler took for the others. Writes benchmarks/results/startup-cpu.json.
+Every start is a separate process that does the same as `python -m logogan_jax.main`, and ends when the devices have
+finished the first step. The first start is cold: its caches are empty. The next ones are warm: they use the caches that
+the first one left. Each start reports where its seconds went, how many programs it compiled or found in the cache, and
+how long the compiler took. Writes benchmarks/results/startup-cpu.json.
 """
 
 import time
 
-ENTERED = time.time()
+SCRIPT_BEGAN = time.time()
 
-import argparse  # noqa: E402 - what comes before is the interpreter's
+import argparse  # noqa: E402 - the time before belongs to the interpreter
 import contextlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
@@ -20,32 +20,35 @@ import pathlib  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from typing import Any  # noqa: E402
 
 TARGET = 10.0  # seconds that a warm start may take
 
 
 class Clock:
-    """Seconds by name; what a named piece of work contains is counted under its own name."""
+    """Seconds by name. Time of a block inside another block only counts for the inner block."""
 
     def __init__(self):
-        self.seconds, self._open = {}, []
+        self.seconds = {}
+        self._inner = []  # for each open block: seconds of the blocks inside it
 
     @contextlib.contextmanager
-    def running(self, name):
-        """Count the time of a block."""
+    def running(self, name: str) -> Iterator[None]:
+        """Count the time of a block under a name."""
         began = time.perf_counter()
-        self._open.append(0.0)
+        self._inner.append(0.0)
         try:
             yield
         finally:
             took = time.perf_counter() - began
-            within = self._open.pop()
-            self.seconds[name] = self.seconds.get(name, 0.0) + took - within
-            if self._open:
-                self._open[-1] += took
+            inner = self._inner.pop()
+            self.seconds[name] = self.seconds.get(name, 0.0) + took - inner
+            if self._inner:
+                self._inner[-1] += took
 
-    def around(self, owner, attribute, name):
-        """Count the time of a function from now on."""
+    def wrap(self, owner: Any, attribute: str, name: str) -> None:
+        """Count the time of all later calls of a function under a name."""
         function = getattr(owner, attribute)
 
         def timed(*arguments, **values):
@@ -55,9 +58,10 @@ class Clock:
         setattr(owner, attribute, timed)
 
 
-def start(config, workdir, began):
-    """Do as logogan_jax.main until the first step is finished, print what it took as a line of JSON, and end."""
-    clock, compiled = Clock(), {"asked": 0, "found": 0, "compiler_seconds": 0.0}
+def start(config: str, workdir: str, began: float) -> None:
+    """Run the training command until its first step is finished, print its times as JSON, and end the process."""
+    clock = Clock()
+    compiled = {"asked": 0, "found": 0, "compiler_seconds": 0.0}
     with clock.running("imports"):
         from absl import flags
 
@@ -67,47 +71,47 @@ def start(config, workdir, began):
     if not flags.FLAGS.config.data.dir:
         with clock.running("imports"):
             from data_prep import make_logos
-        clock.around(make_logos, "embedded_logos", "data")
+        clock.wrap(make_logos, "embedded_logos", "data")
     with clock.running("imports"):
         from jax import monitoring
 
         from logogan_jax.config import build_training
         from logogan_jax.training import step_runner
 
-    def heard(event, **_):
+    def on_event(event: str, **_: str | int) -> None:
         compiled["asked"] += event.endswith("/compile_requests_use_cache")
         compiled["found"] += event.endswith("/cache_hits")
 
-    def lasted(event, seconds, **_):
-        compiled["compiler_seconds"] += seconds * event.endswith("/backend_compile_duration")
+    def on_duration(event: str, duration_secs: float, **_: str | int) -> None:
+        compiled["compiler_seconds"] += duration_secs * event.endswith("/backend_compile_duration")
 
-    monitoring.register_event_listener(heard)
-    monitoring.register_event_duration_secs_listener(lasted)
-    clock.around(build_training, "shards_of", "data")
+    monitoring.register_event_listener(on_event)
+    monitoring.register_event_duration_secs_listener(on_duration)
+    clock.wrap(build_training, "shards_of", "data")
     for source in build_training.sources.SOURCES.values():
-        clock.around(source, "__init__", "data")
-    clock.around(build_training.model, "of", "networks and first state")
-    clock.around(step_runner.Dispatch, "_prepare", "the step's program")
-    clock.around(step_runner.Dispatch, "__call__", "the first step")
+        clock.wrap(source, "__init__", "data")
+    clock.wrap(build_training.build_model, "of", "networks and first state")
+    clock.wrap(step_runner.Dispatch, "_prepare", "the step's program")
+    clock.wrap(step_runner.Dispatch, "__call__", "the first step")
     call = step_runner.Dispatch.__call__
 
-    def first(self, *arguments):
+    def first_step(self, *arguments):
         import jax
 
         with clock.running("the first step"):
             jax.block_until_ready(call(self, *arguments))
-        total, entered = time.time() - began, ENTERED - began
-        seconds = {"interpreter": entered, **clock.seconds}
+        total = time.time() - began
+        seconds = {"interpreter": SCRIPT_BEGAN - began, **clock.seconds}
         seconds["everything else"] = total - sum(seconds.values())
         print(json.dumps({"total": total, "seconds": seconds, "programs": compiled}), flush=True)
         os._exit(0)
 
-    step_runner.Dispatch.__call__ = first
+    step_runner.Dispatch.__call__ = first_step
     main.main()
 
 
-def started(config, cache):
-    """What one start says of itself, with a cache folder of its own."""
+def measure_start(config: str, cache: str) -> dict[str, Any]:
+    """Start the command in a new process with a cache folder, and return what it reports."""
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, __file__, f"--config={config}", f"--workdir={folder}/run", f"--began={time.time()!r}"]
         root = str(pathlib.Path(__file__).resolve().parent.parent)
@@ -117,34 +121,31 @@ def started(config, cache):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def middle(starts):
-    """The start of the median total."""
-    return sorted(starts, key=lambda each: each["total"])[(len(starts) - 1) // 2]
+def median_start(starts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the start whose total is the median."""
+    return sorted(starts, key=lambda result: result["total"])[(len(starts) - 1) // 2]
 
 
-def main():
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", default="configs/quickstart.py")
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--config", default="configs/quickstart.py", help="config to start (default: %(default)s)")
     parser.add_argument("--warm", type=int, default=3, help="warm starts, of which the median is recorded")
     parser.add_argument("--workdir", help=argparse.SUPPRESS)
     parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.workdir:
         start(args.config, args.workdir, args.began)
-    from record import ROOT, stamp
-
-    from logogan_jax.core import files
+    from record import write_record
 
     with tempfile.TemporaryDirectory() as cache:
-        cold, *warm = [started(args.config, cache) for _ in range(1 + args.warm)]
+        cold, *warm = [measure_start(args.config, cache) for _ in range(1 + args.warm)]
     record = {
-        **stamp(f"python benchmarks/startup.py --config={args.config}"),
         "cold": cold,
-        "warm": middle(warm),
-        "warm_totals": [each["total"] for each in warm],
+        "warm": median_start(warm),
+        "warm_totals": [result["total"] for result in warm],
     }
-    files.write_json(ROOT / "benchmarks" / "results" / "startup-cpu.json", record)
+    write_record("startup-cpu", f"python benchmarks/startup.py --config={args.config}", record)
     print(json.dumps(record, indent=2))
     sys.exit(record["warm"]["total"] > TARGET)
 
