@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import TracebackType
 
 from logogan_jax.core.installation import install_command
 
@@ -9,14 +10,15 @@ from logogan_jax.core.installation import install_command
 _EXTRAS = {"apache_beam": "beam", "h5py": "prep", "httpcore": "prep", "httpx": "prep", "scrapy": "prep"}
 
 
-def _missing(kind, error, trace):
-    """Tell of a package that a tool needs in one line, as of everything that a user can mend."""
-    extra = _EXTRAS.get(getattr(error, "name", None))
+def _report_missing_package(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report a package that a tool needs in one line, like every error that a user can correct."""
+    package = str(getattr(error, "name", None))
+    extra = _EXTRAS.get(package)
     if not (issubclass(kind, ModuleNotFoundError) and extra):
         return sys.__excepthook__(kind, error, trace)
-    print(f"error: this tool needs {error.name}: {install_command(extra)}", file=sys.stderr, flush=True)
+    print(f"error: this tool needs {package}: {install_command(extra)}", file=sys.stderr, flush=True)
     os._exit(2)
 
 
-if sys.argv[:1] == ["-m"]:  # a tool is being started, which has not got to its own error reporting yet
-    sys.excepthook = _missing
+if sys.argv[:1] == ["-m"]:  # a tool is being started, and its own error reporting is not active yet
+    sys.excepthook = _report_missing_package

@@ -3,9 +3,9 @@
     python -m data_prep.beam_tfrecords --path=gs://mine/logos --size=112 --target_path=gs://mine/shards \\
         --runner=DataflowRunner --project=mine --region=europe-west1 --temp_location=gs://mine/tmp
 
-Only names travel between machines: they are grouped by shard, and one worker reads, converts and writes
-the images of one shard. Folders and buckets may be mixed. A folder without metadata.json is unfinished;
-the same command goes on with the shards that are missing. docs/scale.md plans a hundred million images.
+Only names are sent between machines: they are grouped by shard, and one worker reads, converts and writes the images of
+one shard. Folders and buckets may be mixed. A folder without metadata.json is unfinished; the same command goes on with
+the missing shards. docs/scale.md is a plan for a hundred million images.
 """
 
 import argparse
@@ -16,133 +16,154 @@ import logging
 import pathlib
 import re
 import tempfile
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from data_prep import arguments, pool, write_tfrecords
 from data_prep.pictures import convert
-from data_prep.pictures.convert import Item
+from data_prep.pictures.convert import ImageSpec
 from data_prep.shards import plan, shard_files
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
-logging.disable(logging.WARNING)  # Beam tells what it can do without
+logging.disable(logging.WARNING)  # Beam warns of optional packages that are absent
 import apache_beam as beam  # noqa: E402
+from apache_beam.io import ReadFromText  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions  # noqa: E402
 from apache_beam.pvalue import AsSingleton  # noqa: E402
 
 logging.disable(logging.NOTSET)
 
-READERS = 4  # processes for one shard of a bucket, which they mostly wait for
+READERS = 4  # processes for one shard if the images are in a bucket, for which they mostly wait
 RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 
 
-def pipeline(root, path, target, *, manifest, spec, labelled, shards):
-    """Add everything to a Beam pipeline; what it leaves at `target` is described in write_tfrecords.write."""
+def pipeline(
+    root: Any, path: str, target: str, *, manifest: str | None, spec: ImageSpec, labelled: bool,
+    shards: int | None,
+) -> Any:  # fmt: skip
+    """Add all steps to a Beam pipeline, which writes into `target` what write_tfrecords.write would.
+
+    Returns:
+        The PCollection of the one write_tfrecords.Totals.
+    """
     name = write_tfrecords.dataset_name(path)
     if manifest:
-        found = root | beam.io.ReadFromText(manifest) | "names" >> beam.Map(lambda line: json.loads(line)["path"])
+        listed = root | ReadFromText(manifest) | "names" >> beam.Map(lambda line: json.loads(line)["path"])
     else:
-        found = root | beam.Create([path]) | "names" >> beam.FlatMap(_names)
-    names = found | beam.Reshuffle()
-    tops = names | "tops" >> beam.FlatMap(_top) | beam.Distinct() | "labels" >> beam.combiners.ToList()
-    labels = AsSingleton(tops | "check" >> beam.Map(_labels, labelled=labelled))
+        listed = root | beam.Create([path]) | "names" >> beam.FlatMap(_list_names)
+    names = listed | beam.Reshuffle()
+    folders = names | "folders" >> beam.Map(_folder) | beam.Distinct() | "labels" >> beam.combiners.ToList()
+    labels = AsSingleton(folders | "check" >> beam.Map(_labels, labelled=labelled))
     count = names | beam.combiners.Count.Globally()
-    number = count | "shards" >> beam.Map(lambda images: shards or plan.shard_count(images))
-    placed = names | "place" >> beam.Map(_placed, AsSingleton(number))
-    every = number | beam.FlatMap(lambda shards: [(shard, None) for shard in range(shards)])  # the empty ones too
-    notes = (
-        {"names": placed, "every": every}
+    total = count | "shards" >> beam.Map(lambda images: shards or plan.shard_count(images))
+    names_by_shard = names | "place" >> beam.Map(_with_shard, AsSingleton(total))
+    all_shards = total | beam.FlatMap(lambda shards: [(shard, None) for shard in range(shards)])  # empty ones too
+    summaries = (
+        {"names": names_by_shard, "shard": all_shards}
         | beam.CoGroupByKey()
-        | beam.Map(_write_shard, AsSingleton(number), labels, name, path, target, spec)
-        | "notes" >> beam.combiners.ToList()
+        | beam.Map(write_shard, AsSingleton(total), labels, name, path, target, spec)
+        | "summaries" >> beam.combiners.ToList()
     )
-    return notes | beam.Map(_finish, labels, name, target, spec)
+    return summaries | beam.Map(_finish, labels, name, target, spec)
 
 
-def _names(path):
+def _list_names(path: str) -> Iterable[str]:
     return filesystem.image_names(filesystem.open_store(path))
 
 
-def _top(name):
-    """The label that a name stands for; "" if it is in no sub-folder."""
-    top, below, _ = name.partition("/")
-    return [top if below else ""]
+def _folder(name: str) -> str:
+    """The label of a name; "" if it is in no sub-folder."""
+    return write_tfrecords.label_of(name) or ""
 
 
-def _labels(tops, labelled):
-    if not labelled or tops == [""]:
+def _labels(folders: list[str], labelled: bool) -> list[str]:
+    if not labelled or folders == [""]:
         return []
-    if "" in tops:
+    if "" in folders:
         raise UserError(
-            "--path has files beside its sub-folders, so they have no label: move them into a sub-folder, "
-            "or use --labels=none"
+            f"--path has files beside its sub-folders, so they have no label: {write_tfrecords.LABEL_ADVICE}"
         )
-    return sorted(tops)
+    return sorted(folders)
 
 
-def _placed(name, shards):
+def _with_shard(name: str, shards: int) -> tuple[int, str]:
     return plan.shard_index(plan.name_digest(name), shards), name
 
 
-def _write_shard(grouped, shards, labels, name, path, target, spec):
-    """One shard's names to its file -> (shard, what it holds), read from its note if it was written before."""
-    shard, found = grouped
-    numbers, where = {label: number for number, label in enumerate(labels)}, filesystem.open_store(path)
-    items = plan.sort_items(
-        Item(image, numbers.get(image.partition("/")[0], 0), f"{where}/{image}") for image in found["names"]
-    )
-    there, file = filesystem.open_store(target), shard_files.shard_path(pathlib.PurePath(), name, shard, shards).name
-    wanted = [file, *spec, [[item.name, item.label] for item in items]]
-    identity = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
-    note = _note(shard)
-    if there.size(note) and there.size(file) is not None:
-        before = json.loads(there.read(note))
-        if before["identity"] == identity:
-            return shard, before
+def write_shard(
+    grouped: tuple[int, dict[str, Iterable[str]]], shards: int, labels: list[str], name: str, path: str, target: str,
+    spec: ImageSpec,
+) -> tuple[int, dict[str, Any]]:  # fmt: skip
+    """Write the file of one shard, unless it is written already.
+
+    `grouped` is (shard, {"names": names of its images}). Returns (shard, summary; see shard_files.write_shard).
+    """
+    shard, group = grouped
+    source = filesystem.open_store(path)
+    store = filesystem.open_store(target)
+    items = plan.sort_items(write_tfrecords.make_items(source, group["names"], labels))
+    file = shard_files.shard_name(name, shard, shards)
+    # The summary beside a shard records what the shard was made from, so that only that is not made again.
+    inputs = [file, *spec, [[item.name, item.label] for item in items]]
+    identity = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+    summary_file = _summary_name(shard)
+    if store.size(summary_file) and store.size(file) is not None:
+        earlier = json.loads(store.read(summary_file))
+        if earlier["identity"] == identity:
+            return shard, earlier
     with tempfile.TemporaryDirectory() as folder:
         local = pathlib.Path(folder) / file
         work = functools.partial(convert.convert, spec=spec)
-        # In processes of their own, which a hostile image may bring down, where the worker's must go on.
-        with pool.map_ordered(work, items, workers=READERS if isinstance(where, filesystem.Bucket) else 1) as results:
-            made = shard_files.write_shard(local, zip(items, results, strict=True))
-        there.put(file, local)
-    there.write(note, json.dumps({**made, "identity": identity}).encode())
-    return shard, made
+        # In separate processes, which a hostile image may bring down, because Beam's worker must survive.
+        readers = READERS if isinstance(source, filesystem.Bucket) else 1
+        with pool.map_ordered(work, items, workers=readers) as results:
+            summary = shard_files.write_shard(local, zip(items, results, strict=True))
+        store.put(file, local)
+    store.write(summary_file, json.dumps({**summary, "identity": identity}).encode())
+    return shard, summary
 
 
-def _finish(notes, labels, name, target, spec):
-    """Describe the shards; metadata.json, which says that they are whole, comes last."""
-    there, text = filesystem.open_store(target), f"Images of a folder, {arguments.describe_size(spec)}."
+def _finish(
+    summaries: list[tuple[int, dict[str, Any]]], labels: list[str], name: str, target: str, spec: ImageSpec
+) -> write_tfrecords.Totals:
+    """Write the descriptions of the shards; metadata.json, which says that they are complete, comes last."""
+    store = filesystem.open_store(target)
+    description = f"Images of a folder, {arguments.describe_size(spec)}."
+    ordered = [summary for _, summary in sorted(summaries, key=lambda pair: pair[0])]
     with tempfile.TemporaryDirectory() as folder:
         local = pathlib.Path(folder)
-        held = [note for _, note in sorted(notes, key=lambda note: note[0])]
-        outcome = write_tfrecords.finish(local, held, spec=spec, name=name, labels=labels, description=text)
+        totals = write_tfrecords.finish(local, ordered, spec=spec, name=name, labels=labels, description=description)
         for file in sorted(local.iterdir(), key=lambda file: file.name == "metadata.json"):
-            there.write(file.name, file.read_bytes())
-    for shard in range(len(held)):
-        there.remove(_note(shard))
-    return outcome
+            store.write(file.name, file.read_bytes())
+    for shard in range(len(ordered)):
+        store.remove(_summary_name(shard))
+    return totals
 
 
-def _note(shard):
+def _summary_name(shard: int) -> str:
     return f".shard-{shard:05d}.json"
 
 
-def _options(flags):
-    """Beam's options; a flag that no runner knows is the user's mistake."""
+def _options(flags: list[str]) -> PipelineOptions:
+    """Beam's options; UserError if neither this tool nor a runner knows a flag."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for kind in PipelineOptions.__subclasses__():
-        kind._add_argparse_args(parser)  # how Beam lets options declare their flags
+        # Beam has no public way to list its flags.
+        kind._add_argparse_args(parser)  # pyright: ignore[reportArgumentType]
     unknown = parser.parse_known_args(flags)[1]
     if unknown:
-        raise UserError(f"{unknown[0]} is a flag neither of this tool nor of Beam's runners; --help lists the first")
+        raise UserError(
+            f"{unknown[0]} is a flag neither of this tool nor of Beam's runners; --help lists those of this tool"
+        )
     return PipelineOptions(flags, default_sdk_harness_log_level="WARNING")
 
 
-def main(argv=None):
-    """The command."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m data_prep.beam_tfrecords", description=__doc__.split("\n", 1)[0],
+        prog="python -m data_prep.beam_tfrecords", description=arguments.summary(__doc__),
         epilog="Further flags go to the runner, such as --direct_num_workers=4 --direct_running_mode=multi_processing.",
     )  # fmt: skip
     write_tfrecords.add_arguments(parser)
@@ -154,11 +175,13 @@ def main(argv=None):
     parser.add_argument("--runner", choices=RUNNERS, default="DirectRunner", help="where it runs (default: here)")
     args, flags = parser.parse_known_args(argv)
     with errors.exit_on_error():
-        options, spec, there = _options(flags), arguments.image_spec(args), filesystem.open_store(args.target_path)
+        options = _options(flags)
+        spec = arguments.image_spec(args)
+        store = filesystem.open_store(args.target_path)
         options.view_as(StandardOptions).runner = args.runner
         if not filesystem.open_store(args.path).exists():
             raise UserError(f"--path={args.path} is not a folder")
-        if there.size("metadata.json"):
+        if store.size("metadata.json"):
             raise UserError(f"--target_path={args.target_path} holds finished shards: remove them or choose another")
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         labelled = args.labels == "folders"
@@ -169,10 +192,11 @@ def main(argv=None):
                     shards=args.shards,
                 )  # fmt: skip
         except Exception as error:  # runners wrap what workers raise, each in its own way
-            mendable = re.search(r"UserError: ([^\n[]*)", f"{type(error).__name__}: {error}")
-            raise UserError(mendable.group(1).strip()) if mendable else error from None
-        found = json.loads(there.read("metadata.json"))
-        print(write_tfrecords.report((found["count"], found["rejects"], found["long"]), args.target_path, args))
+            user_error = re.search(r"UserError: ([^\n[]*)", f"{type(error).__name__}: {error}")
+            raise UserError(user_error.group(1).strip()) if user_error else error from None
+        metadata = json.loads(store.read("metadata.json"))
+        totals = write_tfrecords.Totals(metadata["count"], metadata["rejects"], metadata["long"])
+        print(write_tfrecords.report(totals, args.target_path, args))
 
 
 if __name__ == "__main__":

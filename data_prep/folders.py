@@ -1,4 +1,4 @@
-"""A folder of files to a folder of PNGs: what is done is skipped, what fails is listed with its reason."""
+"""A folder of files to a folder of PNGs: finished files are skipped, failed files are listed with the reason."""
 
 import collections
 import contextlib
@@ -6,6 +6,10 @@ import errno
 import functools
 import json
 import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from PIL import Image
 
 from data_prep import pool
 from data_prep.pictures import convert
@@ -13,83 +17,103 @@ from logogan_jax.core import files, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
+# Path of a file -> [(suffix, picture)] of what is made of it.
+Conversion = Callable[[pathlib.Path], list[tuple[str, Image.Image]]]
 
-def list_files(path):
-    """Files below a folder, as paths relative to it, without those that are hidden or in hidden folders."""
+
+def list_files(path: str | pathlib.Path) -> list[pathlib.Path]:
+    """Relative paths of the files below a folder, except hidden files and those in hidden folders."""
     folder = filesystem.Folder(path)
     if not folder.exists():
         raise UserError(f"--path={path} is not a folder")
     return [pathlib.Path(name) for name in filesystem.image_names(folder)]
 
 
-def convert_folder(function, path, names, target, *, settings, first=""):
-    """Write function(path / name) -> [(suffix, Pillow image)] as target/STEM+suffix.png; return the line of totals.
+def convert_folder(
+    function: Conversion, path: str | pathlib.Path, names: Iterable[pathlib.Path], target: str | pathlib.Path, *,
+    settings: dict[str, Any], first: str = "",
+) -> str:  # fmt: skip
+    """Write each picture of function(path / name) as target/STEM+suffix.png, on all cores.
 
-    `names` are relative, and sub-folders are kept. A file whose output with the suffix `first` is there
-    is done and skipped; one that fails is a line in target/rejects.jsonl and never stops the others.
-    A folder that was made with other `settings` (a dictionary of flags) is left alone: UserError.
+    `names` are relative, and their sub-folders are kept. A file is finished, and skipped, if its output with the
+    suffix `first` exists. A file that fails is a line in target/rejects.jsonl and never stops the others.
+
+    Returns:
+        A sentence with the totals.
+
+    Raises:
+        UserError: if `target` was made with other `settings`, which are {flag: value}.
     """
-    path, target = pathlib.Path(path).expanduser(), pathlib.Path(target).expanduser()
+    path = pathlib.Path(path).expanduser()
+    target = pathlib.Path(target).expanduser()
     names = [name for name in names if target not in (path / name).parents]
     if not names:
         raise UserError(f"--path={path} holds no file to work on")
     claim_folder(target, settings)
-    work = functools.partial(_one, function, path, target, first)
-    counts, rejects = {"written": 0, "skipped": 0}, []
+    work = functools.partial(_convert_file, function, path, target, first)
+    counts = {"written": 0, "skipped": 0}
+    rejects = []
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.Bar("files", len(names), unit="files"))
-        outcomes = stack.enter_context(pool.map_ordered(work, output_names(names)))
-        for done, (name, outcome) in enumerate(zip(names, outcomes, strict=True), 1):
-            if outcome in counts:
-                counts[outcome] += 1
+        results = stack.enter_context(pool.map_ordered(work, output_names(names)))
+        for done, (name, result) in enumerate(zip(names, results, strict=True), 1):
+            if result in counts:
+                counts[result] += 1
             else:
-                why = outcome.reason if isinstance(outcome, pool.Failed) else outcome
-                rejects.append({"path": str(name), "reason": why})
+                reason = result.reason if isinstance(result, pool.Failed) else result
+                rejects.append({"path": str(name), "reason": reason})
             bar.update(done)
     with files.atomic_write(target / "rejects.jsonl") as partial:
         partial.write_text("".join(json.dumps(line) + "\n" for line in rejects))
-    before = f", {counts['skipped']} done before" if counts["skipped"] else ""
+    skipped = f", {counts['skipped']} done before" if counts["skipped"] else ""
     reasons = " (reasons in rejects.jsonl there)" if rejects else ""
-    return f"{counts['written']} files converted into {target}{before}, {len(rejects)} rejected{reasons}."
+    return f"{counts['written']} files converted into {target}{skipped}, {len(rejects)} rejected{reasons}."
 
 
-def claim_folder(target, settings):
-    """Make the folder and note what it is made with; refuse one that was made with something else."""
+def claim_folder(target: pathlib.Path, settings: dict[str, Any]) -> None:
+    """Make a folder and record the settings it is made with; UserError if it was made with others."""
     path = target / "settings.json"
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{target} cannot be written ({error.strerror}): choose another --target_path") from None
-    made = json.loads(path.read_text()) if path.exists() else {}
+    earlier = json.loads(path.read_text()) if path.exists() else {}
     for name, value in settings.items():
-        if made.get(name, value) != value:
-            raise UserError(f"{target} was made with --{name}={made[name]}, not {value}: choose another --target_path")
+        if earlier.get(name, value) != value:
+            raise UserError(
+                f"{target} was made with --{name}={earlier[name]}, not {value}: choose another --target_path"
+            )
     files.write_json(path, settings)
 
 
-def output_names(names):
-    """(name, its output without suffix) of relative paths; a.png and a.jpg become a_png and a_jpg."""
-    plain = lambda name: name.with_suffix("")
-    stems = collections.Counter(map(plain, names))
+def output_names(names: Iterable[pathlib.Path]) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    """(name, name of its output without suffix) of relative paths; a.png and a.jpg become a_png and a_jpg."""
+    names = list(names)
+    stems = collections.Counter(name.with_suffix("") for name in names)
+    unique = lambda name: stems[name.with_suffix("")] == 1
     return [
-        (name, plain(name) if stems[plain(name)] == 1 else name.with_name(f"{name.stem}_{name.suffix[1:]}"))
+        (name, name.with_suffix("") if unique(name) else name.with_name(f"{name.stem}_{name.suffix[1:]}"))
         for name in names
     ]
 
 
-def _one(function, path, target, first, names):
-    """Convert one file -> "written", "skipped", or the reason why not."""
-    name, out = names[0], target / names[1]
+def _convert_file(
+    function: Conversion, path: pathlib.Path, target: pathlib.Path, first: str, names: tuple[pathlib.Path, pathlib.Path]
+) -> str:
+    """Convert one file, (name, output_name); returns "written", "skipped", or the reason for a failure."""
+    name, output_name = names
+    output = target / output_name
     try:
-        if out.with_name(f"{out.name}{first}.png").exists():
+        if output.with_name(f"{output.name}{first}.png").exists():
             return "skipped"
         pngs = [(suffix, convert.encode_png(image)) for suffix, image in function(path / name)]
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for suffix, data in reversed(pngs):  # the first, which says that the file is done, comes last
-            with files.atomic_write(out.with_name(f"{out.name}{suffix}.png")) as partial:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # In reverse, because the first one marks the file as finished.
+        for suffix, data in reversed(pngs):
+            with files.atomic_write(output.with_name(f"{output.name}{suffix}.png")) as partial:
                 partial.write_bytes(data)
     except convert.DECODE_ERRORS as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise  # not this picture's fault
+            raise  # the disk is full: that is not the picture's fault
         return convert.describe_error(error)
     return "written"

@@ -1,7 +1,7 @@
 """Published icon sets as Items: simple-icons, Font Awesome, and archives of drawings.
 
-simple-icons: those whose licence is CC0-1.0 or unstated, each in its brand's official colour on white;
-the label is the colour's class. Trademarks remain with their owners.
+Of simple-icons, those whose licence is CC0-1.0 or unstated, each in its brand's official colour on white; the label is
+the class of that colour. Trademarks remain with their owners.
 """
 
 import colorsys
@@ -14,6 +14,8 @@ import pathlib
 import re
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from typing import Any
 
 import simple_icons_pack
 
@@ -21,38 +23,49 @@ from data_prep.pictures.convert import Item
 from logogan_jax.core.errors import UserError
 
 COLOURS = ("black", "grey", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
-# Upper ends of the classes on the hue circle, in degrees; from 345 on it is red again.
-_HUES = {15: "red", 45: "orange", 70: "yellow", 165: "green", 200: "cyan", 255: "blue", 290: "purple", 345: "pink"}
-_INK = "202020"  # for brands whose colour cannot be seen on white, and for icons without one
+# Upper bounds of the classes on the hue circle, in degrees; from 345 on it is red again.
+_HUE_BOUNDS = {
+    15: "red",
+    45: "orange",
+    70: "yellow",
+    165: "green",
+    200: "cyan",
+    255: "blue",
+    290: "purple",
+    345: "pink",
+}
+_INK = "202020"  # for brands whose colour is invisible on white, and for icons without a colour
 _MARGIN = 2  # around simple-icons' 24 x 24 box, so that no icon touches the border
 _PICTURES = (".svg", ".svgz", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".ico", ".tif", ".tiff", ".avif")
-_LARGEST = 1 << 30  # bytes that a member of an archive may unpack to
+_MAX_MEMBER_BYTES = 1 << 30  # of an unpacked member of an archive
 
 
-def simple_icons():
+def simple_icons() -> list[Item]:
     """Every icon of the package simple-icons-pack that is free to use, as an Item with SVG source."""
-    found = [getattr(simple_icons_pack, name) for name in dir(simple_icons_pack) if name.startswith("SI_")]
-    free = [icon for icon in found if icon.license in (None, "CC0-1.0")]
+    icons = [getattr(simple_icons_pack, name) for name in dir(simple_icons_pack) if name.startswith("SI_")]
+    free = [icon for icon in icons if icon.license in (None, "CC0-1.0")]
     return [Item(f"{icon.slug}.svg", COLOURS.index(colour_class(icon.hex)), _coloured(icon)) for icon in free]
 
 
-def colour_class(colour):
-    """The class of a colour "RRGGBB", one of COLOURS."""
+def colour_class(colour: str) -> str:
+    """The class, one of COLOURS, of a colour "RRGGBB"."""
     hue, lightness, _ = colorsys.rgb_to_hls(*_rgb(colour))
     _, saturation, value = colorsys.rgb_to_hsv(*_rgb(colour))
     if value < 0.2:
         return "black"
     if saturation < 0.15 or lightness > 0.95:
         return "black" if value < 0.35 else "grey"
-    return next((name for end, name in _HUES.items() if hue * 360 < end), "red")
+    return next((name for bound, name in _HUE_BOUNDS.items() if hue * 360 < bound), "red")
 
 
-def font_awesome():
-    """(Items, labels) of the package fontawesomefree, black on white; the label is brands, regular or solid."""
+def font_awesome() -> tuple[list[Item], list[str]]:
+    """(Items, labels) of the package fontawesomefree, black on white; the labels are brands, regular and solid."""
     try:
         root = importlib.resources.files("fontawesomefree") / "static" / "fontawesomefree" / "svgs"
     except ModuleNotFoundError:
-        raise UserError("--source=fontawesome needs a package that is not here: pip install fontawesomefree") from None
+        raise UserError(
+            "--source=fontawesome needs a package that is not installed: pip install fontawesomefree"
+        ) from None
     styles = sorted(folder.name for folder in root.iterdir() if folder.is_dir())
     return [
         Item(f"{style}/{file.name}", label, file.read_bytes())
@@ -61,10 +74,13 @@ def font_awesome():
     ], styles
 
 
-def read_archive(path):
-    """Items of an icon set: Iconify JSON (.json, .json.xz, .json.gz), or a .tgz, .tar or .zip with that or pictures.
+def read_archive(path: str | pathlib.Path) -> list[Item]:
+    """Items of an icon set: Iconify JSON (.json, .json.xz, .json.gz), or a .tgz, .tar or .zip of that or of pictures.
 
-    The tarball that `npm pack @iconify-json/logos` leaves is one. Hidden icons and aliases are left out.
+    One example is the tarball that `npm pack @iconify-json/logos` leaves. Hidden icons and aliases are left out.
+
+    Raises:
+        UserError: if the file is damaged or holds no icons.
     """
     path = pathlib.Path(path).expanduser()
     try:
@@ -80,53 +96,55 @@ def read_archive(path):
     return items
 
 
-def parse_iconify(data, path):
-    """JSON of an Iconify icon set, as bytes -> Items with SVG source."""
+def parse_iconify(data: bytes, path: pathlib.Path) -> list[Item]:
+    """Items, with SVG source, of the JSON of an Iconify icon set; UserError, which names `path`, if it is none."""
     try:
-        icons = json.loads(data)
-        bodies = {name: icon for name, icon in icons["icons"].items() if not icon.get("hidden")}
-        return [Item(f"{name}.svg", 0, _svg(icon, icons)) for name, icon in bodies.items()]
+        icon_set = json.loads(data)
+        icons = {name: icon for name, icon in icon_set["icons"].items() if not icon.get("hidden")}
+        return [Item(f"{name}.svg", 0, _iconify_svg(icon, icon_set)) for name, icon in icons.items()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"--source={path} is not an Iconify icon set ({type(error).__name__}: {error})") from None
 
 
-def _svg(icon, root):
-    """One icon of a set as a drawing; what it does not say of its box is said at the root, or is 0, 0, 16, 16."""
+def _iconify_svg(icon: dict[str, Any], defaults: dict[str, Any]) -> bytes:
+    """The SVG of one icon; sides of its box that it does not state are in `defaults`, or are those of 0, 0, 16, 16."""
     left, top, width, height = (
-        float(icon.get(key, root.get(key, default)))
+        float(icon.get(key, defaults.get(key, default)))
         for key, default in (("left", 0), ("top", 0), ("width", 16), ("height", 16))
     )
-    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     box = f'viewBox="{left:g} {top:g} {width:g} {height:g}" color="#{_INK}"'
-    return f"<svg {names} {box}>{icon['body']}</svg>".encode()
+    return f"<svg {namespaces} {box}>{icon['body']}</svg>".encode()
 
 
-def _members(path):
-    """(name, bytes) of the files in an archive, or of the one file that is compressed alone."""
+def _members(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of the files in an archive, or of a single JSON file, which may be compressed."""
     name = path.name.lower()
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as file:
             for member in file.infolist():
-                if not member.is_dir() and member.file_size <= _LARGEST:
+                if not member.is_dir() and member.file_size <= _MAX_MEMBER_BYTES:
                     yield member.filename, file.read(member)
     elif name.endswith((".tgz", ".tar.gz", ".tar", ".tar.xz", ".tar.bz2")):
         with tarfile.open(path) as file:
             for member in file:
-                if member.isfile() and member.size <= _LARGEST:
-                    yield member.name, file.extractfile(member).read()
+                content = file.extractfile(member) if member.isfile() and member.size <= _MAX_MEMBER_BYTES else None
+                if content:
+                    yield member.name, content.read()
     elif name.endswith((".json", ".json.xz", ".json.gz")):
         opener = {"xz": lzma.open, "gz": gzip.open}.get(name.rpartition(".")[2], io.open)
         with opener(path, "rb") as file:
-            yield path.name, file.read(_LARGEST)
+            yield path.name, file.read(_MAX_MEMBER_BYTES)
     else:
         raise UserError(f"--source={path} should be a folder, or a .json, .json.xz, .tgz, .tar or .zip")
 
 
-def _rgb(colour):
+def _rgb(colour: str) -> list[float]:
     return [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
 
 
-def _coloured(icon):
+def _coloured(icon: Any) -> bytes:
+    """The SVG of an icon in its brand's colour, with a margin."""
     red, green, blue = _rgb(icon.hex)
     pale = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.9
     box = f'viewBox="{-_MARGIN} {-_MARGIN} {24 + 2 * _MARGIN} {24 + 2 * _MARGIN}" fill="#{_INK if pale else icon.hex}"'

@@ -1,24 +1,25 @@
 """Logos to train on, in one command: python -m data_prep.make_logos --size=56
 
-Without --source it draws the 3,255 brand logos of simple-icons that are free to use, as training does
-by itself when config.data.dir is empty. --source=fontawesome draws Font Awesome's icons, black on
-white; --source=FILE an icon set (the tarball of `npm pack @iconify-json/logos`, its JSON, or a zip of
-pictures); --source=FOLDER any folder of images.
+Without --source, it draws the 3,255 brand logos of simple-icons that are free to use, as training does when
+config.data.dir is empty. --source=fontawesome draws the icons of Font Awesome, black on white. --source=FILE draws an
+icon set: the tarball of `npm pack @iconify-json/logos`, its JSON, or a zip of pictures. --source=FOLDER takes any
+folder of images.
 """
 
 import argparse
 import importlib.metadata
 import pathlib
+from collections.abc import Sequence
 
 from data_prep import arguments, icon_sets, write_tfrecords
 from data_prep.pictures.convert import ImageSpec
 from logogan_jax.core import cache, errors
 from logogan_jax.core.errors import UserError
-from logogan_jax.data.dataset import MODES
+from logogan_jax.data.png import MODES
 
 
-def embedded_logos(*, size, width=0, channels):
-    """Folder of the embedded logos' shards in the user's cache, made if it is not there yet."""
+def embedded_logos(*, size: int, width: int = 0, channels: int) -> pathlib.Path:
+    """The folder, in the user's cache, with shards of the embedded logos; they are made on the first call."""
     version = importlib.metadata.version("simple-icons-pack")
     spec = ImageSpec(size, channels, width=0 if width == size else width)
     sides = f"{size}x{width or size}"
@@ -28,38 +29,43 @@ def embedded_logos(*, size, width=0, channels):
         try:
             _simple_icons(target, spec)
         except UserError:
-            # Two first runs may draw at once; whoever waited finds the work done.
+            # Two first runs may draw at the same time: the one that waited finds the shards complete.
             if not (target / "metadata.json").exists():
                 raise
     return target
 
 
-def make_dataset(source, target, spec):
-    """Write the shards of a source (see above) into the new folder `target` -> as write_tfrecords.write."""
+def make_dataset(source: str, target: str | pathlib.Path, spec: ImageSpec) -> write_tfrecords.Totals:
+    """Write the shards of a source (see the module's docstring) into the new folder `target`."""
     if source == "simple-icons":
         return _simple_icons(target, spec)
     if source == "fontawesome":
         items, labels = icon_sets.font_awesome()
-        name, text = "font_awesome", "Icons of Font Awesome Free (CC-BY-4.0), black on white."
+        name = "font_awesome"
+        description = "Icons of Font Awesome Free (CC-BY-4.0), black on white."
     elif pathlib.Path(source).expanduser().is_file():
-        items, labels = icon_sets.read_archive(source), []
-        name, text = write_tfrecords.dataset_name(source.split(".")[0]), "Drawings of an icon set."
+        items = icon_sets.read_archive(source)
+        labels = []
+        name = write_tfrecords.dataset_name(source.split(".")[0])
+        description = "Drawings of an icon set."
     else:
         items = write_tfrecords.FolderItems(source)
-        labels, name, text = items.labels, write_tfrecords.dataset_name(source), "Images of a folder."
-    return write_tfrecords.write(items, target, spec=spec, name=name, labels=labels, description=text)
+        labels = items.labels
+        name = write_tfrecords.dataset_name(source)
+        description = "Images of a folder."
+    return write_tfrecords.write(items, target, spec=spec, name=name, labels=labels, description=description)
 
 
-def _simple_icons(target, spec):
+def _simple_icons(target: str | pathlib.Path, spec: ImageSpec) -> write_tfrecords.Totals:
     return write_tfrecords.write(
         icon_sets.simple_icons(), target, spec=spec, name="simple_icons", labels=icon_sets.COLOURS,
         description="Brand logos of simple-icons (CC0-1.0), in brand colours.",
     )  # fmt: skip
 
 
-def main(argv=None):
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.make_logos", description=__doc__.split("\n", 1)[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.make_logos", description=arguments.summary(__doc__))
     parser.add_argument(
         "--source", default="simple-icons",
         help="simple-icons (default), fontawesome, an icon set (.tgz, .json, .json.xz, .zip), or a folder of images",
@@ -74,7 +80,7 @@ def main(argv=None):
         elif args.source != "simple-icons":
             raise UserError(f"--source={args.source} needs --target_path=FOLDER for the shards")
         elif spec != ImageSpec(args.size, args.channels, width=spec.width):
-            raise UserError("--fit and --trim need --target_path=FOLDER: the cache holds the logos as they are")
+            raise UserError("--fit and --trim need --target_path=FOLDER: the cache holds the logos without them")
         else:
             print(f"The logos are in {embedded_logos(size=args.size, width=args.width, channels=args.channels)}")
 

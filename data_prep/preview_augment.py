@@ -1,26 +1,28 @@
 """What the networks will see: python -m data_prep.preview_augment --config=configs/wgan56.py --out=preview.png.
 
-Each row of the sheet is one logo of the shards and then its views, made by the very function and keys of training
-(keys of the first steps). With a config.augment.policy, as many follow as the critic sees these, real and drawn alike:
-at config.augment.strength, or at all of it where that adapts. Any key of the config can be given, such as
+Each row of the picture is one logo of the shards, and then seven augmented views of it, made by the function and with
+the keys of the first training steps. With a config.augment.policy, seven more show what the critic sees of these: with
+probability config.augment.strength, or 1 if that is adaptive. Any key of the config can be given, such as
 --config.data.rotate=5 or --config.augment.policy=logo.
 """
 
 import pathlib
+from typing import Any
 
+import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
 from logogan_jax.core import cli
 from logogan_jax.core.errors import UserError
 
-LOGOS, VIEWS = 8, 7  # rows, and views in each
+LOGOS = 8  # rows
+VIEWS = 7  # augmented views in each row, of each kind
 
 
-def preview(config):
-    """The sheet of a config -> uint8[logos, columns, H, W, C]."""
-    import jax
-    import numpy as np
+def preview(config: Any) -> np.ndarray:
+    """Pixels uint8[logos, columns, H, W, C]: each logo, its augmented views, and with a policy what the critic sees."""
+    import jax  # here, so that --help and mistakes in the flags need not wait for it
 
     from logogan_jax.core import images, prng
     from logogan_jax.data import augment
@@ -28,49 +30,50 @@ def preview(config):
     from logogan_jax.distributed import data_parallel
     from logogan_jax.networks import diffaugment
 
-    data, policy = config.data, config.augment.policy
-    shards = TFRecordDataset(data.dir, size=_size(data), channels=data.channels)
-    count = min(LOGOS, len(shards))
-    pixels = np.stack([shards.image(position)[0] for position in range(count)])
-    turn = augment.pipeline(
+    data = config.data
+    policy = config.augment.policy
+    dataset = TFRecordDataset(data.dir, size=_size(data), channels=data.channels)
+    count = min(LOGOS, len(dataset))
+    pixels = dataset.images(np.arange(count))[0]
+    augment_real = augment.pipeline(
         rotate_degrees=data.rotate, mirror=data.mirror, corners=data.corners, frozen=bool(data.same_batch_for)
     )
-    look = diffaugment.parse_policy(policy) if policy else None
+    augment_seen = diffaugment.parse_policy(policy) if policy else None
     strength = 1.0 if config.augment.adaptive else config.augment.strength
 
-    def seen(step):
-        rows = prng.per_example_keys(
-            prng.fold_in(jax.random.key(config.train.seed), prng.STEP, step, 0, 0), np.arange(count)
-        )
-        augment_keys, view_keys = prng.split(rows, 2)
-        augmented = turn(augment_keys, images.to_float(pixels))
-        shown = [augmented, look(view_keys, augmented, strength)] if look else [augmented]
-        return [images.to_uint8(each) for each in shown]
+    def views(step: jax.Array) -> list[jax.Array]:
+        key = prng.fold_in(jax.random.key(config.train.seed), prng.STEP, step, 0, 0)
+        real_keys, seen_keys = prng.split(prng.per_example_keys(key, np.arange(count)), 2)
+        augmented = augment_real(real_keys, images.to_float(pixels))
+        shown = [augmented, augment_seen(seen_keys, augmented, strength)] if augment_seen else [augmented]
+        return [images.to_uint8(view) for view in shown]
 
-    # One device of training, that has all rows, at each of the first steps.
-    at_steps = jax.jit(jax.vmap(jax.vmap(seen, axis_name=data_parallel.AXIS)))
-    shown = at_steps(np.arange(VIEWS)[:, None])
-    return np.concatenate([pixels[:, None], *(np.asarray(each)[:, 0].swapaxes(0, 1) for each in shown)], axis=1)
+    # The outer vmap is over steps; the inner one stands for one device of training, which has all rows.
+    views_of_steps = jax.jit(jax.vmap(jax.vmap(views, axis_name=data_parallel.AXIS)))
+    columns = [np.asarray(view)[:, 0].swapaxes(0, 1) for view in views_of_steps(np.arange(VIEWS)[:, None])]
+    return np.concatenate([pixels[:, None], *columns], axis=1)
 
 
-def _size(data):
+def _size(data: Any) -> tuple[int, int]:
     return data.size, data.width or data.size
 
 
-def define():
-    """The flags of the command."""
+def define() -> None:
+    """Define the flags of the command."""
     config_flags.DEFINE_config_file("config", None, "what will be trained: a file of configs/", lock_config=True)
     flags.DEFINE_string("out", None, "PNG to write")
 
 
-def main():
-    """The command."""
-    config, out = flags.FLAGS.config, pathlib.Path(flags.FLAGS.out).expanduser()
+def main() -> None:
+    """Run the command."""
+    config = flags.FLAGS.config
+    out = pathlib.Path(flags.FLAGS.out).expanduser()
     if not out.parent.is_dir() or out.suffix.lower() != ".png":
-        raise UserError(f"--out={out} should be a .png in a folder that is there")
+        raise UserError(f"--out={out} should be a .png in an existing folder")
     if out.exists():
-        raise UserError(f"--out={out} is there already: remove it or choose another name")
-    data, policy = config.data, config.augment.policy
+        raise UserError(f"--out={out} exists already: remove it or choose another name")
+    data = config.data
+    policy = config.augment.policy
     if not data.dir:
         from data_prep import make_logos
 
@@ -82,8 +85,8 @@ def main():
     images.write_png(
         out, images.make_grid(pixels.reshape(-1, *shape), columns), scale=images.display_scale(_size(data))
     )
-    critic = f" and as many of what its critic sees through {policy!r}" if policy else ""
-    print(f"{logos} logos of {data.dir}, each with {VIEWS} of its views{critic}, are in {out}")
+    critic = f" and {VIEWS} of what the critic sees with the policy {policy!r}" if policy else ""
+    print(f"{logos} logos of {data.dir}, each with {VIEWS} augmented views{critic}, are in {out}")
 
 
 if __name__ == "__main__":

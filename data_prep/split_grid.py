@@ -6,15 +6,18 @@
 import argparse
 import functools
 import pathlib
+from collections.abc import Sequence
 
-from data_prep import folders
+from PIL import Image
+
+from data_prep import arguments, folders
 from data_prep.pictures import convert
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
 
 
-def split(path, columns, rows):
-    """One image file -> [("_0_0", cell), ("_0_1", cell), ...], column by column."""
+def split(path: pathlib.Path, columns: int, rows: int) -> list[tuple[str, Image.Image]]:
+    """Cut one sheet into [("_0_0", cell), ("_0_1", cell), ...], column by column."""
     sheet = convert.decode(path.read_bytes(), 1024)
     if sheet.width < columns or sheet.height < rows:
         raise ValueError(f"{sheet.width} x {sheet.height} pixels are too few for {columns} x {rows} cells")
@@ -23,13 +26,13 @@ def split(path, columns, rows):
     return [(f"_{i}_{j}", sheet.crop((x[i], y[j], x[i + 1], y[j + 1]))) for i in range(columns) for j in range(rows)]
 
 
-def main(argv=None):
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.split_grid", description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.split_grid", description=arguments.summary(__doc__))
     parser.add_argument("-f", "--filename", required=True, help="a sheet, or a folder of sheets of one layout")
     parser.add_argument("--col", type=int, required=True, help="logos across")
     parser.add_argument("--row", type=int, required=True, help="logos down")
-    parser.add_argument("--target_path", help="folder for the logos (default: SHEET or FOLDER with _split behind)")
+    parser.add_argument("--target_path", help="folder for the logos (default: SHEET_split or FOLDER_split)")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
         path = pathlib.Path(args.filename).expanduser()
@@ -38,10 +41,11 @@ def main(argv=None):
         if not path.exists():
             raise UserError(f"--filename={path}: there is no such file or folder")
         target = args.target_path or path.with_name(f"{path.stem}_split")
-        one = functools.partial(split, columns=args.col, rows=args.row)
-        folder, names = (path, folders.list_files(path)) if path.is_dir() else (path.parent, [pathlib.Path(path.name)])
+        split_file = functools.partial(split, columns=args.col, rows=args.row)
+        folder = path if path.is_dir() else path.parent
+        names = folders.list_files(path) if path.is_dir() else [pathlib.Path(path.name)]
         settings = {"col": args.col, "row": args.row}
-        print(folders.convert_folder(one, folder, names, target, first="_0_0", settings=settings))
+        print(folders.convert_folder(split_file, folder, names, target, first="_0_0", settings=settings))
 
 
 if __name__ == "__main__":

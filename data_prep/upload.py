@@ -1,61 +1,75 @@
 """A folder to a bucket: python -m data_prep.upload --path=shards --target_path=s3://bucket/shards.
 
-What is there with the same bytes is skipped, so that the same command goes on after an interruption.
-Objects with other bytes are left alone unless --replace says so.
+Objects that have the same bytes already are skipped, so the same command goes on after an interruption. Objects that
+have other bytes are left alone unless --replace is given.
 """
 
 import argparse
 import concurrent.futures
 import contextlib
 import itertools
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from data_prep import arguments
 from logogan_jax.core import errors, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
 WORKERS = 8
+MAX_WORKERS = 64
+
+Result = TypeVar("Result")
 
 
-def upload(path, target, *, replace=False, workers=WORKERS):
-    """Copy every file below a folder but hidden ones to an address; return the line of totals."""
-    folder, bucket = filesystem.open_store(path), filesystem.open_store(target)
+def upload(path: str | pathlib.Path, target: str, *, replace: bool = False, workers: int = WORKERS) -> str:
+    """Copy the files below a folder, except hidden files, to an address; returns a sentence with the totals.
+
+    Raises:
+        UserError: if objects with other bytes are there and `replace` is false; nothing is copied then.
+    """
+    folder = filesystem.open_store(path)
+    bucket = filesystem.open_store(target)
     if isinstance(folder, filesystem.Bucket) or not folder.exists():
         raise UserError(f"--path={path} is not a folder")
     if isinstance(bucket, filesystem.Folder):
         raise UserError(f"--target_path={target} is not a bucket: it should be like s3://bucket/folder")
-    if not 1 <= workers <= 64:
-        raise UserError(f"--workers={workers} should be from 1 to 64")
-    names, size = list(folder.names()), bucket.sizes()
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UserError(f"--workers={workers} should be from 1 to {MAX_WORKERS}")
+    names = list(folder.names())
     if not names:
         raise UserError(f"--path={path} holds no file to upload")
-    found = [name for name in names if size(name) is not None]
-    same = lambda name: bucket.same(name, folder.where / name)
-    alike = dict(zip(found, _each("compare", same, found, workers), strict=True))
-    other = [name for name in found if not alike[name]]
-    if other and not replace:
+    size = bucket.sizes()
+    existing = [name for name in names if size(name) is not None]
+    is_same = lambda name: bucket.same(name, folder.where / name)
+    same = dict(zip(existing, _map_threads("compare", is_same, existing, workers), strict=True))
+    differing = [name for name in existing if not same[name]]
+    if differing and not replace:
         raise UserError(
-            f"{len(other)} objects in {bucket} have other bytes than the files in {folder}, {other[0]!r} among them; "
-            f"nothing was uploaded: add --replace to overwrite them, or choose another --target_path"
+            f"{len(differing)} objects in {bucket} have other bytes than the files in {folder}, {differing[0]!r} "
+            f"among them; nothing was uploaded: add --replace to overwrite them, or choose another --target_path"
         )
-    todo = [name for name in names if not alike.get(name)]
-    sent = sum(_each("upload", lambda name: _put(folder, bucket, name), todo, workers))
-    before = len(names) - len(todo)
-    there = f", {before} there before" if before else ""
-    replaced = f", {len(other)} of them replaced" if other else ""
-    return f"{len(todo)} files uploaded to {bucket}{replaced} ({sent / 1e6:.1f} MB){there}."
+    missing = [name for name in names if not same.get(name)]
+    sent = sum(_map_threads("upload", lambda name: _upload_file(folder, bucket, name), missing, workers))
+    skipped = len(names) - len(missing)
+    there_before = f", {skipped} there before" if skipped else ""
+    replaced = f", {len(differing)} of them replaced" if differing else ""
+    return f"{len(missing)} files uploaded to {bucket}{replaced} ({sent / 1e6:.1f} MB){there_before}."
 
 
-def _put(folder, bucket, name):
-    """Copy one file -> the bytes that arrived."""
+def _upload_file(folder: filesystem.Folder, bucket: filesystem.Bucket, name: str) -> int:
+    """Copy one file; returns the bytes that arrived."""
     bucket.put(name, folder.where / name)
-    size, arrived = folder.size(name), bucket.size(name)
+    size = folder.size(name)
+    arrived = bucket.size(name)
     if size != arrived:
         raise UserError(f"{name} has {size} bytes here and {arrived} in {bucket}: did it change? Run the command again")
-    return arrived
+    return arrived or 0
 
 
-def _each(title, function, names, workers):
-    """[function(name)] by some threads, with a bar; the first error stops them."""
+def _map_threads(title: str, function: Callable[[str], Result], names: list[str], workers: int) -> list[Result]:
+    """[function(name) for every name], by some threads, with a progress bar; the first error stops them."""
     with contextlib.ExitStack() as stack:
         threads = concurrent.futures.ThreadPoolExecutor(workers)
         stack.callback(threads.shutdown, cancel_futures=True)
@@ -68,9 +82,9 @@ def _each(title, function, names, workers):
         return [future.result() for future in futures]
 
 
-def main(argv=None):
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.upload", description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.upload", description=arguments.summary(__doc__))
     parser.add_argument("-p", "--path", required=True, help="folder; sub-folders are kept, hidden files are left out")
     parser.add_argument("--target_path", help="s3://bucket/folder or gs://bucket/folder")
     parser.add_argument("-b", "--bucketname", help="S3 bucket; the same as --target_path=s3://BUCKETNAME")

@@ -2,11 +2,11 @@
 
     python -m data_prep.write_tfrecords --path=logos --size=56 --target_path=shards
 
-Reads every format that Pillow reads without help, and SVG, whatever the files are called. Each image is
-resized to fit into a square (with --width, a rectangle) of its own background, white where there is none;
---fit=crop keeps the middle of long ones instead, as was done in 2018. Sub-folders become labels. What
-cannot be read is listed with its reason in rejects.jsonl beside the shards. The shards depend on the
-images and their names alone, not on the number of processes. A stopped run goes on with the shard it was at.
+Reads every format that Pillow reads without help, and SVG, whatever the names of the files. Each image is resized to
+fit into a square (with --width, a rectangle) of its background, or of white; --fit=crop keeps the middle of long images
+instead, as in 2018. Sub-folders become labels. Files that cannot be read are listed with the reason in rejects.jsonl
+beside the shards. The shards depend on the images and their names alone, not on the number of processes. After an
+interruption, the same command goes on with the shard it was at.
 """
 
 import argparse
@@ -14,22 +14,46 @@ import json
 import pathlib
 import re
 import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from data_prep import arguments
-from data_prep.pictures.convert import Item
+from data_prep.pictures.convert import ImageSpec, Item
 from data_prep.shards import metadata, output_folder, plan, shard_files
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
-AUGMENT = " --config.data.rotate={} --config.data.mirror={}"  # as the walkthrough did it, or not at all
+# What --augment adds to the recommended commands: augmentation as in the walkthrough, or none.
+AUGMENT_FLAGS = {
+    None: "",
+    True: " --config.data.rotate=20 --config.data.mirror=True",
+    False: " --config.data.rotate=0 --config.data.mirror=False",
+}
 
 
-def write(items, target, *, spec, name, labels, description, shards=None, workers=None):
-    """Convert Items, an iterable with a length, and write them as shards into the new folder `target`.
+LABEL_ADVICE = "move them into a sub-folder, or use --labels=none"
 
-    Returns (images written, images rejected, images so long that cropping loses a third of them).
-    `spec` is a convert.ImageSpec; `workers=0` works in this process alone.
+
+class Totals(NamedTuple):
+    """Numbers of images that were written, that could not be read, and that would lose a third if cropped."""
+
+    written: int
+    rejected: int
+    long: int
+
+
+def write(
+    items: "Sequence[Item] | FolderItems", target: str | pathlib.Path, *, spec: ImageSpec, name: str,
+    labels: Sequence[str], description: str, shards: int | None = None, workers: int | None = None,
+) -> Totals:  # fmt: skip
+    """Convert Items and write them as shards into the new folder `target`.
+
+    `labels` are the names of the Items' labels. `shards` is the number of files, by default by the number of images.
+    `workers` is the number of processes, by default one per core; 0 works in this process alone.
+
+    Raises:
+        UserError: if `target` is not an empty folder, or if no image can be read.
     """
     if "://" in str(target):
         raise UserError(
@@ -39,117 +63,144 @@ def write(items, target, *, spec, name, labels, description, shards=None, worker
     target = pathlib.Path(target).expanduser()
     with output_folder.create(target) as partial:
         shutil.rmtree(partial / "plan", ignore_errors=True)
-        planned = plan.ShardPlan(partial / "plan", items, shards or plan.shard_count(len(items)))
-        if not plan.resume(partial, planned, name=name, spec=spec):
-            _begin_anew(partial)
-        notes = shard_files.write_shards(planned, partial, name, spec, workers)
-        return finish(partial, notes, spec=spec, name=name, labels=labels, description=description)
+        shard_plan = plan.ShardPlan(partial / "plan", items, shards or plan.shard_count(len(items)))
+        if not plan.resume(partial, shard_plan, name=name, spec=spec):
+            _remove_earlier_shards(partial)
+        summaries = shard_files.write_shards(shard_plan, partial, name, spec, workers)
+        return finish(partial, summaries, spec=spec, name=name, labels=labels, description=description)
 
 
-def finish(folder, notes, *, spec, name, labels, description):
-    """Describe a folder of written shards, given what each holds -> as write; UserError if there is no image."""
-    lengths, rejected = [note["records"] for note in notes], sum(len(note["rejects"]) for note in notes)
-    long = sum(note["long"] for note in notes)
+def finish(
+    folder: pathlib.Path, summaries: Sequence[dict[str, Any]], *, spec: ImageSpec, name: str, labels: Sequence[str],
+    description: str,
+) -> Totals:  # fmt: skip
+    """Write the descriptions of a folder of shards, given the shards' summaries (see shard_files.write_shard).
+
+    Raises:
+        UserError: if there is no image.
+    """
+    lengths = [summary["records"] for summary in summaries]
+    rejects = [reject for summary in summaries for reject in summary["rejects"]]
+    long = sum(summary["long"] for summary in summaries)
     if not sum(lengths):
-        first = next((reject for note in notes for reject in note["rejects"]), None)
-        why = f"{first['path']}: {first['reason']}" if first else "the folder is empty"
-        raise UserError(f"no image could be read ({why}): check --path")
-    if rejected:
+        reason = f"{rejects[0]['path']}: {rejects[0]['reason']}" if rejects else "the folder is empty"
+        raise UserError(f"no image could be read ({reason}): check --path")
+    if rejects:
         with open(folder / "rejects.jsonl", "w") as file:
-            file.writelines(json.dumps(reject) + "\n" for note in notes for reject in note["rejects"])
-    counts = {label: sum(note["labels"].get(str(i), 0) for note in notes) for i, label in enumerate(labels)}
+            file.writelines(json.dumps(reject) + "\n" for reject in rejects)
+    counts = {
+        label: sum(summary["labels"].get(str(number), 0) for summary in summaries)
+        for number, label in enumerate(labels)
+    }
     metadata.write(
-        folder, name=name, spec=spec, labels=counts, lengths=lengths, nbytes=sum(note["nbytes"] for note in notes),
-        rejects=rejected, long=long, description=description,
+        folder, name=name, spec=spec, labels=counts, lengths=lengths,
+        nbytes=sum(summary["nbytes"] for summary in summaries), rejects=len(rejects), long=long,
+        description=description,
     )  # fmt: skip
     shutil.rmtree(folder / "plan", ignore_errors=True)
     for path in [folder / "plan.json", *folder.glob("shard-*.json")]:
         path.unlink(missing_ok=True)
-    return sum(lengths), rejected, long
+    return Totals(sum(lengths), len(rejects), long)
 
 
-def _begin_anew(partial):
-    """Remove what an earlier run left that had other images or settings."""
+def _remove_earlier_shards(partial: pathlib.Path) -> None:
+    """Remove what an earlier run with other images or settings left."""
     old = [path for path in partial.iterdir() if path.name not in (".lock", "plan", "plan.json")]
     if old:
-        print("What an earlier, stopped run left was made of other images or settings: beginning anew.")
+        print("An earlier run that was stopped had other images or settings: starting anew.")
     for path in old:
         path.unlink()
 
 
 class FolderItems:
-    """The files below a folder or bucket but hidden ones, as Items; sub-folders of the top are `labels`.
+    """The files below a folder or bucket as Items, except hidden files; its sub-folders are `labels`.
 
-    Names are read anew for every pass, so that memory does not grow with their number.
+    Every iteration lists the names again, so that memory does not grow with their number.
     """
 
-    def __init__(self, path, labelled=True):
-        self._store, tops, self._count, loose = filesystem.open_store(path), set(), 0, 0
+    def __init__(self, path: str | pathlib.Path, labelled: bool = True):
+        """Count the files; UserError if there is no such folder, or if only some files are in sub-folders."""
+        self._store = filesystem.open_store(path)
+        self._count = 0
+        unlabelled = 0
+        sub_folders: set[str] = set()
         if not self._store.exists():
             raise UserError(f"--path={path} is not a folder")
         for name in filesystem.image_names(self._store):
-            top, below, _ = name.partition("/")
-            tops |= {top} if below else set()
-            loose += not below
             self._count += 1
-        self.labels = sorted(tops) if labelled else []
-        if self.labels and loose:
+            label = label_of(name)
+            if label is None:
+                unlabelled += 1
+            else:
+                sub_folders.add(label)
+        self.labels = sorted(sub_folders) if labelled else []
+        if self.labels and unlabelled:
             raise UserError(
-                f"--path={path} has {loose} files beside its sub-folders, so they have no label: move them into "
-                f"a sub-folder, or use --labels=none"
+                f"--path={path} has {unlabelled} files beside its sub-folders, so they have no label: {LABEL_ADVICE}"
             )
-        self._numbers = {label: number for number, label in enumerate(self.labels)}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._count
 
-    def __iter__(self):
-        for name in filesystem.image_names(self._store):
-            yield Item(name, self._numbers.get(name.partition("/")[0], 0), f"{self._store}/{name}")
+    def __iter__(self) -> Iterator[Item]:
+        return make_items(self._store, filesystem.image_names(self._store), self.labels)
 
 
-def dataset_name(path):
-    """A name for the data set of a folder, as TensorFlow Datasets allows."""
+def label_of(name: str) -> str | None:
+    """The label of a file by its relative name: its first folder, or None if it is in no sub-folder."""
+    folder, slash, _ = name.partition("/")
+    return folder if slash else None
+
+
+def make_items(
+    store: filesystem.Folder | filesystem.Bucket, names: Iterable[str], labels: Sequence[str]
+) -> Iterator[Item]:
+    """Items of files in a store, by their relative names; files without one of the labels get the number 0."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    for name in names:
+        yield Item(name, numbers.get(label_of(name) or "", 0), f"{store}/{name}")
+
+
+def dataset_name(path: str | pathlib.Path) -> str:
+    """A name for the data set in a folder, in the characters that TensorFlow Datasets allows."""
     return re.sub(r"\W+", "_", str(path).rstrip("/").rpartition("/")[2].lower()).strip("_") or "images"
 
 
-def report(outcome, target, args):
+def report(totals: Totals, target: str | pathlib.Path, args: argparse.Namespace) -> str:
     """The lines that end a tool that wrote shards: totals, advice, and the command that trains on them."""
-    good, bad, long = outcome
-    where = f", {bad} rejected (see rejects.jsonl there)" if bad else ""
-    lines = [f"{good} images written to {target}{where}."]
-    if args.fit == "crop" and long > good / 20:
-        lines.append(f"{long} of them were cut to two thirds or less: without --fit=crop they stay whole.")
-    varied = {None: "", True: AUGMENT.format(20, True), False: AUGMENT.format(0, False)}[args.augment]
-    config = arguments.training_flags(target, arguments.image_spec(args)) + varied
+    rejected = f", {totals.rejected} rejected (see rejects.jsonl there)" if totals.rejected else ""
+    lines = [f"{totals.written} images written to {target}{rejected}."]
+    if args.fit == "crop" and totals.long > totals.written / 20:
+        lines.append(f"{totals.long} of them were cut to two thirds or less: without --fit=crop they stay whole.")
+    config = arguments.training_flags(target, arguments.image_spec(args)) + AUGMENT_FLAGS[args.augment]
     if args.augment is not None:
         lines.append(f"See:   python -m data_prep.preview_augment {config} --out=preview.png")
     return "\n".join([*lines, f"Train: python -m logogan_jax.main {config}"])
 
 
-def _truth(word):
+def _parse_bool(word: str) -> bool:
     if word.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{word!r} should be True or False")
     return word.lower() == "true"
 
 
-def add_arguments(parser):
-    """Add the flags that the Beam pipeline shares."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that the Beam pipeline has too."""
     parser.add_argument("-p", "--path", required=True, help="folder of images, SVG too; sub-folders are labels")
     parser.add_argument("-tp", "--target_path", required=True, help="new folder for the shards")
     arguments.add_image_spec(parser)
     parser.add_argument("--labels", choices=("folders", "none"), default="folders", help="none: ignore sub-folders")
     parser.add_argument("--shards", type=int, help="files to write (default: by the number of images)")
     parser.add_argument(
-        "--augment", nargs="?", const=True, type=_truth, metavar="True|False",
-        help="print the commands that train with or without turning and mirroring, and that show it; images are "
-        "varied anew at every step of training, never in the shards (default: as the config has it)",
+        "--augment", nargs="?", const=True, type=_parse_bool, metavar="True|False",
+        help="print the commands that train with or without rotation and mirroring, and that show it; images are "
+        "augmented anew at every step of training, never in the shards (default: as the config says)",
     )  # fmt: skip
 
 
-def main(argv=None):
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.write_tfrecords", description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.write_tfrecords", description=arguments.summary(__doc__))
     add_arguments(parser)
     parser.add_argument("--workers", type=int, help="processes (default: one per core; try more for a bucket)")
     args = parser.parse_args(argv)
@@ -157,13 +208,14 @@ def main(argv=None):
         for flag in ("shards", "workers"):
             if (getattr(args, flag) or 1) < 1:
                 raise UserError(f"--{flag}={getattr(args, flag)} should be at least 1")
-        spec, items = arguments.image_spec(args), FolderItems(args.path, args.labels == "folders")
+        spec = arguments.image_spec(args)
+        items = FolderItems(args.path, args.labels == "folders")
         description = f"Images of a folder, {arguments.describe_size(spec)}."
-        outcome = write(
+        totals = write(
             items, args.target_path, spec=spec, name=dataset_name(args.path), labels=items.labels,
             description=description, shards=args.shards, workers=args.workers,
         )  # fmt: skip
-        print(report(outcome, args.target_path, args))
+        print(report(totals, args.target_path, args))
 
 
 if __name__ == "__main__":

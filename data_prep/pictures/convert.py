@@ -5,12 +5,13 @@ import io
 import struct
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from data_prep.pictures import rasters, resize, svg
 from logogan_jax.core.storage import filesystem
 
-# What reading a broken or hostile picture raises.
+# What decoding a broken or hostile picture raises.
 DECODE_ERRORS = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, RuntimeError, struct.error,
     *rasters.TOO_LARGE,
@@ -18,7 +19,7 @@ DECODE_ERRORS = (
 
 
 class Item(NamedTuple):
-    """A logo to convert: its name, class number, and its bytes or the path or address of its file."""
+    """A logo to convert: its name, the number of its label, and its bytes or the path or address of its file."""
 
     name: str
     label: int
@@ -26,9 +27,9 @@ class Item(NamedTuple):
 
 
 class ImageSpec(NamedTuple):
-    """What every image becomes: a square of `size` pixels and 1, 3 or 4 channels; see resize.fit.
+    """What every image is converted to: a square of `size` pixels with 1, 3 or 4 channels; see resize.fit.
 
-    With a `width` that is not 0 it is not a square, and `size` is its height.
+    If `width` is not 0, it is a rectangle, and `size` is its height.
     """
 
     size: int
@@ -38,13 +39,16 @@ class ImageSpec(NamedTuple):
     width: int = 0
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """(height, width, channels)."""
         return self.size, self.width or self.size, self.channels
 
 
 class Converted(NamedTuple):
-    """PNG bytes, the source's SHA-256 and its width over height (1 being the ImageSpec's); or the reason for none."""
+    """PNG bytes, the SHA-256 of the source, and its width over height relative to the ImageSpec's.
+
+    Where the picture could not be read, `reason` says why and the rest is empty.
+    """
 
     png: bytes
     sha256: str
@@ -52,8 +56,8 @@ class Converted(NamedTuple):
     reason: str
 
 
-def convert(item, spec):
-    """Item, ImageSpec -> Converted; a picture that cannot be read is a reason, never an exception."""
+def convert(item: Item, spec: ImageSpec) -> Converted:
+    """Convert one logo; a picture that cannot be read gives a reason, never an exception."""
     try:
         data = item.source if isinstance(item.source, bytes) else filesystem.read_file(item.source)
         image = decode_for(data, spec)
@@ -65,8 +69,12 @@ def convert(item, spec):
     return Converted(encode_png(to_pillow(pixels)), hashlib.sha256(data).hexdigest(), aspect, "")
 
 
-def decode(data, side, width=0, *, longer=False):
-    """The picture in a file's bytes, the first of an animation; SVG is drawn as by svg.render."""
+def decode(data: bytes, side: int, width: int = 0, *, longer: bool = False) -> Image.Image:
+    """Decode the bytes of a file, the first frame of an animation; an SVG is drawn as svg.render does.
+
+    Raises:
+        One of DECODE_ERRORS.
+    """
     if not data:
         raise ValueError("the file is empty")
     if svg.looks_like(data):
@@ -74,38 +82,38 @@ def decode(data, side, width=0, *, longer=False):
     return rasters.read(data)
 
 
-def decode_for(data, spec):
-    """The picture in a file's bytes, at no more than the resolution that the spec can use."""
+def decode_for(data: bytes, spec: ImageSpec) -> Image.Image:
+    """As decode, at no higher resolution than the ImageSpec can use."""
     height, width, _ = spec.shape
     if svg.looks_like(data) or not data:
         return decode(data, height, width, longer=spec.fit == "pad")
-    # Of what is inside margins to be trimmed, every pixel may count.
-    return rasters.read(data, least=0 if spec.trim else 2 * max(height, width))
+    # If margins are to be trimmed, what is inside them may need every pixel.
+    return rasters.read(data, minimum=0 if spec.trim else 2 * max(height, width))
 
 
-def to_pixels(image, spec):
-    """Pillow image, ImageSpec -> uint8[height, width, channels]."""
+def to_pixels(image: Image.Image, spec: ImageSpec) -> np.ndarray:
+    """Pixels uint8[height, width, channels] of a picture, fitted to an ImageSpec."""
     return resize.fit(image, spec.size, spec.channels, width=spec.width, how=spec.fit, trim=spec.trim)
 
 
-def to_pillow(pixels):
-    """uint8[H, W, 1|3|4] -> Pillow image."""
+def to_pillow(pixels: np.ndarray) -> Image.Image:
+    """Pillow image of pixels uint8[H, W, 1|3|4]."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def encode_png(image):
-    """A Pillow image as the bytes of a PNG."""
+def encode_png(image: Image.Image) -> bytes:
+    """Bytes of a PNG of a Pillow image."""
     stream = io.BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()
 
 
-def describe_error(error):
-    """What to tell the user of a picture that could not be read."""
+def describe_error(error: BaseException) -> str:
+    """One of DECODE_ERRORS, in words for the user."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, rasters.TOO_LARGE):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-        return error.strerror
+        return error.strerror or type(error).__name__
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"

@@ -1,7 +1,8 @@
-"""Images as one array, for those who measure them."""
+"""Many images as one array, for code that measures them."""
 
 import functools
 import io
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -11,17 +12,22 @@ from data_prep.pictures import convert
 from logogan_jax.core import progress
 
 
-def load_pixels(items, spec):
-    """(uint8[n, H, W, C] of the Items that can be read, in their order, [(name, reason)] of the rest)."""
-    found, rejected = [], []
+def load_pixels(items: Iterable[convert.Item], spec: convert.ImageSpec) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """Convert images on all cores.
+
+    Returns:
+        (pixels uint8[n, H, W, C] of the images that can be read, in their order; (name, reason) of each of the rest)
+    """
+    images = []
+    rejected = []
+    items = list(items)
     work = functools.partial(convert.convert, spec=spec)
-    listed = list(items)
-    with progress.Bar("reading", len(listed)) as bar, pool.map_ordered(work, listed) as outcomes:
-        for number, (item, outcome) in enumerate(zip(listed, outcomes, strict=True), 1):
-            if outcome.reason:
-                rejected.append((item.name, outcome.reason))
+    with progress.Bar("reading", len(items)) as bar, pool.map_ordered(work, items) as results:
+        for number, (item, result) in enumerate(zip(items, results, strict=True), 1):
+            if result.reason:
+                rejected.append((item.name, result.reason))
             else:
-                with Image.open(io.BytesIO(outcome.png)) as image:
-                    found.append(np.asarray(image).reshape(spec.shape))
+                with Image.open(io.BytesIO(result.png)) as image:
+                    images.append(np.asarray(image).reshape(spec.shape))
             bar.update(number)
-    return np.stack(found) if found else np.zeros((0, *spec.shape), np.uint8), rejected
+    return np.stack(images) if images else np.zeros((0, *spec.shape), np.uint8), rejected

@@ -1,7 +1,7 @@
-"""Drawings in SVG: read without trust, drawn at a given size.
+"""SVG drawings from untrusted bytes, drawn at a given size.
 
-Nothing that an SVG refers to is read or fetched, and no script runs. One that needs something from
-outside itself would be drawn wrong, so it is refused, as is one made to exhaust its reader.
+Nothing that an SVG refers to is read or fetched, and no script runs. An SVG that needs something outside itself
+would be drawn wrong, so it is refused. So is one that is made to exhaust its reader.
 """
 
 import base64
@@ -11,7 +11,8 @@ import io
 import re
 import urllib.parse
 import zlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 from xml.parsers import expat
 
 import resvg_py
@@ -19,51 +20,63 @@ from PIL import Image
 
 from data_prep.pictures import rasters
 
-MAX_TEXT = 32 << 20  # bytes
+MAX_BYTES = 32 << 20  # of text
 MAX_ASPECT = 50.0
-_DPI = 96  # resvg-py's own default is none, which makes sizes in millimetres zero
-# Elements whose href is loaded or drawn; <a> and metadata may name what they like.
-_LOADS = {"image", "use", "feImage", "tref", "pattern", "linearGradient", "radialGradient", "filter", "textPath"}
+_DPI = 96  # resvg-py's default is none, which makes sizes in millimetres zero
+# Elements whose href is loaded or drawn; <a> and metadata may refer to anything.
+_LOADING_ELEMENTS = {
+    "image",
+    "use",
+    "feImage",
+    "tref",
+    "pattern",
+    "linearGradient",
+    "radialGradient",
+    "filter",
+    "textPath",
+}
 _LENGTH = re.compile(r"\s*([\d.]+(?:e[+-]?\d+)?)\s*(px|pt|pc|mm|cm|in)?\s*", re.IGNORECASE)
 _PIXELS = {None: 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": _DPI / 25.4, "cm": _DPI / 2.54, "in": _DPI}
 
 
 class Drawing(NamedTuple):
-    """The text of an SVG that was found harmless, and its width over its height (None if it does not say)."""
+    """The text of a harmless SVG, and its width over its height, or None if it does not state them."""
 
     text: str
     aspect: float | None
 
 
-def looks_like(data):
-    """Whether bytes are those of an SVG, perhaps gzipped, whatever their file is called."""
+def looks_like(data: bytes) -> bool:
+    """Whether bytes are an SVG, perhaps gzipped, whatever the name of their file."""
     return data[:2] == b"\x1f\x8b" or b"<svg" in data[:4096].replace(b"\0", b"") or data.lstrip()[:5] == b"<?xml"
 
 
-def read(data):
-    """Bytes of an SVG -> Drawing; what is broken or hostile is a ValueError that says how."""
-    return check(_text(data))
+def read(data: bytes) -> Drawing:
+    """Decode and check the bytes of an SVG; ValueError says what is wrong with it."""
+    return check(_decode_text(data))
 
 
-def check(text):
-    """SVG text -> Drawing; what is broken, hostile, or in need of something outside itself is a ValueError."""
-    roots, parser = [], expat.ParserCreate()
+def check(text: str) -> Drawing:
+    """Check an SVG; ValueError if it is broken, hostile, or needs something outside itself."""
+    roots: list[dict[str, str]] = []
+    parser = expat.ParserCreate()
 
-    def start(name, attributes):
+    def start_element(name: str, attributes: dict[str, str]) -> None:
         if not roots:
             if name.rpartition(":")[2] != "svg":
                 raise ValueError(f"not an SVG: its root is <{name}>")
             roots.append(attributes)
-        if name.rpartition(":")[2] in _LOADS:
+        if name.rpartition(":")[2] in _LOADING_ELEMENTS:
             for key, value in attributes.items():
                 if key.rpartition(":")[2] == "href":
                     _check_reference(value.strip())
 
-    def entity(name, _is_parameter, _value, _base, system, public, _notation):
+    def entity_declaration(name, _is_parameter, _value, _base, system, public, _notation) -> None:
         if system or public:
             raise ValueError(f"declares the external entity {name!r} ({system or public})")
 
-    parser.StartElementHandler, parser.EntityDeclHandler = start, entity
+    parser.StartElementHandler = start_element
+    parser.EntityDeclHandler = entity_declaration
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
@@ -74,43 +87,53 @@ def check(text):
     return Drawing(text, aspect)
 
 
-def render(drawing, side, width=0, *, longer=False, engine="resvg"):
-    """Drawing -> RGBA image whose shorter (or longer) side is `side` pixels, transparent where nothing is drawn.
+def render(drawing: Drawing, side: int, width: int = 0, *, longer: bool = False, engine: str = "resvg") -> Image.Image:
+    """Draw an SVG as RGBA, transparent where nothing is drawn; its shorter (or longer) side gets `side` pixels.
 
-    With a `width` it just covers (or lies within) a box that is `side` high and `width` wide. resvg gets
-    clips, masks and gradients right and needs no system library; "cairosvg" is there to compare (extra "prep").
+    With a `width`, it covers (or, if `longer`, lies within) a box of `side` x `width` pixels without a rest. resvg
+    draws clips, masks and gradients right and needs no system library; "cairosvg" (extra "prep") is for comparison.
     """
-    draw, aspect, width = ENGINES[engine], drawing.aspect, width or side
-    by_width = lambda: (aspect >= width / side) == longer or aspect == width / side
-    if aspect is None:
-        first = draw(drawing.text, width=width)
-        aspect = first.width / first.height
-        if by_width():
-            return first
-    # The side that sets the scale; the other follows from the drawing.
-    return draw(drawing.text, **({"width": width} if by_width() else {"height": side}))
+    draw = ENGINES[engine]
+    width = width or side
+    aspect = drawing.aspect
+    if aspect is not None:
+        # One side sets the scale; the other follows from the drawing.
+        if _width_sets_scale(aspect, width / side, longer):
+            return draw(drawing.text, width=width)
+        return draw(drawing.text, height=side)
+    drawn = draw(drawing.text, width=width)
+    if _width_sets_scale(drawn.width / drawn.height, width / side, longer):
+        return drawn
+    return draw(drawing.text, height=side)
 
 
-def _text(data):
-    """SVG bytes, gzipped or not, in any encoding that they declare -> text."""
+def _width_sets_scale(aspect: float, box: float, longer: bool) -> bool:
+    """Whether a drawing's width, not its height, equals that of a box; both are given as width over height."""
+    return (aspect >= box) == longer or aspect == box
+
+
+def _decode_text(data: bytes) -> str:
+    """The text of an SVG, gzipped or not, in whatever encoding it declares."""
     if data[:2] == b"\x1f\x8b":
         with contextlib.closing(gzip.GzipFile(fileobj=io.BytesIO(data))) as stream:
             try:
-                data = stream.read(MAX_TEXT + 1)
+                data = stream.read(MAX_BYTES + 1)
             except (EOFError, zlib.error) as error:
                 raise ValueError(f"not a readable SVG: {error}") from None
-    if len(data) > MAX_TEXT:
-        raise ValueError(f"more than {MAX_TEXT >> 20} MiB of SVG")
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES >> 20} MiB of SVG")
     declared = re.match(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)""", data[:200])
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encoding = "utf-16" if wide else declared.group(1).decode() if declared else "utf-8"
+    encoding = declared.group(1).decode() if declared else "utf-8"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
     try:
         return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
     except (UnicodeDecodeError, LookupError) as error:
         raise ValueError(f"not a readable SVG: {error}") from None
 
 
-def _check_reference(value):
+def _check_reference(value: str) -> None:
+    """Raise ValueError unless an href points into the same SVG or to harmless data in itself."""
     if not value or value.startswith("#"):
         return
     if not value.lower().startswith("data:"):
@@ -119,7 +142,7 @@ def _check_reference(value):
     body = urllib.parse.unquote_to_bytes(body)
     raw = base64.b64decode(b"".join(body.split())) if head.lower().endswith("base64") else body
     if looks_like(raw):
-        check(_text(raw))
+        check(_decode_text(raw))
         return
     try:
         rasters.header(raw)
@@ -127,10 +150,10 @@ def _check_reference(value):
         raise ValueError(f"holds a picture of more than {Image.MAX_IMAGE_PIXELS:,} pixels") from None
 
 
-def _aspect(root):
-    """Width over height from the root's attributes, or None."""
-    sides = [_LENGTH.fullmatch(root.get(name, "")) for name in ("width", "height")]
-    if all(sides):
+def _aspect(root: dict[str, str]) -> float | None:
+    """Width over height by the attributes of the root element, or None if they do not state it."""
+    sides = [length for name in ("width", "height") if (length := _LENGTH.fullmatch(root.get(name, "")))]
+    if len(sides) == 2:
         width, height = (float(side.group(1)) * _PIXELS[side.group(2) and side.group(2).lower()] for side in sides)
     else:
         box = re.split(r"[\s,]+", root.get("viewBox", "").strip())
@@ -143,7 +166,7 @@ def _aspect(root):
     return width / height if width > 0 and height > 0 else None
 
 
-def _resvg(text, **size):
+def _resvg(text: str, **size: Any) -> Image.Image:
     try:
         png = resvg_py.svg_to_bytes(svg_string=text, dpi=_DPI, **size)
     except ValueError as error:
@@ -151,15 +174,15 @@ def _resvg(text, **size):
     return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
 
 
-def _cairosvg(text, **size):
-    import cairosvg  # an extra, which the default engine does without
+def _cairosvg(text: str, **size: int) -> Image.Image:
+    import cairosvg  # an optional package, which the default engine does not need
 
-    outer = {f"output_{side}": pixels for side, pixels in size.items()}
+    output_size: dict[str, Any] = {f"output_{side}": pixels for side, pixels in size.items()}
     try:
-        png = cairosvg.svg2png(bytestring=text.encode(), **outer)
-    except Exception as error:  # its parsers raise what they like
+        png = cairosvg.svg2png(bytestring=text.encode(), **output_size)
+    except Exception as error:  # its parsers raise errors of any kind
         raise ValueError(f"not a readable SVG: {error}") from error
-    return Image.open(io.BytesIO(png)).convert("RGBA")
+    return Image.open(io.BytesIO(png or b"")).convert("RGBA")
 
 
-ENGINES = {"resvg": _resvg, "cairosvg": _cairosvg}
+ENGINES: dict[str, Callable[..., Image.Image]] = {"resvg": _resvg, "cairosvg": _cairosvg}

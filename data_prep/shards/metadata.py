@@ -1,26 +1,32 @@
-"""The description that makes a folder of shards a TensorFlow Datasets folder, and ours."""
+"""The descriptions of a folder of shards: those of TensorFlow Datasets, and our metadata.json."""
 
 import contextlib
 import io
 import json
+import pathlib
 
-from logogan_jax.data.dataset import MODES
+from data_prep.pictures.convert import ImageSpec
+from logogan_jax.data.png import MODES
 
 
-def write(folder, *, name, spec, labels, lengths, nbytes, rejects, long, description):
+def write(
+    folder: pathlib.Path, *, name: str, spec: ImageSpec, labels: dict[str, int], lengths: list[int], nbytes: int,
+    rejects: int, long: int, description: str,
+) -> None:  # fmt: skip
     """Write dataset_info.json, features.json, label.labels.txt and our metadata.json into a folder of shards.
 
-    `labels` is {name: images that have it}; `rejects` images could not be read, and `long` ones lose a
-    third when they are cropped.
+    `labels` is {name: number of images}; `lengths` are the records of each shard, and `nbytes` the bytes of all.
+    `rejects` images could not be read; `long` images would lose a third or more if they were cropped.
     """
     height, width, channels = spec.shape
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        # It announces at length that TensorFlow, which we do not need, is absent; and workers need none of it.
+        # Imported here because only this process needs it, not the workers, and because it announces at length that
+        # TensorFlow is absent, which it does not need for this.
         import tensorflow_datasets as tfds
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Image(shape=spec.shape, encoding_format="png"),
-            "label": tfds.features.ClassLabel(**({"names": list(labels)} if labels else {"num_classes": 1})),
+            "label": tfds.features.ClassLabel(names=list(labels) or None, num_classes=None if labels else 1),
             "name": tfds.features.Text(),
             "sha256": tfds.features.Text(),
         }
@@ -36,7 +42,7 @@ def write(folder, *, name, spec, labels, lengths, nbytes, rejects, long, descrip
     info.set_file_format("tfrecord")
     info.set_splits(tfds.core.splits.SplitDict([split]))
     info.write_to_directory(folder)
-    ours = {
+    metadata = {
         "size": height,
         "width": width,
         "channels": channels,
@@ -50,4 +56,4 @@ def write(folder, *, name, spec, labels, lengths, nbytes, rejects, long, descrip
         "long": long,
         "labels": dict(labels),
     }
-    (folder / "metadata.json").write_text(json.dumps(ours, indent=2) + "\n")
+    (folder / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n")

@@ -1,22 +1,27 @@
-"""A folder in the making: hidden until it is whole, held by one process, kept for the next when that one stops."""
+"""A new folder that appears under its name only when it is complete, and that one process writes at a time."""
 
 import contextlib
 import fcntl
 import os
+import pathlib
 import shutil
+from collections.abc import Iterator
 
 from logogan_jax.core.errors import UserError
 
 
 @contextlib.contextmanager
-def create(target):
-    """A hidden folder beside `target` that takes its name when the block ends well.
+def create(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a hidden folder beside `target`, which is renamed to `target` when the block ends without an error.
 
-    What a stopped block leaves is there for the next. A second process waits for the first. A target
-    that holds anything is a UserError, and so is a place that cannot be written.
+    After an interruption the hidden folder stays, and the next call yields it again. After a UserError it is removed.
+    A second process waits for the first.
+
+    Raises:
+        UserError: if `target` is not empty, or cannot be written.
     """
     partial = target.with_name(f".{target.name}.partial")
-    with _held(partial):
+    with _locked(partial):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             shutil.rmtree(partial)
             raise UserError(f"--target_path={target} is not an empty folder: remove it or choose another")
@@ -30,14 +35,15 @@ def create(target):
 
 
 @contextlib.contextmanager
-def _held(partial):
+def _locked(partial: pathlib.Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made if necessary, until the block ends."""
     lock = partial / ".lock"
     while True:
         try:
             partial.mkdir(parents=True, exist_ok=True)
             file = open(lock, "a")  # noqa: SIM115 - held until the block ends
         except FileNotFoundError:
-            continue  # the process before us is just giving the folder its name
+            continue  # another process is just renaming the folder
         except OSError as error:
             raise UserError(f"{partial.parent} cannot be written ({error.strerror}): choose another place") from None
         with file:
@@ -49,4 +55,4 @@ def _held(partial):
             if lock.exists() and os.path.samestat(os.stat(lock), os.fstat(file.fileno())):
                 yield
                 return
-            # The process before us has given the folder its name, lock and all.
+            # The other process has renamed the folder together with this lock file: try again with a new one.

@@ -1,67 +1,80 @@
-"""Items to the files of shards, one after another; a finished one is never made again."""
+"""Items to the files of shards, one after another; a finished file is never made again."""
 
 import contextlib
 import functools
 import itertools
 import json
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from data_prep import pool
 from data_prep.pictures import convert
+from data_prep.shards.plan import ShardPlan
 from logogan_jax.core import files, progress
 from logogan_jax.data import tfrecord
 
-LONG = 1.5  # an image with one side so many times the other loses a third when it is cropped
+LONG = 1.5  # an image with one side this many times the other loses a third when it is cropped
+
+# What convert.convert or, in its place, the pool returns for an Item.
+Result = convert.Converted | pool.Failed
 
 
-def shard_path(folder, name, number, shards):
-    """The file of a shard, in the layout of TensorFlow Datasets."""
-    return folder / f"{name}-train.tfrecord-{number:05d}-of-{shards:05d}"
+def shard_name(name: str, number: int, shards: int) -> str:
+    """The name of a shard's file in the layout of TensorFlow Datasets."""
+    return f"{name}-train.tfrecord-{number:05d}-of-{shards:05d}"
 
 
-def write_shards(plan, folder, name, spec, workers):
-    """Write every shard of a plan that is not there yet, by all cores -> what each holds (see write_shard)."""
+def write_shards(
+    plan: ShardPlan, folder: pathlib.Path, name: str, spec: convert.ImageSpec, workers: int | None
+) -> list[dict[str, Any]]:
+    """Write every shard of a plan that is not written yet; returns the summary (see write_shard) of each shard."""
     shards = len(plan.counts)
-    todo = [number for number in range(shards) if not _note(folder, number).exists()]
-    done = sum(plan.counts) - sum(plan.counts[number] for number in todo)
-    items, again = itertools.tee(item for number in todo for item in plan.items(number))
+    missing = [number for number in range(shards) if not _summary_path(folder, number).exists()]
+    done = sum(plan.counts) - sum(plan.counts[number] for number in missing)
+    items, items_to_convert = itertools.tee(item for number in missing for item in plan.items(number))
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.Bar("logos", sum(plan.counts), done))
         work = functools.partial(convert.convert, spec=spec)
-        found = zip(again, stack.enter_context(pool.map_ordered(work, items, workers)), strict=True)
-        for number in todo:
-            counted = _counted(itertools.islice(found, plan.counts[number]), bar, done)
-            note = write_shard(shard_path(folder, name, number, shards), counted)
-            files.write_json(_note(folder, number), note)
+        results = stack.enter_context(pool.map_ordered(work, items_to_convert, workers))
+        pairs = zip(items, results, strict=True)
+        for number in missing:
+            pairs_of_shard = _with_progress(itertools.islice(pairs, plan.counts[number]), bar, done)
+            summary = write_shard(folder / shard_name(name, number, shards), pairs_of_shard)
+            # Written last: it says that the shard is complete.
+            files.write_json(_summary_path(folder, number), summary)
             done += plan.counts[number]
-    return [json.loads(_note(folder, number).read_text()) for number in range(shards)]
+    return [json.loads(_summary_path(folder, number).read_text()) for number in range(shards)]
 
 
-def write_shard(path, converted):
-    """Write (Item, Converted or Failed) pairs as one TFRecord file.
+def write_shard(path: pathlib.Path, pairs: Iterable[tuple[convert.Item, Result]]) -> dict[str, Any]:
+    """Write Items and what became of them as one TFRecord file.
 
-    -> {"records", "nbytes", "long": images LONG times as long as wide or more, "labels": {label's number in digits:
-    images that have it}, "rejects": [{"path", "reason"}]}
+    Returns:
+        A summary {"records", "nbytes", "long": images LONG times as long as wide or more, "labels": {number of the
+        label, as digits: images that have it}, "rejects": [{"path", "reason"}]}.
     """
-    rejects, long, labels = [], 0, {}
+    rejects = []
+    labels: dict[str, int] = {}
+    long = 0
     with files.atomic_write(path) as partial, tfrecord.Writer(partial) as writer:
-        for item, result in converted:
-            if result.reason:
+        for item, result in pairs:
+            if not isinstance(result, convert.Converted) or result.reason:
                 rejects.append({"path": item.name, "reason": result.reason})
                 continue
-            name = item.name.encode("utf-8", "backslashreplace")  # a file name need not be text
+            name = item.name.encode("utf-8", "backslashreplace")  # a file name need not be valid text
             example = {"image": result.png, "label": item.label, "name": name, "sha256": result.sha256}
             writer.write(tfrecord.encode(example))
             labels[str(item.label)] = labels.get(str(item.label), 0) + 1
             long += not 1 / LONG < result.aspect < LONG
-        note = {"records": writer.count, "nbytes": writer.nbytes, "long": long, "labels": labels, "rejects": rejects}
-    return note
+    return {"records": writer.count, "nbytes": writer.nbytes, "long": long, "labels": labels, "rejects": rejects}
 
 
-def _note(folder, number):
+def _summary_path(folder: pathlib.Path, number: int) -> pathlib.Path:
     return folder / f"shard-{number:05d}.json"
 
 
-def _counted(pairs, bar, done):
+def _with_progress(pairs: Iterable[Any], bar: progress.Bar, done: int) -> Iterator[Any]:
     for number, pair in enumerate(pairs, done + 1):
         yield pair
         bar.update(number)

@@ -1,18 +1,20 @@
-"""The traveller: what a source hands to the step."""
+"""The batch that a source hands to the training step."""
 
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 
 class Batch(NamedTuple):
-    """image uint8[draws, b, H, W, C], label int32[draws, b] (0 without labels), index int32[draws, b].
+    """Images with their labels and their positions in the data set.
 
-    One draw per player update, in order of play; the pixels of a draw that its player does not look at may be any.
-    Within an update the draw axis is gone and the image is float32 in [-1, 1]. `index` is the position in the
-    data set.
+    image: uint8[draws, b, H, W, C]; label: int32[draws, b], 0 without labels; index: int32[draws, b].
+    There is one draw for each player's update, in order of play. The pixels of a draw whose player needs no real
+    images are arbitrary. Within an update there is no draw axis, and the image is float32 in [-1, 1].
     """
 
-    image: jax.Array
-    label: jax.Array
-    index: jax.Array
+    image: jax.Array | np.ndarray
+    label: jax.Array | np.ndarray
+    # Nobody searches a batch with tuple.index.
+    index: jax.Array | np.ndarray  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -1,16 +1,20 @@
-"""A piece of a file in memory, in which one process names images and others put their pixels."""
+"""Memory shared among processes: one process writes which images it wants, others write their pixels."""
 
+import dataclasses
 import math
 import os
-from typing import NamedTuple
 
 import numpy as np
 
+_DTYPES = {"position": np.int64, "needs_pixels": np.bool_, "label": np.int32, "pixels": np.uint8}
 
-class SharedBuffer(NamedTuple):
-    """Room for `count` images of `shape` (H, W, C) from an offset of an open file on.
+
+@dataclasses.dataclass(frozen=True)
+class SharedBuffer:
+    """Room for `count` images of `shape` (H, W, C), from an offset of an open file on.
 
     Its fields are arrays: "position" int64[n], "needs_pixels" bool[n], "label" int32[n], "pixels" uint8[n, H, W, C].
+    The file descriptor must be inherited by the processes that share the buffer.
     """
 
     file: int
@@ -19,37 +23,38 @@ class SharedBuffer(NamedTuple):
     shape: tuple[int, int, int]
 
     @property
-    def nbytes(self):
-        """Bytes that it takes."""
-        return self.count * sum(self._each(field) for field in _DTYPES)
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.count * sum(self._item_bytes(field) for field in _DTYPES)
 
-    def write(self, field, values, start=0):
-        """Write an array of a field's type as its entries from `start` on."""
-        left = memoryview(np.ascontiguousarray(values, _DTYPES[field])).cast("B")
-        at = self._offset(field, start)
-        while left:
-            done = os.pwrite(self.file, left, at)  # no more than 2 GB at a time
-            left, at = left[done:], at + done
+    def write(self, field: str, values: np.ndarray, start: int = 0) -> None:
+        """Write values, cast to the field's dtype, as its entries from `start` on."""
+        remaining = memoryview(np.ascontiguousarray(values, _DTYPES[field])).cast("B")
+        position = self._offset(field, start)
+        while remaining:
+            written = os.pwrite(self.file, remaining, position)  # one call writes 2 GB at most
+            remaining = remaining[written:]
+            position += written
 
-    def read(self, field, start=0, stop=None):
-        """The entries from `start` to `stop` of a field, as an array of its own."""
+    def read(self, field: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Copy of a field's entries from `start` to `stop`."""
         count = (self.count if stop is None else stop) - start
-        values = np.empty((count, *self._shape(field)), _DTYPES[field])
-        left, at = memoryview(values).cast("B"), self._offset(field, start)
-        while left:
-            done = os.preadv(self.file, [left], at)
-            left, at = left[done:], at + done
+        values = np.empty((count, *self._item_shape(field)), _DTYPES[field])
+        remaining = memoryview(values).cast("B")
+        position = self._offset(field, start)
+        while remaining:
+            read = os.preadv(self.file, [remaining], position)
+            remaining = remaining[read:]
+            position += read
         return values
 
-    def _shape(self, field):
+    def _item_shape(self, field: str) -> tuple[int, ...]:
         return self.shape if field == "pixels" else ()
 
-    def _each(self, field):
-        return np.dtype(_DTYPES[field]).itemsize * math.prod(self._shape(field))
+    def _item_bytes(self, field: str) -> int:
+        return np.dtype(_DTYPES[field]).itemsize * math.prod(self._item_shape(field))
 
-    def _offset(self, field, start):
-        before = list(_DTYPES)[: list(_DTYPES).index(field)]
-        return self.offset + self.count * sum(map(self._each, before)) + start * self._each(field)
-
-
-_DTYPES = {"position": np.int64, "needs_pixels": np.bool_, "label": np.int32, "pixels": np.uint8}
+    def _offset(self, field: str, start: int) -> int:
+        fields = list(_DTYPES)
+        preceding = fields[: fields.index(field)]
+        return self.offset + self.count * sum(map(self._item_bytes, preceding)) + start * self._item_bytes(field)

@@ -1,16 +1,18 @@
-"""Where images come from: SOURCES by name, each with `at(step, count)` and `batch(feed, i)`.
+"""The sources of batches, by name; each has `at(step, count)`, `batch(feed, i)` and `close()`.
 
-Both sources give the same batch for the same step, bit for bit, but for pixels that nobody looks at.
+All sources give the same batch for the same step, bit for bit, except in pixels that no player needs.
 """
+
+import jax
 
 from logogan_jax.data.in_memory import InMemorySource
 from logogan_jax.data.streaming import StreamingSource
 
 SOURCES = {"resident": InMemorySource, "stream": StreamingSource}
+_DEFAULT_MEMORY = 8 << 30  # bytes, for a CPU device, which states no limit
 
 
-def choose(nbytes, device):
-    """The source for this many bytes of pixels: resident where they take at most a quarter of the device."""
+def choose(nbytes: int, device: jax.Device) -> str:  # pyright: ignore[reportInvalidTypeForm] - jaxlib has no stub of it
+    """Name of the source for `nbytes` of pixels: "resident" if they take at most a quarter of the device's memory."""
     stats = device.memory_stats() or {}
-    budget = stats.get("bytes_limit", 8 << 30) // 4  # a CPU device tells no limit: 2 GiB of pixels
-    return "resident" if nbytes <= budget else "stream"
+    return "resident" if nbytes <= stats.get("bytes_limit", _DEFAULT_MEMORY) // 4 else "stream"

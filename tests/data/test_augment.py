@@ -27,7 +27,7 @@ def test_flip_mirrors_about_half_and_changes_nothing_else():
 
 def test_quarter_turns_move_pixels_exactly():
     for quarters in range(4):
-        turned = augment._turn(IMAGES[0], jnp.float32(quarters * np.pi / 2))
+        turned = augment.rotate_by(IMAGES[0], jnp.float32(quarters * np.pi / 2))
         expected = {0: IMAGES[0], 1: np.rot90(IMAGES[0], 1), 2: np.rot90(IMAGES[0], 2), 3: np.rot90(IMAGES[0], 3)}
         gap = min(np.abs(turned - expected[quarters]).max(), np.abs(turned - expected[-quarters % 4]).max())
         assert gap < 1e-4, quarters

@@ -1,6 +1,7 @@
 """Order, records, shards and sources: every image once an epoch, the same batch from anywhere, no silent damage."""
 
 import json
+import queue
 import shutil
 import struct
 
@@ -158,7 +159,7 @@ def test_shards_need_not_be_square(tmp_path):
     write_tfrecords.write(items, tmp_path / "wide", spec=frame, name="a", labels=[*"abcd"], description="", workers=0)
     wide = TFRecordDataset(tmp_path / "wide", size=(20, 32), channels=1)
     assert wide.shape == (20, 32, 1) == TFRecordDataset.open(tmp_path / "wide").shape
-    train, held_out = wide.split(0.5, least=1)
+    train, held_out = wide.split(0.5, minimum=1)
     assert train.pixels().shape == (2, 20, 32, 1)
     pixels, labels = held_out.images(np.arange(2))
     assert (pixels == np.stack([wide.image(2)[0], wide.image(3)[0]])).all()
@@ -197,7 +198,9 @@ def test_missing_foreign_and_damaged_folders_are_named(damaged, tmp_path):
     for other in ({**metadata, "labels": ["box", "disc"]}, [], {}):
         (damaged / "metadata.json").write_text(json.dumps(other))
         for read in (opened, TFRecordDataset.open):
-            with pytest.raises(UserError, match=r"not of this version's shards: make them again: .*write_tfrecords"):
+            with pytest.raises(
+                UserError, match=r"was not written by this version: make the shards again: .*write_tfrecords"
+            ):
                 read(damaged)
 
 
@@ -265,7 +268,7 @@ def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores
 
 
 def test_both_sources_may_repeat_a_batch(shards):
-    parallel, part = DataParallel("shard_map", 8), opened(shards).split(0.0, least=1)[0]
+    parallel, part = DataParallel("shard_map", 8), opened(shards).split(0.0, minimum=1)[0]
     values = {"seed": 5, "needs_pixels": (True, True), "batch_size": 8, "same_batch_for": 2}
     resident, stream = (sources.SOURCES[name](part, parallel, **values) for name in ("resident", "stream"))
     seen = []
@@ -279,14 +282,26 @@ def test_both_sources_may_repeat_a_batch(shards):
     stream.close()
 
 
-def test_the_stream_reads_ahead_of_the_steps_that_will_come(tiny):
-    source = build_training.training(tiny("gan", data__source="stream")).source
+def test_the_stream_reads_ahead_of_the_steps_that_will_come(tiny, monkeypatch):
+    class Recorder(decode_pool.InlineDecoder):
+        def submit(self, positions, needs_pixels=None):
+            submitted.put(positions.tolist())
+            return super().submit(positions, needs_pixels)
+
+    submitted = queue.SimpleQueue()
+    monkeypatch.setattr(decode_pool, "make_decoder", Recorder)
+    training = build_training.training(tiny("gan", data__source="stream"))
+    source = training.source
+    indices = lambda step: sampler.batch_indices(
+        seed=tiny().train.seed, step=step, count=2, shape=(2, 8), size=len(training.train)
+    )
     source.at(4, 2)
-    assert set(source._pending) == {(6, 2), (8, 2)}
-    ahead = source._pending[(6, 2)]
-    found = source.at(6, 2)
-    assert ahead.result() is found and set(source._pending) == {(8, 2), (10, 2)}
+    assert [submitted.get(timeout=30) for _ in range(3)] == [indices(step).ravel().tolist() for step in (4, 6, 8)]
+    # Both dispatches after the next one are asked for already; only the third is new.
+    np.testing.assert_array_equal(source.at(6, 2).index, indices(6))
+    assert submitted.get(timeout=30) == indices(10).ravel().tolist()
     source.close()
+    assert submitted.empty()
 
 
 def test_draws_of_a_step_are_all_different_images(tiny):

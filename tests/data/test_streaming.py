@@ -1,7 +1,6 @@
 """Reading keeps up: the same pixels by a short way and by other processes, which leave nothing behind."""
 
 import contextlib
-import io
 import os
 import pathlib
 import pickle
@@ -15,33 +14,30 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, environment
+from odd_files import chunk, encoded
 from PIL import Image
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import decode_pool, png, tfrecord
 from logogan_jax.data.dataset import TFRecordDataset
 
+DECODE_FOREVER = pathlib.Path(__file__).parent / "decode_forever.py"
+
 
 @pytest.fixture
 def part(shards):
     """40 of the 50 images."""
-    return TFRecordDataset(shards, size=(28, 28), channels=3).split(0.2, least=1)[0]
+    return TFRecordDataset(shards, size=(28, 28), channels=3).split(0.2, minimum=1)[0]
 
 
 @pytest.fixture
 def workers(part):
     """Three processes that decode them."""
-    with contextlib.closing(decode_pool.DecoderPool(part, 3)) as found:
-        yield found
+    with contextlib.closing(decode_pool.DecoderPool(part, 3)) as pool:
+        yield pool
 
 
 # ── pixels of PNGs ──────────────────────────────────────────────────────────────────────────
-
-
-def encoded(image, **options):
-    stream = io.BytesIO()
-    image.save(stream, format="PNG", **options)
-    return stream.getvalue()
 
 
 def picture(mode, width=30, height=20):
@@ -52,9 +48,10 @@ def picture(mode, width=30, height=20):
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4)])
 def test_our_pngs_are_decoded_by_the_short_way(monkeypatch, mode, channels):
     image = picture(mode)
-    monkeypatch.setattr(png, "_any", lambda *_: pytest.fail("the long way was taken"))
-    found = png.decode(encoded(image), (20, 30, channels))
-    assert found.dtype == np.uint8 and found.tobytes() == image.tobytes()
+    data = encoded(image, "PNG")
+    monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("Pillow was asked what kind of file it is"))
+    pixels = png.decode(data, (20, 30, channels))
+    assert pixels.dtype == np.uint8 and pixels.tobytes() == image.tobytes()
 
 
 def chunks(data):
@@ -68,23 +65,23 @@ def chunks(data):
 
 def test_pngs_of_others_are_decoded_too():
     image = picture("RGB")
-    plain = encoded(image)
+    plain = encoded(image, "PNG")
     start, body, end = chunks(plain)
-    halves = [png._chunk(b"IDAT", part) for part in (body[8:20], body[20:-4])]
+    halves = [chunk(b"IDAT", part) for part in (body[8:20], body[20:-4])]
     more = {
         "two pieces": plain[:8] + start + b"".join(halves) + end,
-        "a comment": plain[:8] + start + png._chunk(b"tEXt", b"a\0b") + body + end,
+        "a comment": plain[:8] + start + chunk(b"tEXt", b"a\0b") + body + end,
         "a tail": plain + b"more",
-        "resolution": encoded(image, dpi=(72, 72)),
+        "resolution": encoded(image, "PNG", dpi=(72, 72)),
     }
     for name, data in more.items():
         assert png.decode(data, (20, 30, 3)).tobytes() == image.tobytes(), name
 
 
 def test_broken_pngs_are_refused():
-    plain = encoded(picture("RGB"))
+    plain = encoded(picture("RGB"), "PNG")
     start, body, end = chunks(plain)
-    short, other = png._chunk(b"IDAT", body[8:60]), png._chunk(b"IDAT", b"\0" * 60)
+    short, other = chunk(b"IDAT", body[8:60]), chunk(b"IDAT", b"\0" * 60)
     for data in (plain[:-30], plain[:8] + start + short + end, plain[:8] + start + other + end, plain[:40], b""):
         with pytest.raises((ValueError, OSError)):
             png.decode(data, (20, 30, 3))
@@ -97,7 +94,7 @@ def test_broken_pngs_are_refused():
 
 
 def test_files_are_kept_open_but_not_too_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(tfrecord, "_OPEN", 3)
+    monkeypatch.setattr(tfrecord, "MAX_OPEN_FILES", 3)
     indexes = []
     for number in range(6):
         with tfrecord.Writer(tmp_path / str(number)) as writer:
@@ -138,7 +135,7 @@ def test_processes_decode_the_same_in_any_number(part, workers):
 
 
 def test_many_images_are_shared_out_in_order(part, monkeypatch):
-    monkeypatch.setattr(decode_pool, "_CHUNK", 4)
+    monkeypatch.setattr(decode_pool, "IMAGES_PER_SHARE", 4)
     monkeypatch.setattr(decode_pool, "available_cores", lambda: 2)
     order, used = np.random.default_rng(0).permutation(40)[:37], []
     monkeypatch.setattr(
@@ -156,7 +153,7 @@ def test_memory_is_used_again(workers):
     for _ in range(6):
         for future in [workers.submit(np.arange(40)) for _ in range(3)]:
             workers.result(future)
-        sizes.append(os.fstat(workers._memory.fileno()).st_size)
+        sizes.append(workers.nbytes)
     assert len(set(sizes)) == 1
 
 
@@ -177,12 +174,12 @@ def test_an_error_in_a_process_is_the_same_line(shards, tmp_path):
         np.testing.assert_array_equal(workers.result(futures[1])[0], damaged.images(np.arange(40, 50))[0])
 
 
-def test_a_process_that_was_killed_is_told_of(workers):
+def test_a_killed_process_is_reported(workers):
     workers.result(workers.submit(np.arange(40)))
-    workers._workers[1].kill()
-    workers._workers[1].wait()
+    os.kill(workers.pids[1], signal.SIGKILL)
+    os.waitid(os.P_PID, workers.pids[1], os.WEXITED | os.WNOWAIT)
     for _ in range(2):
-        with pytest.raises(UserError, match=r"a process that decodes images was ended \(status -9\): if memory"):
+        with pytest.raises(UserError, match=r"a process that decodes images has ended \(status -9\): if memory"):
             workers.result(workers.submit(np.arange(40)))
 
 
@@ -192,21 +189,6 @@ def test_processes_are_light():
     code = f"import sys, {modules}; print({heavy} & {{*sys.modules}} or 'none')"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), cwd=ROOT, text=True, capture_output=True)
     assert done.stdout == "none\n", done
-
-
-SCRIPT = """
-import sys, numpy as np
-from logogan_jax.core import errors
-from logogan_jax.data import decode_pool
-from logogan_jax.data.dataset import TFRecordDataset
-
-with errors.exit_on_error():
-    workers = decode_pool.DecoderPool(TFRecordDataset(sys.argv[1], size=(28, 28), channels=3), 2)
-    workers.result(workers.submit(np.arange(50)))
-    print(*[worker.pid for worker in workers._workers], flush=True)
-    while True:
-        workers.result(workers.submit(np.arange(50)))
-"""
 
 
 def alive(pid):
@@ -220,7 +202,7 @@ def alive(pid):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_processes_end_with_whoever_started_them(shards, how):
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(shards)], env=environment(), cwd=ROOT, text=True,
+        [sys.executable, DECODE_FOREVER, str(shards)], env=environment(), cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
     )  # fmt: skip
     workers = [int(word) for word in process.stdout.readline().split()]
@@ -244,6 +226,6 @@ def test_processes_end_with_whoever_started_them(shards, how):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_processes_are_deaf_to_what_is_meant_for_the_trainer(workers, how):
     workers.result(workers.submit(np.arange(40)))  # they have begun to listen
-    for worker in workers._workers:
-        worker.send_signal(how)
+    for pid in workers.pids:
+        os.kill(pid, how)
     workers.result(workers.submit(np.arange(40)))

@@ -7,8 +7,9 @@ import pytest
 from conftest import command, drawing, environment, failing
 from test_object_store import s3  # noqa: F401 - a fixture
 
-from data_prep import icon_sets
-from data_prep.pictures.convert import encode_png
+from data_prep import folders, icon_sets
+from data_prep.pictures.convert import ImageSpec, encode_png
+from data_prep.shards import plan
 
 beam_tfrecords = pytest.importorskip("data_prep.beam_tfrecords", reason="needs the extra beam")
 
@@ -96,15 +97,15 @@ def test_from_bucket_to_bucket(logos, s3, tmp_path):  # noqa: F811
 
 
 def test_finished_shards_are_not_made_again(logos, tmp_path, monkeypatch):
-    spec, made = beam_tfrecords.arguments.ImageSpec(28), []
-    names = list(beam_tfrecords._names(logos))
-    placed = [name for name in names if beam_tfrecords._placed(name, 2)[0] == 1]
-    grouped = (1, {"names": placed, "every": [None]})
-    once = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", spec)
+    spec, made = ImageSpec(28), []
+    names = [str(path) for path in folders.list_files(logos)]
+    placed = [name for name in names if plan.shard_index(plan.name_digest(name), 2) == 1]
+    grouped = (1, {"names": placed})
+    once = beam_tfrecords.write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", spec)
     write_one = beam_tfrecords.shard_files.write_shard
     monkeypatch.setattr(beam_tfrecords.shard_files, "write_shard", lambda *a: made.append(a) or write_one(*a))
-    again = beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", spec)
+    again = beam_tfrecords.write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", spec)
     assert not made and again[1]["records"] == once[1]["records"] > 0
     other = spec._replace(fit="crop")
-    beam_tfrecords._write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", other)
+    beam_tfrecords.write_shard(grouped, 2, ["box", "disc"], "logos", logos, tmp_path / "out", other)
     assert len(made) == 1

@@ -71,7 +71,7 @@ def test_what_is_alike_gets_one_label_and_nothing_else_changes(kinds, tmp_path, 
     tool("--path", folder, "--clusters", 3, "--target_path", tmp_path / "out")
     said = capsys.readouterr().out
     assert (
-        f"21 images written to {tmp_path / 'out'}, in 3 clusters of 4 to 10; the 2 labels before are not in them."
+        f"21 images written to {tmp_path / 'out'}, in 3 clusters of 4 to 10; their 2 labels were replaced."
         in said
     )
     shape = "--config.data.size=40 --config.data.width=60" + " --config.data.channels=4" * (channels == 4)

@@ -134,7 +134,7 @@ def behave(word):
 @pytest.mark.slow
 def test_a_worker_that_hangs_crashes_or_swallows_memory_costs_one_item():
     words = ["a"] * 40 + ["hang"] + ["b"] * 40 + ["crash"] + ["c"] * 40 + ["swallow", "d"]
-    with pool.map_ordered(behave, iter(words), workers=2, seconds=1.5) as results:
+    with pool.map_ordered(behave, iter(words), workers=2, timeout=1.5) as results:
         found = list(results)
     assert len(found) == len(words)
     for word, result in zip(words, found, strict=True):

@@ -146,7 +146,7 @@ def test_what_a_stopped_run_left_is_not_used_for_other_images(tmp_path, monkeypa
     monkeypatch.setattr(write_tfrecords, "finish", finish)
     assert not (tmp_path / "out").exists()
     write(tmp_path / "out", [Item("0.png", 0, encode_png(drawing(99))), *items[1:]], shards=2)
-    assert "beginning anew" in capsys.readouterr().out
+    assert "starting anew" in capsys.readouterr().out
     write(tmp_path / "fresh", [Item("0.png", 0, encode_png(drawing(99))), *items[1:]], shards=2)
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
@@ -174,14 +174,14 @@ def test_the_order_depends_on_the_names_alone_and_shards_share_it_out():
 
 
 def test_no_more_names_are_held_in_memory_than_planned(tmp_path, monkeypatch):
-    held, spill = [], plan.ShardPlan._spill
+    held, flush = [], plan.ShardPlan._flush
 
     def watched(self, items):
         held.append(sum(map(len, items)))
-        spill(self, items)
+        flush(self, items)
 
-    monkeypatch.setattr(plan, "_HELD", 100)
-    monkeypatch.setattr(plan.ShardPlan, "_spill", watched)
+    monkeypatch.setattr(plan, "ITEMS_IN_MEMORY", 100)
+    monkeypatch.setattr(plan.ShardPlan, "_flush", watched)
     made = plan.ShardPlan(tmp_path / "plan", (Item(f"{i}", 0, b"") for i in range(2000)), 16)
     assert held == [100] * 20 + [0] and sum(made.counts) == 2000
     seen = [item.name for shard in range(16) for item in made.items(shard)]

@@ -124,7 +124,7 @@ def fake_shards(pixels):
         def __len__(self):
             return pixels.shape[0]
 
-        def split(self, held_out, least):
+        def split(self, held_out, minimum):
             return self, self
 
         def images(self, positions):
