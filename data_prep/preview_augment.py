@@ -44,7 +44,7 @@ def preview(config: Any) -> np.ndarray:
     def views(step: jax.Array) -> list[jax.Array]:
         key = prng.fold_in(jax.random.key(config.train.seed), prng.STEP, step, 0, 0)
         real_keys, seen_keys = prng.split(prng.per_example_keys(key, np.arange(count)), 2)
-        augmented = augment_real(real_keys, images.to_float(pixels))
+        augmented = augment_real(real_keys, jax.numpy.asarray(images.to_float(pixels)))
         shown = [augmented, augment_seen(seen_keys, augmented, strength)] if augment_seen else [augmented]
         return [images.to_uint8(view) for view in shown]
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import pathlib
+from typing import Any
 
 from data_prep.pictures.convert import ImageSpec
 from logogan_jax.data.png import MODES
@@ -22,7 +23,8 @@ def write(
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         # Imported here because only this process needs it, not the workers, and because it announces at length that
         # TensorFlow is absent, which it does not need for this.
-        import tensorflow_datasets as tfds
+        import tensorflow_datasets
+    tfds: Any = tensorflow_datasets  # pyright cannot see the modules that it loads when they are used
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Image(shape=spec.shape, encoding_format="png"),

@@ -25,7 +25,8 @@ class Feed(NamedTuple):
 class InMemorySource:
     """Source whose images stay on the devices: only the indices of a step are sent to them."""
 
-    specs = Feed(REPLICATED, REPLICATED, BATCH)  # pyright: ignore[reportArgumentType] - how each array of a Feed is laid out
+    # How each array of a Feed is laid out on the devices.
+    specs = Feed(REPLICATED, REPLICATED, BATCH)  # pyright: ignore[reportArgumentType]
 
     def __init__(
         self, dataset: decode_pool.Images, parallel: DataParallel, *, seed: int, needs_pixels: tuple[bool, ...],

@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 from conftest import drawing, failing
+from iconify import ICON_SET
 from PIL import Image, ImageCms
 
 from data_prep import icon_sets, make_logos
@@ -18,21 +19,10 @@ from data_prep.pictures.convert import ImageSpec, Item, encode_png
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import TFRecordDataset
 
-SET = {
-    "prefix": "test", "width": 32, "height": 16,
-    "icons": {
-        "plain": {"body": '<path fill="#f00" d="M0 0h32v16H0z"/>'},
-        "square": {"body": '<path fill="currentColor" d="M4 4h8v8H4z"/>', "width": 16},
-        "moved": {"body": '<path fill="#00f" d="M-8-8h16v16H-8z"/>', "left": -8, "top": -8, "width": 16},
-        "gone": {"body": "<path/>", "hidden": True},
-    },
-    "aliases": {"same": {"parent": "plain"}},
-}  # fmt: skip
-
 
 def packed(folder, name):
     """The set as one of the files that make_logos reads."""
-    path, data = folder / name, json.dumps(SET).encode()
+    path, data = folder / name, json.dumps(ICON_SET).encode()
     if name.endswith(".zip"):
         with zipfile.ZipFile(path, "w") as file:
             file.writestr("package/icons.json", data)

@@ -14,8 +14,8 @@ import urllib.parse
 import numpy as np
 import pytest
 from conftest import ROOT, drawing, environment
+from iconify import ICON_SET
 from PIL import Image
-from test_icon_sets import SET
 from test_object_store import s3  # noqa: F401 - a fixture
 from test_spider import Handler, Server, info
 
@@ -77,7 +77,7 @@ def bring(folder):
     array = np.stack([np.asarray(drawing(900 + i, size=56)) for i in range(20)]).astype(np.float32)
     array.dump(folder / "X_train_56_1700.pkl")
     with tarfile.open(folder / "iconify-json-logos-1.2.19.tgz", "w:gz") as file:
-        data = json.dumps(SET).encode()
+        data = json.dumps(ICON_SET).encode()
         member = tarfile.TarInfo("package/icons.json")
         member.size = len(data)
         file.addfile(member, io.BytesIO(data))
