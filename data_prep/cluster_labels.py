@@ -37,15 +37,16 @@ def embed_images(dataset: TFRecordDataset) -> np.ndarray:
     from logogan_jax.metrics import feature_cache, features
 
     cache.enable_compilation_cache()
-    network, found = features.load_network("efflite0", "data_prep.cluster_labels"), []
-    with progress.Bar("looking", len(dataset)) as bar:
+    network = features.load_network("efflite0", "data_prep.cluster_labels")
+    blocks = []
+    with progress.Bar("features", len(dataset)) as bar:
         for start in range(0, len(dataset), _IMAGES_IN_MEMORY):
             block = np.arange(start, min(start + _IMAGES_IN_MEMORY, len(dataset)))
             pixels = lambda block=block: decode_pool.decode_images(dataset, block)[0]
             head = feature_cache.load_or_embed(network, f"{dataset.fingerprint[:24]}-{start}+{len(block)}", pixels).head
-            found.append(head / np.maximum(np.linalg.norm(head, axis=1, keepdims=True), 1e-6))
+            blocks.append(head / np.maximum(np.linalg.norm(head, axis=1, keepdims=True), 1e-6))
             bar.update(start + len(block))
-    return np.concatenate(found)
+    return np.concatenate(blocks)
 
 
 def cluster(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         digits = max(2, len(str(args.clusters - 1)))
         names = [f"cluster {number:0{digits}d}" for number in range(args.clusters)]
         with output_folder.create(target) as partial:
-            for path in partial.iterdir():  # of a run that was stopped
+            for path in partial.iterdir():  # an earlier run that was stopped may have left some
                 if path.name != ".lock":
                     path.unlink()
             labels, distance = cluster(embed_images(dataset), args.clusters)

@@ -160,7 +160,8 @@ def _aspect(root: dict[str, str]) -> float | None:
         if len(box) != 4 or any(root.get(name, "100%").strip() != "100%" for name in ("width", "height")):
             return None
         try:
-            width, height = float(box[2]), float(box[3])
+            width = float(box[2])
+            height = float(box[3])
         except ValueError:
             return None
     return width / height if width > 0 and height > 0 else None
