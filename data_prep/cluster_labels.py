@@ -26,7 +26,7 @@ from logogan_jax.data import decode_pool, tfrecord
 from logogan_jax.data.dataset import TFRecordDataset
 
 _IMAGES_IN_MEMORY = 10_000  # at a time
-_FIT_IMAGES = 50_000  # that determine the centres; the order of the shards is random, so these are a fair sample
+FIT_IMAGES = 50_000  # that determine the centres; the order of the shards is random, so these are a fair sample
 _AXES = 64  # principal axes of the features that are kept: clusters depend less on the seed than with all of them
 _RESTARTS = 8  # of k-means, of which the best is taken
 _COLUMNS = 20  # images in a row of clusters.png
@@ -62,7 +62,7 @@ def cluster(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
-    sample = features[:_FIT_IMAGES]
+    sample = features[:FIT_IMAGES]
     axes = PCA(min(_AXES, *sample.shape), svd_solver="covariance_eigh")
     centres = KMeans(count, n_init=_RESTARTS, random_state=0)  # pyright: ignore[reportArgumentType] - its stub says str
     # One thread, because several threads add in a changing order, and so round differently every time.

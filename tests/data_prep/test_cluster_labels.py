@@ -70,10 +70,7 @@ def test_what_is_alike_gets_one_label_and_nothing_else_changes(kinds, tmp_path, 
     folder, channels = kinds
     tool("--path", folder, "--clusters", 3, "--target_path", tmp_path / "out")
     said = capsys.readouterr().out
-    assert (
-        f"21 images written to {tmp_path / 'out'}, in 3 clusters of 4 to 10; their 2 labels were replaced."
-        in said
-    )
+    assert f"21 images written to {tmp_path / 'out'}, in 3 clusters of 4 to 10; their 2 labels were replaced." in said
     shape = "--config.data.size=40 --config.data.width=60" + " --config.data.channels=4" * (channels == 4)
     assert f"--config.data.dir={tmp_path / 'out'} {shape} --config.data.labels=True\n" in said
     opened = TFRecordDataset(tmp_path / "out", size=(40, 60), channels=channels)
@@ -135,7 +132,7 @@ def test_clusters_are_found_counted_and_measured():
 
 def test_the_centres_of_many_images_are_found_by_the_first(monkeypatch):
     points = np.random.default_rng(0).normal(size=(60, 8)) * 0.1 + 10 * np.eye(3, 8)[np.arange(60) % 3]
-    monkeypatch.setattr(cluster_labels, "_FIT", 30)
+    monkeypatch.setattr(cluster_labels, "FIT_IMAGES", 30)
     labels, _ = cluster_labels.cluster(points, 3)
     assert labels.tolist() == list(np.arange(60) % 3)  # of one size, so in the order in which they come
 
