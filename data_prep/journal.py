@@ -11,8 +11,8 @@ from logogan_jax.core.storage import filesystem
 
 # The objects of a bucket cannot be appended to, so a journal is copied there as a whole: at most once a second, and
 # for at most a share of the time. A kill -9 loses the lines since the last copy.
-_MIN_INTERVAL = 1.0  # seconds
-_COPYING_SHARE = 0.05
+MIN_INTERVAL = 1.0  # seconds
+COPYING_SHARE = 0.05
 
 
 class Journal:
@@ -96,4 +96,4 @@ class Journal:
         self._buffer = [b"".join(self._buffer)]
         self._where.write(self._name, self._buffer[0])
         finished = time.monotonic()
-        self._next_copy = finished + max(_MIN_INTERVAL, (finished - started) / _COPYING_SHARE)
+        self._next_copy = finished + max(MIN_INTERVAL, (finished - started) / COPYING_SHARE)

@@ -256,8 +256,8 @@ def test_a_journal_that_is_none_is_refused_by_its_line(where):
 
 
 def test_lines_are_on_the_disk_at_once_and_in_a_bucket_soon(where, monkeypatch):
-    monkeypatch.setattr(journal, "_EVERY", 0.0)
-    monkeypatch.setattr(journal, "_SHARE", 1e9)
+    monkeypatch.setattr(journal, "MIN_INTERVAL", 0.0)
+    monkeypatch.setattr(journal, "COPYING_SHARE", 1e9)
     with Journal(where, "did.jsonl") as did:
         assert where.read("did.jsonl") == b""  # a place that cannot be written is known from the start
         for n in range(3):
@@ -268,7 +268,7 @@ def test_lines_are_on_the_disk_at_once_and_in_a_bucket_soon(where, monkeypatch):
 def test_copies_to_a_bucket_take_a_small_part_of_the_time(monkeypatch):
     where, copies = filesystem.open_store("memory://slow/folder"), []
     monkeypatch.setattr(where, "write", lambda name, data: copies.append(data) or time.sleep(0.02))
-    monkeypatch.setattr(journal, "_EVERY", 0.0)
+    monkeypatch.setattr(journal, "MIN_INTERVAL", 0.0)
     with Journal(where, "did.jsonl") as did:
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
