@@ -45,7 +45,7 @@ class Journal:
     def __enter__(self) -> "Journal":
         kept = (raw for raw, line in self._parsed_lines() if self._keep is None or self._keep(line))
         if isinstance(self._where, filesystem.Folder):
-            path = self._where.where / self._name
+            path = self._where.path / self._name
             path.parent.mkdir(parents=True, exist_ok=True)
             with files.atomic_write(path) as partial, open(partial, "wb") as file:
                 file.writelines(kept)

@@ -42,7 +42,7 @@ def upload(path: str | pathlib.Path, target: str, *, replace: bool = False, work
         raise UserError(f"--path={path} holds no file to upload")
     size = bucket.sizes()
     existing = [name for name in names if size(name) is not None]
-    is_same = lambda name: bucket.same(name, folder.where / name)
+    is_same = lambda name: bucket.has_content_of(name, folder.path / name)
     same = dict(zip(existing, _map_threads("compare", is_same, existing, workers), strict=True))
     differing = [name for name in existing if not same[name]]
     if differing and not replace:
@@ -60,7 +60,7 @@ def upload(path: str | pathlib.Path, target: str, *, replace: bool = False, work
 
 def _upload_file(folder: filesystem.Folder, bucket: filesystem.Bucket, name: str) -> int:
     """Copy one file; returns the bytes that arrived."""
-    bucket.put(name, folder.where / name)
+    bucket.put(name, folder.path / name)
     size = folder.size(name)
     arrived = bucket.size(name)
     if size != arrived:

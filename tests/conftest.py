@@ -11,12 +11,12 @@ import sys
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 # Most of a test's time is compiling.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
-os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # gcsfs would ask a service of Google's of each bucket's kind
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import numpy as np
 import pytest
+from buckets import bucket, gs, machine, s3, where  # noqa: F401 - fixtures for all tests
 from PIL import Image, ImageDraw
 
 from data_prep import write_tfrecords

@@ -88,9 +88,12 @@ def check(folder):
 
 def main(address, seconds):
     """Pull, check, and go on for ever, at some pace."""
-    from logogan_jax.core.storage import lease, sync
+    from logogan_jax.core.storage import lease, sync, upload_thread
 
-    sync.PACE, lease.SECONDS, lease.BEAT, lease.LOOK, lease.SETTLE = 0.0, 2.0, 0.3, 0.2, 0.2
+    upload_thread.PACE = 0.0
+    lease.TIMEOUT = 2.0
+    lease.RENEW_EVERY = 0.3
+    lease.POLL_EVERY = 0.2
     copy = sync.SyncedRun(address)
     copy.acquire()
     print(check(copy.local), flush=True)

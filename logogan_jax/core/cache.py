@@ -1,11 +1,11 @@
-"""Where things that can be made again are kept: embedded data, features, compiled programs."""
+"""The folder for what can be made again: embedded data, features, compiled programs, copies of buckets."""
 
 import os
 import pathlib
 
 
-def path(*parts):
-    """A path below $LOGOGAN_CACHE, or below logogan_jax in the user's cache folder; not created."""
+def path(*parts: str) -> pathlib.Path:
+    """Return a path below $LOGOGAN_CACHE, or below logogan_jax in the user's cache folder; nothing is created."""
     root = os.environ.get("LOGOGAN_CACHE")
     if not root:
         home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
@@ -13,7 +13,7 @@ def path(*parts):
     return pathlib.Path(root).joinpath(*parts)
 
 
-def enable_compilation_cache():
+def enable_compilation_cache() -> None:
     """Let JAX keep compiled programs, small ones too, below the cache folder, unless the user has said where."""
     import jax
 

@@ -1,35 +1,38 @@
-"""The one kind of error that a user can mend, and how a command reports it."""
+"""The one kind of error that a user can mend, and how a command ends with it."""
 
 import contextlib
 import errno
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from types import FrameType
 
 
 class UserError(Exception):
-    """One line: which key or file, what it was, what it should be, and the command that mends it."""
+    """An error that the user can mend; its text is one line: which key or file, its value, what to write instead."""
 
     status = 2  # of the command that ends with it
 
 
 class Diverged(UserError):
-    """Training itself has failed, and the same command would fail again."""
+    """Training itself has failed; the same command would fail again."""
 
     status = 3
 
 
 class Unfinished(UserError):
-    """Nobody's mistake: the same command goes on from the newest checkpoint."""
+    """Nobody's mistake; the same command goes on from the newest checkpoint."""
 
     status = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 
 @contextlib.contextmanager
-def exit_on_error():
-    """Leave with one line on stderr.
+def exit_on_error() -> Iterator[None]:
+    """End the program with one line on stderr if the block raises an error that the user can mend.
 
-    The status is that of a UserError, 2 for a full disk, 130 for Ctrl-C, 143 for SIGTERM.
+    The status is that of a UserError, 2 for a full disk, 130 for Ctrl-C, 143 for SIGTERM. Other errors keep their
+    traceback.
     """
     try:
         with _terminable():
@@ -47,13 +50,13 @@ def exit_on_error():
 
 
 @contextlib.contextmanager
-def _terminable():
-    """SIGTERM unwinds like Ctrl-C, so that processes are ended and half-written files removed."""
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt like Ctrl-C, so that processes are ended and half-written files removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number, _):
+    def stop(number: int, _: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
 
     before = signal.signal(signal.SIGTERM, stop)
@@ -63,6 +66,6 @@ def _terminable():
         signal.signal(signal.SIGTERM, before)
 
 
-def _fail(message, status=2):
+def _fail(message: object, status: int = 2) -> int:
     print(f"error: {message}", file=sys.stderr, flush=True)
     return status

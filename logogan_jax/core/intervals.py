@@ -38,4 +38,4 @@ def wilson_estimate(share: float, variance: float, count: int) -> Estimate:
 
 def proportion(flags: np.ndarray) -> Estimate:
     """Return the Estimate of the share of independent flags bool[n] that are true."""
-    return wilson_estimate(np.mean(flags), 0.0, len(flags))
+    return wilson_estimate(float(np.mean(flags)), 0.0, len(flags))

@@ -1,7 +1,9 @@
-"""What a person sees while a run goes on: a bar on a terminal, plain lines in a log."""
+"""What a person sees while a command works: a bar on a terminal, plain lines in a log."""
 
 import sys
 import time
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -12,43 +14,54 @@ HEARTBEAT = 20.0  # seconds between plain lines
 
 
 class Bar:
-    """Progress of `total` units called `unit`, from `done`, or `quiet`; use as a context manager."""
+    """A bar for `total` units called `unit`, of which `done` were done before; use it as a context manager.
 
-    def __init__(self, title, total, done=0, unit="images", *, quiet=False):
-        self._console, self._quiet = Console(stderr=True, highlight=False, quiet=quiet), quiet
-        self._title, self._total, self._unit = title, total, unit
-        self._start, self._first, self._spoke, self._text = None, done, time.monotonic(), ""
+    Without a terminal it prints a plain line every HEARTBEAT seconds; if it is `quiet` it prints nothing.
+    """
+
+    def __init__(self, title: str, total: int, done: int = 0, unit: str = "images", *, quiet: bool = False):
+        self._console = Console(stderr=True, highlight=False, quiet=quiet)
+        self._quiet = quiet
+        self._title = title
+        self._total = total
+        self._unit = unit
+        self._start_time: float | None = None  # of the first update
+        self._start_done = done
+        self._last_line = time.monotonic()
+        self._text = ""
         text = TextColumn("{task.fields[text]}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), text)
         self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._bar.add_task(title, total=total, completed=done, text="")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         self._bar.stop()
 
-    def update(self, done, text=None):
-        """Show `done` units and a text, which stays until the next; without any, their rate and the time left."""
-        if self._start is None:  # what comes before the first unit, such as compiling, is no pace
-            self._start, self._first = time.monotonic(), done
+    def update(self, done: int, text: str | None = None) -> None:
+        """Show `done` units and a text, which stays until the next one; without any, their rate and the time left."""
+        now = time.monotonic()
+        if self._start_time is None:  # the time before the first unit, as for compiling, would spoil the rate
+            self._start_time = now
+            self._start_done = done
         self._text = text or self._text
-        shown = self._text or self._rate(done)
+        shown = self._text or self._rate(done, now - self._start_time)
         self._bar.update(self._task, completed=done, text=shown)
-        due = time.monotonic() - self._spoke >= HEARTBEAT or done == self._total
+        due = now - self._last_line >= HEARTBEAT or done == self._total
         if due and not (self._quiet or self._console.is_terminal):
-            self._spoke = time.monotonic()
+            self._last_line = now
             print(f"{self._title} {done}/{self._total}  {shown}", file=sys.stderr, flush=True)
 
-    def _rate(self, done):
-        pace = (done - self._first) / max(time.monotonic() - self._start, 1e-9)
-        if pace <= 0:
+    def _rate(self, done: int, seconds: float) -> str:
+        rate = (done - self._start_done) / max(seconds, 1e-9)
+        if rate <= 0:
             return ""
-        rate = f"{pace:,.0f} {self._unit}/s" if pace >= 1 else f"{1 / pace:,.1f} s per {self._unit.rstrip('s')}"
-        return f"{rate}, {timing.format_duration((self._total - done) / pace)} left"
+        text = f"{rate:,.0f} {self._unit}/s" if rate >= 1 else f"{1 / rate:,.1f} s per {self._unit.rstrip('s')}"
+        return f"{text}, {timing.format_duration((self._total - done) / rate)} left"
 
-    def say(self, line):
+    def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._console.print(line, markup=False, soft_wrap=True)

@@ -134,6 +134,21 @@ def test_missing_and_broken_config_files_are_one_line(tmp_path):
     assert "stepz" in failing(f"--config={broken}")
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["from logogan_jax import defaults", "import logogan_jax.defaults", "from logogan_jax.defaults import block"],
+)
+def test_a_config_of_an_older_version_says_what_to_import(tmp_path, line):
+    (tmp_path / "old.py").write_text(f"{line}\n\ndef get_config():\n    return defaults.get_config()\n")
+    said = failing(f"--config={tmp_path / 'old.py'}")
+    assert f"--config={tmp_path / 'old.py'}: " in said and "write 'from logogan_jax.config import defaults'" in said
+
+
+def test_a_config_whose_package_is_missing_names_it(tmp_path):
+    (tmp_path / "mine.py").write_text("import no_such_package\n")
+    assert failing(f"--config={tmp_path / 'mine.py'}").endswith("mine.py: No module named 'no_such_package'")
+
+
 @pytest.mark.slow
 def test_errors_of_every_door_are_one_line(config_file, tmp_path):
     line = failing(f"--config={config_file()}", "--config.data.dir=/nowhere", f"--workdir={tmp_path / 'run'}")

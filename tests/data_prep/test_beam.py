@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 from conftest import command, drawing, environment, failing
-from test_object_store import s3  # noqa: F401 - a fixture
 
 from data_prep import folders, icon_sets
 from data_prep.pictures.convert import ImageSpec, encode_png
@@ -83,7 +82,7 @@ def test_labels_and_odd_names_come_through(logos, tmp_path):
 
 
 @pytest.mark.slow
-def test_from_bucket_to_bucket(logos, s3, tmp_path):  # noqa: F811
+def test_from_bucket_to_bucket(logos, s3, tmp_path):
     s3.create_bucket(Bucket="beam")
     (logos / "box" / "new\nline 😀.png").rename(logos / "box" / "plain 😀.png")  # the S3 of the test knows no new lines
     for path in logos.rglob("*"):

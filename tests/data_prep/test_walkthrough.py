@@ -16,7 +16,6 @@ import pytest
 from conftest import ROOT, drawing, environment
 from iconify import ICON_SET
 from PIL import Image
-from test_object_store import s3  # noqa: F401 - a fixture
 from test_spider import Handler, Server, info
 
 from data_prep.pictures.convert import encode_png
@@ -115,7 +114,7 @@ SAID = {
 
 
 @pytest.mark.slow
-def test_every_command_of_the_walkthrough_works_in_its_order(web, s3, tmp_path):  # noqa: F811
+def test_every_command_of_the_walkthrough_works_in_its_order(web, s3, tmp_path):
     pytest.importorskip("fontawesomefree")
     bring(tmp_path)
     s3.create_bucket(Bucket="my-bucket")

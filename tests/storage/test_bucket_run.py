@@ -7,7 +7,6 @@ import time
 
 import pytest
 from conftest import ROOT, command, digest, environment, failing, finish, start
-from test_object_store import bucket, s3  # noqa: F401 - fixtures
 
 from logogan_jax.core.errors import Unfinished
 from logogan_jax.core.storage import commit_markers, filesystem
@@ -23,7 +22,7 @@ def until_marked(process, address, after, seconds=120):
 
 
 @pytest.mark.slow
-def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, shards, tmp_path):  # noqa: F811
+def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, shards, tmp_path):
     for path in shards.iterdir():
         filesystem.open_store(f"{bucket}/shards").put(path.name, path)
     data, address = f"{bucket}/shards", f"{bucket}/runs/one"
@@ -55,6 +54,6 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
     assert list((tmp_path / "drawn").glob("*.png"))
 
 
-def test_a_bucket_that_is_not_there_is_told_in_one_line(bucket, config_file):  # noqa: F811
+def test_a_bucket_that_is_not_there_is_told_in_one_line(bucket, config_file):
     missing = "s3://there-is-no-such-bucket/runs/one"
     assert missing.split("/")[2] in failing(f"--config={config_file(4)}", f"--workdir={missing}")

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import mirrored
 import numpy as np
 import pytest
+from buckets import BOTH
+from buckets import contents as files
 from conftest import ROOT, environment
-from test_fetch import files, machine  # noqa: F401 - a fixture
-from test_object_store import BOTH, bucket, gs, s3  # noqa: F401 - fixtures
 
 from logogan_jax.core.errors import UserError
-from logogan_jax.core.storage import commit_markers, filesystem, lease, object_store, sync, upload
+from logogan_jax.core.storage import commit_markers, filesystem, lease, object_store, sync, upload, upload_thread
 from logogan_jax.core.storage.sync import SyncedRun
 from logogan_jax.training.checkpoints import Checkpoints
 
@@ -28,8 +28,8 @@ from logogan_jax.training.checkpoints import Checkpoints
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """No waiting between pushes, and leases of a second."""
-    monkeypatch.setattr(sync, "PACE", 0.0)
-    for name, seconds in {"SECONDS": 1.0, "BEAT": 0.1, "LOOK": 0.05, "SETTLE": 0.1}.items():
+    monkeypatch.setattr(upload_thread, "PACE", 0.0)
+    for name, seconds in {"TIMEOUT": 1.0, "RENEW_EVERY": 0.1, "POLL_EVERY": 0.05}.items():
         monkeypatch.setattr(lease, name, seconds)
 
 
@@ -61,16 +61,13 @@ def pulled(address):
 
 
 def killed(copy):
-    """End a SyncedRun as kill -9 would."""
-    copy._closed = True
-    with copy._turn:
-        copy._turn.notify_all()
+    """End a SyncedRun as kill -9 would: nothing more is uploaded, and the lease is not released."""
     if copy._thread:
-        copy._thread.join()
-    copy._lease._over.set()
+        copy._thread.stop()
+    copy._lease._released.set()
     if copy._lease._thread:
         copy._lease._thread.join()
-    copy._held.close()
+    copy._lock_file.close()
 
 
 def names(address):
@@ -87,7 +84,7 @@ def ours(folder):
 
 
 @BOTH
-def test_a_run_comes_back_byte_for_byte_elsewhere(bucket, machine, did):  # noqa: F811
+def test_a_run_comes_back_byte_for_byte_elsewhere(bucket, machine, did):
     address = f"{bucket}/runs/one"
     with pulled(address) as copy:
         (copy.local / ".lock").write_text("")
@@ -117,7 +114,7 @@ def test_a_run_comes_back_byte_for_byte_elsewhere(bucket, machine, did):  # noqa
     assert files(sync.download_run(address)) == expected | {"metrics.jsonl": files(copy.local)["metrics.jsonl"]}
 
 
-def test_a_state_is_restored_from_a_bucket(bucket, machine):  # noqa: F811
+def test_a_state_is_restored_from_a_bucket(bucket, machine):
     address, state = f"{bucket}/run", {"a": jnp.arange(5.0), "b": {"c": jnp.ones((2, 3))}}
     with pulled(address) as copy, contextlib.closing(Checkpoints(copy.local / "checkpoints", 2)) as checkpoints:
         (copy.local / "config.json").write_text("{}")
@@ -132,7 +129,7 @@ def test_a_state_is_restored_from_a_bucket(bucket, machine):  # noqa: F811
     np.testing.assert_array_equal(restored["a"], state["a"] + 30)
 
 
-def test_who_works_in_a_folder_need_not_know_where_it_is_kept(bucket, tmp_path):  # noqa: F811
+def test_who_works_in_a_folder_need_not_know_where_it_is_kept(bucket, tmp_path):
     for place in (tmp_path / "run", f"{bucket}/run"):
         with sync.synced_workdir(place) as (folder, push):
             mirrored.go(folder, push, last=2)
@@ -141,15 +138,15 @@ def test_who_works_in_a_folder_need_not_know_where_it_is_kept(bucket, tmp_path):
         assert files(sync.download_run(place)) == files(folder)
 
 
-def test_a_line_half_written_stays_here(bucket):  # noqa: F811
+def test_a_line_half_written_stays_here(bucket):
     with pulled(f"{bucket}/run") as copy:
         (copy.local / "metrics.jsonl").write_text('{"step": 1}\n{"ste')
         copy.wait()
         assert filesystem.read_file(f"{bucket}/run/metrics.jsonl") == b'{"step": 1}\n'
 
 
-def test_large_files_that_grow_are_not_copied_all_the_time(bucket, did, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(upload, "AGAIN", 1000)
+def test_large_files_that_grow_are_not_copied_all_the_time(bucket, did, monkeypatch):
+    monkeypatch.setattr(upload, "REPEAT_RATE", 1000)
     with pulled(f"{bucket}/run") as copy:
         events = copy.local / "tensorboard" / "events"
         events.parent.mkdir()
@@ -165,7 +162,7 @@ def test_large_files_that_grow_are_not_copied_all_the_time(bucket, did, monkeypa
     assert filesystem.open_store(f"{bucket}/run").size("tensorboard/events") == 100_001  # at the end, all is there
 
 
-def test_what_others_put_there_stays(bucket, machine):  # noqa: F811
+def test_what_others_put_there_stays(bucket, machine):
     address, theirs = f"{bucket}/run", {"notes.txt", "checkpoints/README", "checkpoints/1/theirs", "more/a.png"}
     with pulled(address) as copy:
         mirrored.go(copy.local, copy.wait, last=1)
@@ -184,7 +181,7 @@ def test_what_others_put_there_stays(bucket, machine):  # noqa: F811
 # ── whole or not at all ─────────────────────────────────────────────────────────────────────
 
 
-def test_a_checkpoint_goes_when_the_one_after_it_is_whole(bucket, did):  # noqa: F811
+def test_a_checkpoint_goes_when_the_one_after_it_is_whole(bucket, did):
     with pulled(f"{bucket}/run") as copy:
         mirrored.go(copy.local, copy.wait, last=2)
         did.clear()
@@ -229,7 +226,7 @@ def dying(patch, at):
 
 
 @pytest.mark.slow
-def test_whenever_a_run_dies_its_bucket_can_be_gone_on_with(machine, tmp_path):  # noqa: F811
+def test_whenever_a_run_dies_its_bucket_can_be_gone_on_with(machine, tmp_path):
     """Shares the code of S3 and GCS; only in memory it is quick enough for every moment."""
     for at in itertools.count():
         address, reached = f"memory://died-at-{at}/run", [0]
@@ -259,7 +256,7 @@ def test_whenever_a_run_dies_its_bucket_can_be_gone_on_with(machine, tmp_path): 
     assert at > 50
 
 
-def test_a_checkpoint_that_is_just_being_removed_is_not_copied(bucket, monkeypatch):  # noqa: F811
+def test_a_checkpoint_that_is_just_being_removed_is_not_copied(bucket, monkeypatch):
     put = object_store.Bucket.put
     with pulled(f"{bucket}/run") as copy:
         mirrored.go(copy.local, lambda: None, last=2)
@@ -274,7 +271,7 @@ def test_a_checkpoint_that_is_just_being_removed_is_not_copied(bucket, monkeypat
         assert names(f"{bucket}/run") == ours(copy.local) and mirrored.steps(copy.local) == {2: "old"}
 
 
-def test_checkpoints_that_lost_files_are_left_out_and_other_bytes_refused(bucket, machine, capsys):  # noqa: F811
+def test_checkpoints_that_lost_files_are_left_out_and_other_bytes_refused(bucket, machine, capsys):
     address, where = f"{bucket}/run", filesystem.open_store(f"{bucket}/run")
     with pulled(address) as copy:
         mirrored.go(copy.local, copy.wait)
@@ -296,7 +293,7 @@ def test_checkpoints_that_lost_files_are_left_out_and_other_bytes_refused(bucket
         assert names(address) - left == ours(copy.local) | {f"samples/{i:06d}.png" for i in range(1, 7)}
 
 
-def test_a_checkpoint_put_there_by_hand_is_refused(bucket, machine):  # noqa: F811
+def test_a_checkpoint_put_there_by_hand_is_refused(bucket, machine):
     for name in ("config.json", "checkpoints/10/_METADATA"):
         filesystem.open_store(f"{bucket}/run").write(name, b"{}")
     for act in (sync.download_run, lambda address: pulled(address).__enter__()):
@@ -307,7 +304,7 @@ def test_a_checkpoint_put_there_by_hand_is_refused(bucket, machine):  # noqa: F8
 
 
 @pytest.mark.slow
-def test_after_kill_9_at_any_moment_the_run_goes_on(bucket, machine):  # noqa: F811
+def test_after_kill_9_at_any_moment_the_run_goes_on(bucket, machine):
     address, chance, reached = f"{bucket}/run", random.Random(0), 0
     for attempt in itertools.count():  # how far each comes depends on the machine
         if attempt > 5 and reached > 4:
@@ -342,7 +339,7 @@ def ahead(address):
     return copy
 
 
-def test_what_was_not_copied_yet_is_not_lost_here(bucket, machine):  # noqa: F811
+def test_what_was_not_copied_yet_is_not_lost_here(bucket, machine):
     address = f"{bucket}/run"
     ahead(address)
     with pulled(address) as copy:
@@ -352,7 +349,7 @@ def test_what_was_not_copied_yet_is_not_lost_here(bucket, machine):  # noqa: F81
 
 
 @pytest.mark.parametrize("change", ["went on elsewhere", "another run", "removed"])
-def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machine, change, capsys):  # noqa: F811
+def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machine, change, capsys):
     address = f"{bucket}/run"
     copy = ahead(address)
     (copy.local / "samples" / "more.png").write_bytes(b"")
@@ -374,9 +371,9 @@ def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machi
 
 @pytest.mark.parametrize(
     "place",
-    [(lease.Lease, "_renew_again_and_again"), (commit_markers.CommitMarkers, "repair"), (object_store.Bucket, "get")],
+    [(lease.Lease, "_keep_renewing"), (commit_markers.CommitMarkers, "repair"), (object_store.Bucket, "get")],
 )
-def test_a_pull_that_was_killed_is_begun_again(bucket, machine, place, monkeypatch):  # noqa: F811
+def test_a_pull_that_was_killed_is_begun_again(bucket, machine, place, monkeypatch):
     address = f"{bucket}/run"
     with pulled(address) as copy:
         mirrored.go(copy.local, copy.wait, last=4)
@@ -399,7 +396,7 @@ def dead(*_):
 
 
 @BOTH
-def test_one_machine_at_a_time(bucket, machine, monkeypatch, capsys):  # noqa: F811
+def test_one_machine_at_a_time(bucket, machine, monkeypatch, capsys):
     address = f"{bucket}/run"
     with pulled(address) as copy:
         mirrored.go(copy.local, copy.wait, last=1)
@@ -424,7 +421,7 @@ def test_one_machine_at_a_time(bucket, machine, monkeypatch, capsys):  # noqa: F
             copy._thread = copy._lease._thread = None
 
 
-def test_who_was_replaced_stops_writing(bucket, monkeypatch):  # noqa: F811
+def test_who_was_replaced_stops_writing(bucket, monkeypatch):
     address = f"{bucket}/run"
     with pytest.raises(UserError, match="is not this run's any more: far-away trains there"), pulled(address) as copy:
         mirrored.go(copy.local, copy.wait, last=1)
@@ -443,7 +440,7 @@ def test_who_was_replaced_stops_writing(bucket, monkeypatch):  # noqa: F811
 # ── errors ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_errors_come_to_those_who_push(s3, bucket, monkeypatch):  # noqa: F811
+def test_errors_come_to_those_who_push(s3, bucket, monkeypatch):
     put, fails = object_store.Bucket.put, [object_store.Unreachable("away")] * 3
 
     def failing(self, name, path):
@@ -457,7 +454,7 @@ def test_errors_come_to_those_who_push(s3, bucket, monkeypatch):  # noqa: F811
     mirrored.go(copy.local, copy.request_upload, last=1)
     copy.wait()  # what passes is not worth a word
     assert not fails and names(f"{bucket}/run") == ours(copy.local)
-    monkeypatch.setattr(sync, "PATIENCE", 0.2)
+    monkeypatch.setattr(upload_thread, "PATIENCE", 0.2)
     monkeypatch.setattr(object_store.Bucket, "put", lambda *_: failing_for_ever())
     mirrored.save(copy.local, 2, "old")
     with pytest.raises(UserError, match="away for ever"):

@@ -1,7 +1,7 @@
 """Checkpoints in a bucket, each there whole or not at all.
 
-checkpoints/500.whole lists the files of checkpoints/500/ and is written after them; while they come or go,
-checkpoints/500.torn does. A checkpoint is there if the first is and the sizes agree.
+checkpoints/500.whole lists the files of checkpoints/500/ and is written after them. checkpoints/500.torn is there while
+they come or go. A checkpoint is complete if the first is there and the sizes of its files agree.
 """
 
 import hashlib
@@ -9,128 +9,148 @@ import json
 import os
 import pathlib
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from logogan_jax.core.errors import UserError
-from logogan_jax.core.storage.object_store import Unreachable, map_parallel
+from logogan_jax.core.storage.object_store import Bucket, ObjectInfo, Unreachable, map_parallel
 
-_OURS = re.compile(r"checkpoints/(\d+)(/|\.whole$|\.torn$)")
+_CHECKPOINT_NAME = re.compile(r"checkpoints/(\d+)(/|\.whole$|\.torn$)")
 
 
 class FileDigest(NamedTuple):
-    """What a mark tells of a file: its bytes and their SHA-256."""
+    """What a marker tells of a file: its size in bytes, and its SHA-256."""
 
     size: int
     sha256: str
 
 
-def step_of(name):
-    """The step to whose checkpoint an object belongs by its name, as a mark of it or as a file in it, or None."""
-    found = _OURS.match(name)
-    return int(found[1]) if found else None
+def step_of(name: str) -> int | None:
+    """Return the step of the checkpoint to which an object belongs, as a file or a marker; None for other objects."""
+    match = _CHECKPOINT_NAME.match(name)
+    return int(match[1]) if match else None
 
 
-def steps(objects):
-    """The steps of which there is anything among a bucket's objects."""
-    return {step_of(name) for name in objects} - {None}
+def steps(objects: Collection[str]) -> set[int]:
+    """Return the steps of all checkpoints of which there is anything among the names of objects."""
+    return {step for name in objects if (step := step_of(name)) is not None}
 
 
-def marked_steps(objects):
-    """The steps of which a bucket's objects have a mark that they are whole."""
-    return {step for step in steps(objects) if f"{_at(step)}.whole" in objects}
+def marked_steps(objects: Collection[str]) -> set[int]:
+    """Return the steps that the names of objects mark as complete."""
+    return {step for step in steps(objects) if _complete_marker(step) in objects}
 
 
-def describe_files(folder):
-    """{name: FileDigest} of the files of a folder."""
+def describe_files(folder: pathlib.Path) -> dict[str, FileDigest]:
+    """Return {relative name: FileDigest} of the files of a folder."""
     paths = [pathlib.Path(root) / name for root, _, names in os.walk(folder) for name in names]
-    return {path.relative_to(folder).as_posix(): _file(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): _describe_file(path) for path in paths}
 
 
-def _file(path):
+def _describe_file(path: pathlib.Path) -> FileDigest:
     with open(path, "rb") as file:
         return FileDigest(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 class CommitMarkers:
-    """The checkpoints in a Bucket."""
+    """The markers of the checkpoints in a Bucket."""
 
-    def __init__(self, bucket):
+    def __init__(self, bucket: Bucket):
         self._bucket = bucket
 
-    def complete(self, objects):
-        """{step: {name: FileDigest}} of the checkpoints that are there, by the bucket's objects {name: Object}.
+    def complete(self, objects: dict[str, ObjectInfo]) -> dict[int, dict[str, FileDigest]]:
+        """Return {step: {name in the checkpoint: FileDigest}} of the complete checkpoints, by the bucket's objects.
 
-        A UserError tells that somebody else put checkpoints there, of which nobody knows whether they are whole.
+        Raises a UserError if somebody put checkpoints there by other means: nobody knows whether they are complete.
         """
-        there = marked_steps(objects)
-        unknown = steps(objects) - there - {step for step in steps(objects) if f"{_at(step)}.torn" in objects}
-        if unknown and not there:
+        marked = marked_steps(objects)
+        unknown = {step for step in steps(objects) - marked if _incomplete_marker(step) not in objects}
+        if unknown and not marked:
             step = max(unknown)
             raise UserError(
-                f"{self._bucket}/{_at(step)} has no {_at(step)}.whole, which a run writes once all of it is there: "
-                f"copy the run to a folder of this machine and use it there, or give another --workdir"
+                f"{self._bucket}/{_folder(step)} has no {_complete_marker(step)}, which a run writes once all of it is "
+                f"there: copy the run to a folder of this machine and use it there, or give another --workdir"
             )
-        listed = {step: self._listed(f"{_at(step)}.whole") for step in sorted(there)}
-        agree = lambda step, name, file: (objects.get(f"{_at(step)}/{name}") or [None])[0] == file.size
+        listings = {step: self._read(_complete_marker(step)) for step in sorted(marked)}
         return {
-            step: files
-            for step, files in listed.items()
-            if files is not None and all(agree(step, *item) for item in files.items())
+            step: listing
+            for step, listing in listings.items()
+            if listing is not None and not _missing_file(objects, step, listing)
         }
 
-    def upload(self, step, folder, files):
-        """Copy the files {name: FileDigest} of a folder, which is not yet whole by that."""
+    def upload(self, step: int, folder: pathlib.Path, listing: dict[str, FileDigest]) -> None:
+        """Upload the listed files of a checkpoint's folder; only `commit` makes it complete.
+
+        Raises Unreachable if one of them did not arrive whole.
+        """
         self.remove_incomplete(step)
-        self._bucket.write(f"{_at(step)}.torn", _text(files))
-        list(map_parallel(lambda name: self._bucket.put(f"{_at(step)}/{name}", folder / name), files))
-        arrived = self._bucket.objects(_at(step))
-        for name, file in files.items():
-            if f"{_at(step)}/{name}" not in arrived or arrived[f"{_at(step)}/{name}"].size != file.size:
-                raise Unreachable(f"{self._bucket}/{_at(step)}/{name} did not arrive whole: run the same command again")
+        self._write(_incomplete_marker(step), listing)
+        list(map_parallel(lambda name: self._bucket.put(f"{_folder(step)}/{name}", folder / name), listing))
+        missing = _missing_file(self._bucket.objects(_folder(step)), step, listing)
+        if missing:
+            raise Unreachable(f"{self._bucket}/{missing} did not arrive whole: run the same command again")
 
-    def commit(self, step, files):
-        """Let the files that were sent be whole."""
-        self._bucket.write(f"{_at(step)}.whole", _text(files))
-        self._bucket.remove(f"{_at(step)}.torn")
+    def commit(self, step: int, listing: dict[str, FileDigest]) -> None:
+        """Mark an uploaded checkpoint as complete."""
+        self._write(_complete_marker(step), listing)
+        self._bucket.remove(_incomplete_marker(step))
 
-    def remove(self, step):
-        """Take a checkpoint away."""
-        files = self._listed(f"{_at(step)}.whole")
-        if files is not None:
-            self._bucket.write(f"{_at(step)}.torn", _text(files))
-            self._bucket.remove(f"{_at(step)}.whole")
+    def remove(self, step: int) -> None:
+        """Remove a checkpoint."""
+        listing = self._read(_complete_marker(step))
+        if listing is not None:
+            self._write(_incomplete_marker(step), listing)
+            self._bucket.remove(_complete_marker(step))
         self.remove_incomplete(step)
 
-    def remove_incomplete(self, step):
-        """Take away what is there of a checkpoint that is not whole: the files that its mark lists, and no others."""
-        files = self._listed(f"{_at(step)}.torn")
-        if files is not None:
-            list(map_parallel(lambda name: self._bucket.remove(f"{_at(step)}/{name}"), files))
-            self._bucket.remove(f"{_at(step)}.torn")
+    def remove_incomplete(self, step: int) -> None:
+        """Remove what is there of an incomplete checkpoint: the files that its marker lists, and no others."""
+        listing = self._read(_incomplete_marker(step))
+        if listing is not None:
+            list(map_parallel(lambda name: self._bucket.remove(f"{_folder(step)}/{name}"), listing))
+            self._bucket.remove(_incomplete_marker(step))
 
-    def repair(self, objects):
-        """Finish what a killed run began, by the bucket's objects."""
+    def repair(self, objects: Collection[str]) -> None:
+        """Finish what a killed run has begun, by the names of the bucket's objects."""
         for step in steps(objects):
-            if f"{_at(step)}.torn" in objects:
-                if f"{_at(step)}.whole" in objects:
-                    self._bucket.remove(f"{_at(step)}.torn")  # all files are there: they had come, or were to go
+            if _incomplete_marker(step) in objects:
+                if _complete_marker(step) in objects:
+                    # All files are there: they had all come, or none was removed yet.
+                    self._bucket.remove(_incomplete_marker(step))
                 else:
                     self.remove_incomplete(step)
 
-    def _listed(self, name):
-        """{name: FileDigest} of a mark, or None if it is not there."""
+    def _write(self, name: str, listing: dict[str, FileDigest]) -> None:
+        content = {"files": {name: digest._asdict() for name, digest in listing.items()}}
+        self._bucket.write(name, json.dumps(content, indent=2).encode())
+
+    def _read(self, name: str) -> dict[str, FileDigest] | None:
+        """Return {name in the checkpoint: FileDigest} of a marker, or None if there is no such marker."""
         try:
-            found = json.loads(self._bucket.read(name))
-            return {name: FileDigest(file["size"], file["sha256"]) for name, file in found["files"].items()}
+            listing = json.loads(self._bucket.read(name))["files"]
+            return {name: FileDigest(entry["size"], entry["sha256"]) for name, entry in listing.items()}
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{self._bucket}/{name} is damaged: remove it to go on without that checkpoint") from None
 
 
-def _at(step):
+def _missing_file(objects: dict[str, ObjectInfo], step: int, listing: dict[str, FileDigest]) -> str | None:
+    """Return the name of a listed file that is not among the objects, or has another size there; None if all agree."""
+    for name, digest in listing.items():
+        key = f"{_folder(step)}/{name}"
+        if key not in objects or objects[key].size != digest.size:
+            return key
+    return None
+
+
+def _folder(step: int) -> str:
     return f"checkpoints/{step}"
 
 
-def _text(files):
-    return json.dumps({"files": {name: file._asdict() for name, file in files.items()}}, indent=2).encode()
+def _complete_marker(step: int) -> str:
+    return f"checkpoints/{step}.whole"
+
+
+def _incomplete_marker(step: int) -> str:
+    return f"checkpoints/{step}.torn"

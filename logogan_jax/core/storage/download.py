@@ -1,4 +1,4 @@
-"""What is in a bucket, brought to a folder of this machine."""
+"""What is in a bucket, downloaded to a folder of this machine, and only as far as it is not there yet."""
 
 import contextlib
 import fcntl
@@ -9,35 +9,37 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Collection, Iterator
+from typing import NamedTuple, TextIO
 
 from logogan_jax.core import cache, files, progress
 from logogan_jax.core.errors import Unfinished, UserError
-from logogan_jax.core.storage import filesystem
-from logogan_jax.core.storage.object_store import Unreachable, map_parallel
+from logogan_jax.core.storage.object_store import Bucket, ObjectInfo, Unreachable, map_parallel
 
-ROUNDS = 4  # looks at a bucket, between which what has changed meanwhile is brought again
+ROUNDS = 4  # listings of a bucket, between which what has changed meanwhile is downloaded again
 
-_in_use = {}  # address: the lock on its copy that other processes respect until this one ends
+# {address: the lock by which other processes know that this one reads the copy}, until the process ends.
+_read_locks: dict[str, TextIO | None] = {}
 
 
 class Changed(Unfinished):
     """An object is not what it was a moment ago."""
 
 
-def local_folder(address):
-    """The folder of this machine with the files that are at an address; a path is returned as it is, expanded.
+def local_folder(address: str | pathlib.Path) -> pathlib.Path:
+    """Return the folder of this machine that holds the files of an address; a path is returned as it is, expanded.
 
-    Only what is missing here or has changed is brought. A UserError tells that there is nothing, that the bucket
-    cannot be reached, that the disk has no room, or that another process reads other bytes of the same address.
+    Only what is missing here or has changed is downloaded. Raises a UserError if there is nothing, if the bucket
+    cannot be reached, if the disk has no room, or if another process reads other bytes of the same address.
     """
     if "://" not in str(address):
         return pathlib.Path(address).expanduser()
-    copy = CachedCopy("fetched", filesystem.open_store(address))
-    if copy.address in _in_use:
+    copy = CachedCopy("fetched", Bucket(str(address)))
+    if copy.is_read_here():
         return copy.folder
     with copy.lock() as alone:
         for _ in range(ROUNDS):
-            objects = _found(copy)
+            objects = _visible_objects(copy)
             if copy.is_current(objects):
                 copy.mark_complete()
                 return copy.folder
@@ -48,39 +50,52 @@ def local_folder(address):
                 )
             with contextlib.suppress(Changed):
                 copy.fetch(objects)
-    raise Changed(f"{copy.address} changes while it is brought: run the same command when nobody writes there")
+    raise Changed(f"{copy.address} changes while it is downloaded: run the same command when nobody writes there")
 
 
-def _found(copy):
-    """{name: Object} of the files of a Bucket that others may want."""
+def is_hidden(name: str) -> bool:
+    """Return whether a file of a relative name is hidden, or is in a hidden folder."""
+    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+
+
+def _visible_objects(copy: "CachedCopy") -> dict[str, ObjectInfo]:
+    """Return the objects of a copy's bucket but hidden ones."""
     try:
         objects = copy.bucket.objects()
     except Unreachable as error:
         if copy.is_complete():
             raise UserError(f"{error}; or use the copy of {copy.date()} as it is, by its path: {copy.folder}") from None
         raise
-    objects = {name: found for name, found in objects.items() if not is_hidden(name)}
+    objects = {name: info for name, info in objects.items() if not is_hidden(name)}
     if not objects:
         raise UserError(
-            f"{copy.address} holds no files: check the address, or bring them there: "
+            f"{copy.address} holds no files: check the address, or upload them: "
             f"python -m data_prep.upload --path=DIR --target_path={copy.address}"
         )
     return objects
 
 
-def is_hidden(name):
-    """Whether a file of a relative name is, or is in, what a folder does not show."""
-    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+class Downloaded(NamedTuple):
+    """What the manifest tells of a file: the object that it was downloaded from, and when it was written here."""
+
+    size: int
+    etag: str
+    changed: int  # nanoseconds
 
 
 class CachedCopy:
-    """A folder of the user's cache, below `kind`, for the files of a Bucket."""
+    """A folder of the user's cache, below `kind`, for the files of a Bucket.
 
-    def __init__(self, kind, bucket):
-        self.bucket, self.address = bucket, str(bucket)
+    A manifest beside it lists what was downloaded, so that neither a change in the bucket nor one here goes unnoticed.
+    """
+
+    def __init__(self, kind: str, bucket: Bucket):
+        self.bucket = bucket
+        self.address = str(bucket)
         readable = re.sub(r"[^\w.-]", "_", self.address.rpartition("/")[2], flags=re.ASCII)[:40]
         self.home = cache.path(kind, f"{readable}-{hashlib.sha256(self.address.encode()).hexdigest()[:12]}")
-        self.folder, self._manifest = self.home / "files", self.home / "manifest.jsonl"
+        self.folder = self.home / "files"
+        self._manifest = self.home / "manifest.jsonl"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -88,19 +103,21 @@ class CachedCopy:
                 f"{self.home} cannot be made ({error.strerror}): set LOGOGAN_CACHE to a folder that can be written"
             ) from None
 
-    @contextlib.contextmanager
-    def lock(self):
-        """Hold the copy against those who would change it; yield whether no other process reads it either.
+    # ── who uses it ─────────────────────────────────────────────────────────────────────────
 
-        Who waits for another that brings it says so. Afterwards this process counts as one that reads it.
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Hold the copy against those who would change it. Yields whether no other process reads it either.
+
+        Who waits for another that downloads it says so. Afterwards this process counts as one that reads it.
         """
-        _in_use.pop(self.address, None)
-        held = files.try_lock(self.home / "lock")
-        if held is None:
-            print(f"waiting for another process that brings {self.address}", file=sys.stderr, flush=True)
-            held = open(self.home / "lock", "a")  # noqa: SIM115 - closed below
-            fcntl.flock(held, fcntl.LOCK_EX)
-        with held:
+        _read_locks.pop(self.address, None)
+        exclusive = files.try_lock(self.home / "lock")
+        if exclusive is None:
+            print(f"waiting for another process that downloads {self.address}", file=sys.stderr, flush=True)
+            exclusive = open(self.home / "lock", "a")  # noqa: SIM115 - closed below
+            fcntl.flock(exclusive, fcntl.LOCK_EX)
+        with exclusive:
             readers = self.home / "readers"
             alone = files.try_lock(readers)
             try:
@@ -108,73 +125,88 @@ class CachedCopy:
             finally:
                 if alone:
                     alone.close()
-            _in_use[self.address] = files.try_lock(readers, fcntl.LOCK_SH)
+            _read_locks[self.address] = files.try_lock(readers, fcntl.LOCK_SH)
 
-    def is_current(self, objects):
-        """Whether the folder holds the objects {name: Object} and no other file."""
-        known = self._known()
-        return all(self._has(name, found, known) for name, found in objects.items()) and not self._others(objects)
+    def is_read_here(self) -> bool:
+        """Return whether this process has read the copy before, and must go on to see the same files."""
+        return self.address in _read_locks
 
-    def fetch(self, objects, remove=True):
-        """Make the folder hold the objects {name: Object}, each whole; other files go, if `remove`.
+    # ── what it holds ───────────────────────────────────────────────────────────────────────
+
+    def is_current(self, objects: dict[str, ObjectInfo]) -> bool:
+        """Return whether the folder holds the objects and no other file."""
+        manifest = self._read_manifest()
+        return all(self._has(name, info, manifest) for name, info in objects.items()) and not self._others(objects)
+
+    def fetch(self, objects: dict[str, ObjectInfo], remove: bool = True) -> None:
+        """Make the folder hold the objects, each whole; other files are removed, if `remove`.
 
         Raises Changed if an object is not there any more, or has another size.
         """
         _check_names(self.address, objects)
-        known = self._known()
-        missing = {name: found for name, found in objects.items() if not self._has(name, found, known)}
-        total = sum(found.size for found in missing.values())
-        self._need_room(total)
-        self._write({name: known[name] for name in objects.keys() - missing.keys()})
+        manifest = self._read_manifest()
+        missing = {name: info for name, info in objects.items() if not self._has(name, info, manifest)}
+        self._check_room(sum(info.size for info in missing.values()))
+        self._write_manifest({name: manifest[name] for name in objects.keys() - missing.keys()}, complete=False)
         if remove:
             self._remove_others(objects)
-        if not missing:
-            return
-        bar = progress.Bar(f"bringing {self.address}", 1 + total // 10**6, unit="MB")
-        with bar, open(self._manifest, "a") as manifest:
-            done = 0
-            for name in map_parallel(lambda name: self._bring(name, missing[name]), missing):
-                found, done = missing[name], done + missing[name].size
-                manifest.write(_line(name, [found.size, found.version, (self.folder / name).stat().st_mtime_ns]))
-                manifest.flush()
-                bar.update(done // 10**6)
-            bar.update(1 + total // 10**6)
+        if missing:
+            self._download_all(missing)
 
-    def mark_incomplete(self):
-        """Let the folder count as not whole."""
-        self._write({name: about for name, about in self._known().items() if name})
+    def mark_incomplete(self) -> None:
+        """Let the folder count as incomplete."""
+        self._write_manifest(self._read_manifest(), complete=False)
 
-    def mark_complete(self):
-        """Let the folder count as whole."""
+    def mark_complete(self) -> None:
+        """Let the folder count as complete."""
         if not self.is_complete():
-            self._write({**self._known(), "": True})
+            self._write_manifest(self._read_manifest(), complete=True)
 
-    def is_complete(self):
-        """Whether nothing was missing when it was last brought."""
-        return "" in self._known()
+    def is_complete(self) -> bool:
+        """Return whether nothing was missing when it was last downloaded."""
+        return "" in self._manifest_lines()
 
-    def date(self):
-        """When the folder was last brought, in words."""
+    def date(self) -> str:
+        """Return when the folder was last downloaded, for a message."""
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(self._manifest.stat().st_mtime))
 
-    def _known(self):
-        """{name: [size, version, time of the file here]} of what was brought, and "" if that was all."""
+    def _manifest_lines(self) -> dict:
+        # There is a line for each file, and one for the name "" if nothing is missing. A killed process may have left
+        # half of one, which does not end.
         lines = self._manifest.read_text().split("\n")[:-1] if self._manifest.exists() else []
         return dict(map(json.loads, lines))
 
-    def _write(self, known):
-        with files.atomic_write(self._manifest) as partial:
-            partial.write_text("".join(_line(name, about) for name, about in known.items()))
+    def _read_manifest(self) -> dict[str, Downloaded]:
+        return {name: Downloaded(*value) for name, value in self._manifest_lines().items() if name}
 
-    def _has(self, name, found, known):
-        size, version, time_here = known.get(name, (None, None, None))
+    def _write_manifest(self, downloaded: dict[str, Downloaded], complete: bool) -> None:
+        lines = [_line(name, value) for name, value in downloaded.items()] + ([_line("", True)] if complete else [])
+        with files.atomic_write(self._manifest) as partial:
+            partial.write_text("".join(lines))
+
+    def _has(self, name: str, info: ObjectInfo, manifest: dict[str, Downloaded]) -> bool:
         try:
-            here = (self.folder / name).stat()
+            status = (self.folder / name).stat()
         except OSError:
             return False
-        return (size, version) == found and (here.st_size, here.st_mtime_ns) == (size, time_here)
+        return manifest.get(name) == (*info, status.st_mtime_ns) and status.st_size == info.size
 
-    def _bring(self, name, found):
+    # ── changing it ─────────────────────────────────────────────────────────────────────────
+
+    def _download_all(self, missing: dict[str, ObjectInfo]) -> None:
+        total = 1 + sum(info.size for info in missing.values()) // 10**6
+        bar = progress.Bar(f"downloading {self.address}", total, unit="MB")
+        with bar, open(self._manifest, "a") as manifest:
+            done = 0
+            for name in map_parallel(lambda name: self._download(name, missing[name]), missing):
+                downloaded = Downloaded(*missing[name], (self.folder / name).stat().st_mtime_ns)
+                manifest.write(_line(name, downloaded))
+                manifest.flush()
+                done += downloaded.size
+                bar.update(done // 10**6)
+            bar.update(total)
+
+    def _download(self, name: str, info: ObjectInfo) -> str:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_write(path) as partial:
@@ -182,11 +214,11 @@ class CachedCopy:
                 self.bucket.get(name, partial)
             except FileNotFoundError:
                 raise Changed(f"{self.address}/{name} has gone: run the same command again") from None
-            if partial.stat().st_size != found.size:
+            if partial.stat().st_size != info.size:
                 raise Changed(f"{self.address}/{name} has changed: run the same command again")
         return name
 
-    def _need_room(self, need):
+    def _check_room(self, need: int) -> None:
         free = shutil.disk_usage(self.home).free
         if need > free:
             raise UserError(
@@ -194,12 +226,12 @@ class CachedCopy:
                 f"free some space, or set LOGOGAN_CACHE to a folder of a larger disk"
             )
 
-    def _others(self, objects):
-        """The files in the folder that are none of the objects."""
+    def _others(self, objects: Collection[str]) -> list[pathlib.Path]:
+        """Return the files in the folder that are none of the objects."""
         paths = (path for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir())
         return [path for path in paths if path.relative_to(self.folder).as_posix() not in objects]
 
-    def _remove_others(self, objects):
+    def _remove_others(self, objects: Collection[str]) -> None:
         for path in self._others(objects):
             path.unlink()
         for path in sorted(self.folder.rglob("*"), reverse=True):  # what is in a folder comes before it
@@ -207,12 +239,12 @@ class CachedCopy:
                 path.rmdir()
 
 
-def _line(name, value):
+def _line(name: str, value: Downloaded | bool) -> str:
     return json.dumps([name, value]) + "\n"
 
 
-def _check_names(address, names):
-    """Refuse names that no files of a folder can have."""
+def _check_names(address: str, names: Collection[str]) -> None:
+    """Raise a UserError if two names cannot be files of one folder."""
     for name in names:
         parts = name.split("/")
         above = ("/".join(parts[:i]) for i in range(1, len(parts)))

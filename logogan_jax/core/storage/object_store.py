@@ -1,194 +1,240 @@
 """The objects of a folder in an object store (gs://, s3://), by relative name."""
 
-import base64
 import concurrent.futures
 import contextlib
 import errno
-import hashlib
+import io
 import os
-from typing import NamedTuple
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.core.installation import install_command
+from logogan_jax.core.storage.connect import EXTRAS, STORES, NoCredentials, connect
+from logogan_jax.core.storage.digests import part_size, possible_etags
 
-PART = 16 << 20  # bytes of the parts in which large files are copied to a bucket
-TOGETHER = 8  # files copied at once
-_EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutResult, UpdateVersion
+
+THREADS = 8  # files copied at once
+
+_NO_BUCKET = "create the bucket, or correct its name"
 _LOGIN = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run 'aws configure'",
     "gs": "run 'gcloud auth application-default login'",
-    "gcs": "run 'gcloud auth application-default login'",
 }
+
+_THEIR_MODULES = ("obstore", "botocore", "google")  # which raise what `_explained_errors` explains
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Unreachable(Unfinished):
-    """An object store that does not answer, or not as it should; it may a minute later."""
+    """An object store that does not answer, or answers with a fault that may pass in a minute."""
 
 
-class Object(NamedTuple):
-    """What a bucket tells of an object: its bytes, and a name that other bytes would not have."""
+class ObjectInfo(NamedTuple):
+    """The size of an object in bytes, and its ETag, which changes with its content."""
 
     size: int
-    version: str
+    etag: str
 
 
 class Bucket:
-    """A folder of an object store, in which every object appears whole."""
+    """A folder of an object store, in which every object appears whole or not at all."""
 
-    def __init__(self, where):
-        self.where, (self._kind, _, rest) = where.rstrip("/"), where.partition("://")
-        if not rest.strip("/") or self._kind in ("file", "local"):
-            raise UserError(f"{where} names no bucket: it should be like s3://bucket/folder, or a path of this machine")
-        import fsspec  # which a command whose files are all on the disk need not wait for
+    def __init__(self, address: str):
+        self.address = address.rstrip("/")
+        scheme, _, rest = self.address.partition("://")
+        self._scheme = "gs" if scheme == "gcs" else scheme
+        bucket, _, self._root = rest.strip("/").partition("/")
+        if not bucket or scheme in ("file", "local"):
+            raise UserError(
+                f"{address} names no bucket: it should be like s3://bucket/folder, or a path of this machine"
+            )
+        if self._scheme not in STORES:
+            raise UserError(f"{address}: {scheme}:// is no object store that is known; use s3:// or gs://")
+        with self._explained_errors():
+            try:
+                self._store = connect(self._scheme, bucket)
+            except ImportError:
+                mend = install_command(EXTRAS[self._scheme])
+                raise UserError(f"{address} needs a package that is not here: {mend}") from None
 
+    def __str__(self) -> str:
+        return self.address
+
+    def __reduce__(self):
+        return Bucket, (self.address,)  # another process connects anew
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all objects but hidden ones, sorted."""
+        return (name for name in self.objects() if not any(part.startswith(".") for part in name.split("/")))
+
+    def objects(self, below: str = "") -> dict[str, ObjectInfo]:
+        """Return {name: ObjectInfo} of all objects, hidden ones too, sorted; `below` names a folder to list alone."""
+        top = self._key("")
+        with self._explained_errors():
+            listed = self._store.list(self._key(below).rstrip("/") or None, chunk_size=1000).collect()
+        found = {meta["path"].removeprefix(top): _info(meta) for meta in listed if meta["path"].startswith(top)}
+        for name in self._folder_placeholders(found):
+            del found[name]
+        return dict(sorted(found.items()))
+
+    def exists(self) -> bool:
+        """Return whether there is any object."""
+        with self._explained_errors():
+            return any(self._store.list(self._root or None, chunk_size=1))
+
+    def read(self, name: str) -> bytes:
+        """Return the content of an object; raises FileNotFoundError."""
+        with self._explained_errors(FileNotFoundError):
+            return self._store.get(self._key(name)).bytes().to_bytes()
+
+    def open(self, name: str) -> io.BytesIO:
+        """Return the content of an object as a file; raises FileNotFoundError."""
+        return io.BytesIO(self.read(name))
+
+    def size(self, name: str) -> int | None:
+        """Return the size of an object in bytes, or None if there is no such object."""
         try:
-            # Without a cache of listings, which would hide what others write.
-            self._files, self._root = fsspec.core.url_to_fs(self.where, use_listings_cache=False)
-        except ImportError:
-            extra = _EXTRAS.get(self._kind)
-            mend = install_command(extra) if extra else "install the package that fsspec names for it"
-            raise UserError(f"{where} needs a package that is not here: {mend}") from None
-        except ValueError:
-            raise UserError(f"{where}: {self._kind}:// is no object store that is known; use s3:// or gs://") from None
-
-    def __str__(self):
-        return self.where
-
-    def names(self):
-        """Every object below the address but hidden ones, sorted."""
-        return (name for name in self._listing() if not any(part.startswith(".") for part in name.split("/")))
-
-    def objects(self, below=""):
-        """{name: Object} of every object, hidden ones too, or of those in a folder."""
-        return {name: _object(found) for name, found in self._listing(below).items()}
-
-    def exists(self):
-        """Whether anything is there."""
-        with self._spoken():
-            return self._files.exists(self._root)
-
-    def read(self, name):
-        """The bytes of an object."""
-        with self._spoken(FileNotFoundError):
-            return self._files.cat_file(f"{self._root}/{name}")
-
-    def open(self, name):
-        """An object to read bytes from, piece by piece."""
-        with self._spoken(FileNotFoundError):
-            return self._files.open(f"{self._root}/{name}", "rb")
-
-    def size(self, name):
-        """The bytes that an object has, or None if there is none."""
-        try:
-            with self._spoken(FileNotFoundError):
-                found = self._files.info(f"{self._root}/{name}")
+            with self._explained_errors(FileNotFoundError):
+                return self._store.head(self._key(name))["size"]
         except FileNotFoundError:
             return None
-        return found["size"] if found["type"] == "file" else None
 
-    def sizes(self):
-        """A function like `size` that is quick for many names: one listing, now, answers for them all."""
-        return {name: found["size"] for name, found in self._listing().items()}.get
+    def sizes(self) -> Callable[[str], int | None]:
+        """Return a function like `size` that is quick for many names: one listing, made now, answers for all."""
+        return {name: info.size for name, info in self.objects().items()}.get
 
-    def write(self, name, data):
-        """Write bytes under a name."""
-        with self._spoken():
-            self._files.pipe_file(f"{self._root}/{name}", data)
+    def write(self, name: str, data: bytes) -> None:
+        """Write an object."""
+        with self._explained_errors():
+            self._store.put(self._key(name), data)
 
-    def create(self, name, data):
-        """Write bytes under a name that nothing has -> whether that was so."""
+    def read_version(self, name: str) -> tuple[bytes, "UpdateVersion"]:
+        """Return the content of an object, and its version for `write_if`; raises FileNotFoundError."""
+        with self._explained_errors(FileNotFoundError):
+            found = self._store.get(self._key(name))
+            return found.bytes().to_bytes(), _version(found.meta)
+
+    def write_if(self, name: str, data: bytes, version: "UpdateVersion | None") -> "UpdateVersion | None":
+        """Write an object if it still has a version, or if there is none and `version` is None.
+
+        The object store compares and writes in one step (S3: If-Match and If-None-Match; Google: ifGenerationMatch), so
+        of several writers that name the same version exactly one succeeds. Returns the new version, or None if another
+        writer came first.
+        """
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
         try:
-            with self._spoken(FileExistsError):
-                self._files.pipe_file(f"{self._root}/{name}", data, mode="create")
-        except FileExistsError:
-            return False
-        return True
+            with self._explained_errors(AlreadyExistsError, PreconditionError):
+                written = self._store.put(self._key(name), data, mode=version or "create")
+        except (AlreadyExistsError, PreconditionError):
+            return None
+        return _version(written)
 
-    def get(self, name, path):
-        """Copy an object to a file of the disk."""
-        with self._spoken(FileNotFoundError):
-            self._files.get_file(f"{self._root}/{name}", str(path))
+    def get(self, name: str, path: pathlib.Path) -> None:
+        """Download an object to a file; raises FileNotFoundError."""
+        with self._explained_errors(FileNotFoundError), open(path, "wb") as file:
+            for piece in self._store.get(self._key(name)):
+                file.write(piece)
 
-    def put(self, name, path):
-        """Copy a file of the disk, in parts if it is large."""
-        with self._spoken():
-            self._files.put_file(str(path), f"{self._root}/{name}", chunksize=_part(path))
+    def put(self, name: str, path: pathlib.Path) -> None:
+        """Upload a file, in parts if it is large; raises FileNotFoundError if there is no file."""
+        part = part_size(path)
+        with self._explained_errors():
+            self._store.put(self._key(name), pathlib.Path(path), chunk_size=part, max_concurrency=4)
 
-    def remove(self, name):
+    def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
-        with contextlib.suppress(FileNotFoundError), self._spoken(FileNotFoundError):
-            self._files.rm_file(f"{self._root}/{name}")
+        with contextlib.suppress(FileNotFoundError), self._explained_errors(FileNotFoundError):
+            self._store.delete(self._key(name))
 
-    def same(self, name, path):
-        """Whether an object has the very bytes of a file of the disk."""
-        with self._spoken():
-            found = _object(self._files.info(f"{self._root}/{name}"))
-            if found.size != os.path.getsize(path):
+    def has_content_of(self, name: str, path: pathlib.Path) -> bool:
+        """Return whether an object has the same bytes as a file."""
+        with self._explained_errors():
+            info = _info(self._store.head(self._key(name)))
+            if info.size != os.path.getsize(path):
                 return False
-            if alike(found, path):
+            if has_digest_of(info, path):
                 return True
-            # The store knows no digest, or one of encrypted bytes or of other parts: compare the bytes themselves.
-            with self._files.open(f"{self._root}/{name}", "rb") as there, open(path, "rb") as here:
-                return all(piece == there.read(len(piece)) for piece in iter(lambda: here.read(PART), b""))
+            # The ETag is no digest, or one of encrypted bytes or of parts of another size: compare the bytes.
+            with open(path, "rb") as file:
+                return all(bytes(piece) == file.read(len(piece)) for piece in self._store.get(self._key(name)))
 
-    def _listing(self, below=""):
-        with self._spoken():
-            listed, top = self._files.find(f"{self._root}/{below}".rstrip("/"), detail=True), f"{self._root}/"
-        # A name that ends with a slash is no file, but what consoles of object stores call a folder.
-        paths = [path for path in sorted(listed) if path.startswith(top) and not path.endswith("/")]
-        return {path.removeprefix(top): listed[path] for path in paths}
+    def _key(self, name: str) -> str:
+        return f"{self._root}/{name}" if self._root else name
+
+    def _folder_placeholders(self, found: dict[str, ObjectInfo]) -> set[str]:
+        """Return the names that stand for keys such as `a/b/`, which consoles of object stores make for a folder.
+
+        obstore lists them as `a/b`, like an empty file of that name.
+        """
+        folders = {name[: match.start()] for name in found for match in re.finditer("/", name)}
+        empty = [name for name, info in found.items() if not info.size]
+        lonely = [name for name in empty if name not in folders]
+        missing = {name for name, size in map_parallel(lambda name: (name, self.size(name)), lonely) if size is None}
+        return {*missing, *(name for name in empty if name in folders)}
 
     @contextlib.contextmanager
-    def _spoken(self, *answers):
-        """Tell in one line what an object store raises, but for errors that are answers and a full disk here."""
+    def _explained_errors(self, *expected: type[Exception]) -> Iterator[None]:
+        """Raise what an object store raises as a UserError of one line, except `expected` errors and a full disk."""
         try:
             yield
-        except Exception as error:  # each object store has errors of its own, some of no common kind
+        except Exception as error:  # obstore, boto3 and google-auth have no common kind of error
+            theirs = isinstance(error, (OSError, NoCredentials)) or type(error).__module__.startswith(_THEIR_MODULES)
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            if full or isinstance(error, answers):
+            if full or not theirs or isinstance(error, expected):
                 raise
-            said, kind = " ".join(str(error).split()) or type(error).__name__, UserError
-            if isinstance(error, FileNotFoundError):
-                mend = "create the bucket, or correct its name"
-            elif "Credentials" in type(error).__name__:
-                mend = _LOGIN.get(self._kind, "log in")
-            elif isinstance(error, PermissionError) or said.startswith("Forbidden"):
-                mend = "these credentials do not permit it; use others, or have them permitted"
-            else:
-                mend, kind = "check the network and the address, then run the same command again", Unreachable
-            raise kind(f"{self.where}: {said}: {mend}") from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> UserError:
+        # obstore's text is one line, with the server's answer as XML, and then pages about its internals.
+        text = str(error).partition("\n\nDebug source")[0]
+        said = re.search("<Message>(.*?)</Message>", text, re.DOTALL)
+        said = " ".join((said[1] if said else re.sub(r"^Generic \w+ error: ", "", text)).split()).rstrip(".")
+        line = f"{self}: {said or type(error).__name__}"
+        status = re.search(r"status code: (\d+)", text)
+        if bad := re.search('invalid path: .*?Path "(.*?)"', text, re.DOTALL):
+            name = bad[1].removeprefix(self._key(""))
+            return UserError(f"{self} holds {name!r}, which cannot be a file beside the others: remove or rename it")
+        if isinstance(error, FileNotFoundError) or "NoSuchBucket" in text:
+            return UserError(f"{self}: {said if 'exist' in said else 'The bucket does not exist'}: {_NO_BUCKET}")
+        if re.search("Credentials|Profile|Refresh", type(error).__name__) or (status and status[1] == "401"):
+            return UserError(f"{line}: {_LOGIN.get(self._scheme, 'log in')}")
+        if status and status[1] == "403":
+            return UserError(f"{line}: these credentials do not permit it; use others, or have them permitted")
+        if "region" in said:
+            return UserError(f"{line}: set AWS_REGION to the region of the bucket")
+        return Unreachable(f"{line}: check the network and the address, then run the same command again")
 
 
-def alike(found, path):
-    """Whether an Object is known, by its version, to have the bytes of a file of the disk."""
-    return found.size == os.path.getsize(path) and found.version in _digests(path)
+def has_digest_of(info: ObjectInfo, path: pathlib.Path) -> bool:
+    """Return whether the ETag of an object proves that it has the same bytes as a file."""
+    return info.size == os.path.getsize(path) and info.etag in possible_etags(path)
 
 
-def _object(found):
-    names = [found[key] for key in ("ETag", "md5Hash", "etag", "created") if found.get(key)]
-    return Object(found["size"], str(names[0]).strip('"') if names else "")
-
-
-def _part(path):
-    """The size of a file's parts, of which object stores take 10,000."""
-    return max(PART, -(-os.path.getsize(path) // 10_000 // PART) * PART)
-
-
-def _digests(path):
-    """What object stores may call a file: its MD5 in hexadecimal or base64, or the MD5 of its parts' MD5s."""
-    whole, parts, size = hashlib.md5(usedforsecurity=False), [], _part(path)
-    with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(size), b""):
-            whole.update(piece)
-            parts.append(hashlib.md5(piece, usedforsecurity=False).digest())
-    joined = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
-    return {whole.hexdigest(), base64.b64encode(whole.digest()).decode(), f"{joined}-{len(parts)}"}
-
-
-def map_parallel(function, names):
-    """Yield function(name) of each, as they end, of which a few run at once; the first error stops them."""
+def map_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield function(item) of each item in the order in which they end, a few at a time; the first error stops them."""
     with contextlib.ExitStack() as stack:
-        threads = concurrent.futures.ThreadPoolExecutor(TOGETHER)
+        threads = concurrent.futures.ThreadPoolExecutor(THREADS)
         stack.callback(threads.shutdown, cancel_futures=True)
-        for future in concurrent.futures.as_completed([threads.submit(function, name) for name in names]):
+        for future in concurrent.futures.as_completed([threads.submit(function, item) for item in items]):
             yield future.result()
+
+
+def _info(meta: "ObjectMeta") -> ObjectInfo:
+    return ObjectInfo(meta["size"], (meta["e_tag"] or "").strip('"'))
+
+
+def _version(meta: "ObjectMeta | PutResult") -> "UpdateVersion":
+    version: UpdateVersion = {}
+    if meta["e_tag"] is not None:  # S3 compares this
+        version["e_tag"] = meta["e_tag"]
+    if meta["version"] is not None:  # and Google this, the generation
+        version["version"] = meta["version"]
+    return version

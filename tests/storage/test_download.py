@@ -9,8 +9,9 @@ import sys
 import time
 
 import pytest
+from buckets import BOTH, end_process
+from buckets import contents as files
 from conftest import ROOT, environment
-from test_object_store import BOTH, bucket, gs, s3  # noqa: F401 - fixtures
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download, filesystem, object_store
@@ -18,24 +19,7 @@ from logogan_jax.core.storage import download, filesystem, object_store
 FILES = {"a.json": b"{}", "train-0": b"one" * 1000, "train-1": b"two" * 1000, "deep/er/file": b"", "ロゴ 1.png": b"png"}
 
 
-@pytest.fixture(autouse=True)
-def machine(monkeypatch, tmp_path):
-    """A function that makes this process, from then on, one of a new machine, where nothing was brought to."""
-
-    def other(name):
-        monkeypatch.setenv("LOGOGAN_CACHE", str(tmp_path / name))
-        ended()
-
-    other("cache")
-    yield other
-    ended()
-
-
-def ended():
-    """Let go of what is held until a process ends."""
-    download._in_use.clear()
-
-
+pytestmark = pytest.mark.usefixtures("machine")
 IMPORT = "from logogan_jax.core.storage import download"
 
 
@@ -50,7 +34,7 @@ def got(monkeypatch):
 
 
 @pytest.fixture
-def shards(bucket):  # noqa: F811
+def shards(bucket):
     """The address of FILES, beside which others lie."""
     where = filesystem.open_store(f"{bucket}/shards")
     for name, data in FILES.items():
@@ -59,13 +43,9 @@ def shards(bucket):  # noqa: F811
     return where
 
 
-def files(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def again(address):
     """What a new process of this machine gets."""
-    ended()
+    end_process()
     return download.local_folder(address)
 
 
@@ -91,7 +71,7 @@ def test_only_what_is_missing_or_has_changed_is_brought(shards, got):
     assert files(folder) == expected | {"ロゴ 1.png": b"png"} and not (folder / "deep").is_dir()
 
 
-def test_what_is_hidden_and_what_consoles_call_a_folder_stay(s3, bucket, shards):  # noqa: F811
+def test_what_is_hidden_and_what_consoles_call_a_folder_stay(s3, bucket, shards):
     for key in ("shards/", "shards/deep/", "shards/.note", "shards/.hidden/a"):
         s3.put_object(Bucket=bucket[5:], Key=key, Body=b"")
     assert files(download.local_folder(shards)) == FILES
@@ -122,7 +102,7 @@ def test_what_changes_while_it_is_brought_is_brought_once_more(shards, monkeypat
     assert files(download.local_folder(shards)) == FILES | {"train-0": b"longer" * 1000}
     changes += [b"x" * n for n in range(9)]
     shards.write("train-0", b"y")
-    with pytest.raises(UserError, match="changes while it is brought"):
+    with pytest.raises(UserError, match="changes while it is downloaded"):
         again(shards)
 
 
@@ -149,7 +129,7 @@ def bringing(address, seconds):
     )  # fmt: skip
 
 
-def test_after_kill_9_only_the_rest_is_brought(bucket, tmp_path, got):  # noqa: F811
+def test_after_kill_9_only_the_rest_is_brought(bucket, tmp_path, got):
     where, expected = filesystem.open_store(f"{bucket}/many"), {f"{i}/{i}": bytes([i]) * 2000 for i in range(40)}
     for name, data in expected.items():
         where.write(name, data)
@@ -162,7 +142,7 @@ def test_after_kill_9_only_the_rest_is_brought(bucket, tmp_path, got):  # noqa: 
     process.communicate()
     assert set(files(folder)) != set(expected)
     assert download.local_folder(where) == folder and files(folder) == expected
-    assert 40 - len(files(folder)) <= sum(got.values()) <= 40 - 12 + object_store.TOGETHER
+    assert 40 - len(files(folder)) <= sum(got.values()) <= 40 - 12 + object_store.THREADS
 
 
 def test_several_processes_bring_it_once(shards):
@@ -172,7 +152,7 @@ def test_several_processes_bring_it_once(shards):
     assert files(download.local_folder(shards)) == FILES
 
 
-def test_what_is_wrong_is_told_in_one_line(s3, bucket, shards, monkeypatch):  # noqa: F811
+def test_what_is_wrong_is_told_in_one_line(s3, bucket, shards, monkeypatch):
     def said(address):
         with pytest.raises(UserError) as error:
             again(address)
@@ -192,7 +172,7 @@ def test_what_is_wrong_is_told_in_one_line(s3, bucket, shards, monkeypatch):  # 
         patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 5000))
         assert "has 0 MB free, but what" in said(shards) and "LOGOGAN_CACHE" in said(shards)
     with monkeypatch.context() as patch:
-        patch.setattr(filesystem.open_store(shards)._files, "get_file", full, raising=False)
+        patch.setattr(object_store.Bucket, "get", full)
         with pytest.raises(OSError, match="No space left") as error:
             again(shards)
         assert error.value.errno == errno.ENOSPC
@@ -205,7 +185,7 @@ def full(*_, **__):
 
 def test_a_bucket_out_of_reach_is_an_error_that_names_the_copy(shards, monkeypatch, machine):
     folder = download.local_folder(shards)
-    monkeypatch.setattr(object_store.Bucket, "_listing", away)
+    monkeypatch.setattr(object_store.Bucket, "objects", away)
     with pytest.raises(UserError, match=rf"shards: away; or use the copy of 20.* as it is, by its path: {folder}$"):
         again(shards)
     machine("where nothing was brought to")
