@@ -129,7 +129,7 @@ def loop_config() -> ConfigDict:
     config = shipped.get_config("quickstart")
     config.train.batch_size = BATCH
     config.model.width = 4
-    default_dataset.given(config)
+    default_dataset.set_default_dataset(config)
     return config
 
 

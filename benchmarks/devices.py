@@ -43,19 +43,19 @@ def train(name: str, devices: int, mapping: str = "shard_map") -> tuple[dict[str
     from logogan_jax.training import train_state
 
     config = shipped.get_config(name)
-    default_dataset.given(config)
+    default_dataset.set_default_dataset(config)
     config.model.width = 16
     config.train.update(batch_size=BATCH, dtype="float32", parallel=mapping)
     config.data.rotate = 10.0
     for role in config.optimizer:
         config.optimizer[role] = defaults.block(name="sgd", learning_rate=3e-4)
-    training = build_training.training(build_training.resolved(config), devices=jax.devices()[:devices])
-    on_host = lambda state: jax.device_get(train_state.paths((state.params, state.ema, state.stats)))
+    training = build_training.build(config, devices=jax.devices()[:devices])
+    on_host = lambda state: jax.device_get(train_state.flatten_with_names((state.params, state.ema, state.model_state)))
     state = training.state
     initial = on_host(state)
     for step in range(STEPS):
-        state, _ = training.program(1)(state, training.source.at(step, 1))
-    training.source.close()
+        state, _ = training.runner.program(1)(state, training.runner.source.at(step, 1))
+    training.runner.source.close()
     return on_host(state), initial
 
 

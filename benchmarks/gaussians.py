@@ -26,7 +26,8 @@ from logogan_jax.core import files, images
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import data_parallel
 from logogan_jax.objectives import OBJECTIVES
-from logogan_jax.training import train_state, train_step
+from logogan_jax.training import sampling, train_state, train_step
+from logogan_jax.training.model import Model
 
 MODES = 8
 RADIUS = 0.75  # in [-1, 1], where pixel values are 0.008 apart
@@ -135,16 +136,18 @@ def train(name: str, critic_updates: int, steps: int) -> np.ndarray:
     objective = OBJECTIVES[name](latent=LATENT, critic_updates=critic_updates, **VALUES[name])
     networks = {"generator": Generator(rngs=nnx.Rngs(0)), "critic": Critic(rngs=nnx.Rngs(1))}
     optimizers = {role: optax.adam(**ADAM) for role in networks}
-    state, graphs = train_state.initial(networks, optimizers, objective.ema_networks, seed=0)
+    state = train_state.init(networks, optimizers, objective.ema_networks, seed=0)
+    graphdefs = {role: nnx.graphdef(network) for role, network in networks.items()}
+    generate = jax.jit(sampling.make_generate(objective, graphdefs, [1]))
+    model = Model(objective, optimizers, graphdefs, init_state=lambda: state, generate=generate)
     parallel = data_parallel.DataParallel("shard_map", BATCH, jax.devices()[:1])
     source = Ring(parallel, objective.batches_per_step)
     no_augmentation = lambda keys, points: points
-    step = train_step.make_step(objective, graphs, optimizers, augment=no_augmentation, ema_images=EMA_IMAGES)
-    program = parallel.map_and_jit(train_step.make_replica(step, source, 1), data_parallel.BATCH)
+    step = train_step.make_train_step(model, no_augmentation, ema_images=EMA_IMAGES, unroll=True)
+    program = parallel.map_and_jit(train_step.make_multi_step(step, source, 1, unroll=True), data_parallel.BATCH)
     state = parallel.device_put(state, data_parallel.REPLICATED)
     for i in range(steps):
         state, _ = program(state, source.at(i))
-    generate = jax.jit(train_step.make_generate(objective, graphs, [1]))
     drawn = generate(state, jax.random.key(1), jnp.arange(SAMPLES))
     return np.asarray(images.to_float(drawn))[:, 0, 0, :]
 

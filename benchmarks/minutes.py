@@ -33,8 +33,8 @@ def count(name: str, **changes: Any) -> tuple[int, int, int]:
     data = config.data
     data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))
     config.train.dtype = "float32"
-    training = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
-    work = flops.of(training.program(1), training.state, training.source.at(0, 1))
+    training = build_training.build(build_training.resolve(config), devices=jax.devices()[:1])
+    work = flops.of(training.runner.program(1), training.state, training.runner.source.at(0, 1))
     images = config.train.batch_size * training.model.objective.real_batches_per_step
     return work, config.train.steps, images
 

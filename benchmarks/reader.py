@@ -22,7 +22,6 @@ from data_prep import make_logos
 from logogan_jax.config import build_training, shipped
 from logogan_jax.data import decode_pool
 from logogan_jax.data.dataset import TFRecordDataset
-from logogan_jax.training import step_runner
 
 SIZES = (28, 56, 112)
 IMAGES = 10_000
@@ -63,23 +62,23 @@ class TimedTraining:
     def __init__(self, config: ConfigDict, source: str):
         config = config.copy_and_resolve_references()
         config.data.source = source
-        self._training = build_training.training(build_training.resolved(config))
-        self._run = step_runner.Dispatch(self._training.program, print, STEPS)
+        self._training = build_training.build(config, say=print)
         self._state = self._training.state
         self._step = 0
 
     def steps_per_second(self) -> float:
         """Time the next STEPS steps."""
         began = time.perf_counter()
+        metrics = {}
         for step in range(self._step, self._step + STEPS):
-            self._state, metrics = self._run(1, self._state, self._training.source.at(step, 1))
+            self._state, metrics = self._training.runner.run(self._state, step, step + 1)
         float(metrics[next(iter(metrics))][0])  # wait for the last step
         self._step += STEPS
         return STEPS / (time.perf_counter() - began)
 
     def close(self) -> None:
         """Stop reading images."""
-        self._training.source.close()
+        self._training.runner.source.close()
 
 
 def measure_streaming() -> dict[str, Any]:

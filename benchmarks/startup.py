@@ -87,13 +87,13 @@ def start(config: str, workdir: str, began: float) -> None:
 
     monitoring.register_event_listener(on_event)
     monitoring.register_event_duration_secs_listener(on_duration)
-    clock.wrap(build_training, "shards_of", "data")
+    clock.wrap(build_training, "open_dataset", "data")
     for source in build_training.sources.SOURCES.values():
         clock.wrap(source, "__init__", "data")
-    clock.wrap(build_training.build_model, "of", "networks and first state")
-    clock.wrap(step_runner.Dispatch, "_prepare", "the step's program")
-    clock.wrap(step_runner.Dispatch, "__call__", "the first step")
-    call = step_runner.Dispatch.__call__
+    clock.wrap(build_training, "build_model", "networks and first state")
+    clock.wrap(step_runner.StepRunner, "compile", "the step's program")
+    clock.wrap(step_runner.StepRunner, "run", "the first step")
+    call = step_runner.StepRunner.run
 
     def first_step(self, *arguments):
         import jax
@@ -106,7 +106,7 @@ def start(config: str, workdir: str, began: float) -> None:
         print(json.dumps({"total": total, "seconds": seconds, "programs": compiled}), flush=True)
         os._exit(0)
 
-    step_runner.Dispatch.__call__ = first_step
+    step_runner.StepRunner.run = first_step
     main.main()
 
 

@@ -33,7 +33,7 @@ def measured(images, against, network):
 
 def of_run(run, network):
     """(columns {title: numbers}, copies) of a run."""
-    trained, held_out = restore.images(run, network)
+    trained, held_out = restore.real_images(run, network)
     pixels = restore.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
     drawn = restore.Images(pixels, features.embed(network, pixels))
     if flags.FLAGS.against:
@@ -61,7 +61,7 @@ def some(images, most):
 
 def copies(run, drawn, trained, held_out):
     """What is said of copies of training images; their page is written into the run's folder."""
-    detector = restore.detector(trained, held_out)
+    detector = restore.memorization_detector(trained, held_out)
     found = detector.find(*drawn)
     title = f"{run.workdir.name} at step {run.step:,}"
     memorization_page.write(
@@ -137,16 +137,16 @@ def main():
     network = features.load_network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
     if flags.FLAGS.workdir and not flags.FLAGS.images:
-        run = restore.opened(flags.FLAGS.workdir, flags.FLAGS.step)
+        run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step)
         columns, copied = of_run(run, network)
         about |= {"run": run.workdir.name, "step": run.step, "seed": flags.FLAGS.seed}
         about |= {
             "recipe_sha256": run_config.digest(run.config),
-            "data_fingerprint": run.about.fingerprint,
+            "data_fingerprint": run.info.fingerprint,
             "copies": copied,
         }
         out = pathlib.Path(flags.FLAGS.out or run.workdir / "evaluation.json").expanduser()
-        data, made = run.about.fingerprint[:12], about["recipe_sha256"][:12]
+        data, made = run.info.fingerprint[:12], about["recipe_sha256"][:12]
         print(f"{run.workdir} at step {run.step:,}, data {data}, recipe {made}")
     elif flags.FLAGS.images and flags.FLAGS.against and not flags.FLAGS.workdir:
         if flags.FLAGS.size is None:

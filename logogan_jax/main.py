@@ -1,7 +1,8 @@
 """Train: python -m logogan_jax.main --config=configs/wgan56.py [--workdir=DIR] [--config.train.batch_size=32].
 
-Status 0: finished, or --max_cost is spent. 2: a mistake to mend. 3: training has diverged. Any other: something came
-between, and the same command goes on; 75 says so in good order.
+The exit status is 0 when the run is finished or has cost --max_cost, 2 for a mistake that the user can mend, and 3 when
+training has diverged. Any other status says that the run was interrupted: the same command goes on. It is 75 where
+everything was saved first.
 """
 
 import functools
@@ -9,7 +10,7 @@ import pathlib
 import sys
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from logogan_jax.config import default_dataset
 from logogan_jax.core import cache, cli
@@ -18,8 +19,8 @@ from logogan_jax.distributed import supervisor
 from logogan_jax.training.reporting import cost
 
 
-def define():
-    """The flags of the command."""
+def define() -> None:
+    """Define the flags of the command."""
     config_flags.DEFINE_config_file("config", None, "what to train: a file of configs/", lock_config=True)
     flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<config name>")
     flags.DEFINE_string(
@@ -31,44 +32,57 @@ def define():
     flags.DEFINE_integer("process_id", None, "which of them this is, from 0; not with auto")
 
 
-def main():
-    """The command; heavy imports wait until flags and keys are known to be right."""
+def main() -> None:
+    """Run the command; heavy imports wait until flags and keys are known to be right."""
     values = flags.FLAGS
     budget = cost.parse_budget(values.price, values.max_cost)
-    meeting = _meeting(values.coordinator, values.num_processes, values.process_id)
+    coordinator = _parse_coordinator(values.coordinator, values.num_processes, values.process_id)
     name = pathlib.Path(config_flags.get_config_filename(values["config"])).stem
-    work = functools.partial(_train, values.config, values.workdir or f"runs/{name}", budget, meeting)
-    supervisor.run_supervised(work) if meeting else work()
+    workdir = values.workdir or f"runs/{name}"
+    if coordinator:
+        supervisor.run_supervised(functools.partial(_train_together, coordinator, values.config, workdir, budget))
+    else:
+        default_dataset.set_default_dataset(values.config)
+        from logogan_jax import train
+
+        cache.enable_compilation_cache()
+        _exit_unless(train.train(values.config, workdir, budget))
 
 
-def _train(config, workdir, budget, meeting):
-    if meeting:
-        from logogan_jax.distributed import multihost
+def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget: cost.Budget) -> None:
+    """Train as one of several processes, in a child of the command."""
+    from logogan_jax.distributed import multihost
 
-        multihost.initialize(*meeting)
-    default_dataset.given(config)
+    # Before anything asks JAX for its devices.
+    multihost.initialize(*coordinator)
+    default_dataset.set_default_dataset(config)
     from logogan_jax import train
 
     cache.enable_compilation_cache()
     finished = train.train(config, workdir, budget)
-    if meeting:
-        multihost.shutdown()
+    multihost.shutdown()
+    _exit_unless(finished)
+
+
+def _exit_unless(finished: bool) -> None:
     if not finished:
         sys.exit(Unfinished.status)
 
 
-def _meeting(coordinator, count, number):
-    """(coordinator, processes, number of this one), or () where one process trains alone."""
-    rest = {"num_processes": count, "process_id": number}
-    given = [name for name, value in rest.items() if value is not None]
+def _parse_coordinator(
+    coordinator: str, num_processes: int | None, process_id: int | None
+) -> tuple[str, int | None, int | None] | None:
+    """Return (coordinator, processes, number of this one), or None where one process trains alone."""
+    others = {"num_processes": num_processes, "process_id": process_id}
+    given = [name for name, value in others.items() if value is not None]
     if coordinator in ("", "auto") and given:
         raise UserError(f"--{given[0]} needs --coordinator=HOST:PORT, the address of process 0")
     if coordinator not in ("", "auto") and len(given) < 2:
-        missing = next(name for name in rest if name not in given)
+        missing = next(name for name in others if name not in given)
         raise UserError(
             f"--coordinator={coordinator} needs --num_processes=N and --process_id=I: --{missing} is missing"
         )
-    return (coordinator, count, number) if coordinator else ()
+    return (coordinator, num_processes, process_id) if coordinator else None
 
 
 def command() -> None:

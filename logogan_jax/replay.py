@@ -1,50 +1,77 @@
 """Run again the steps in which a run's numbers stopped being finite: python -m logogan_jax.replay --workdir=RUN."""
 
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import jax
 import numpy as np
 from absl import flags
+from ml_collections import ConfigDict
 
-from logogan_jax.config import build_model, build_training, restore
+from logogan_jax.config import build_training, restore
+from logogan_jax.config.build_model import build_model
 from logogan_jax.core import cache, cli
 from logogan_jax.core.errors import Diverged
+from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.data.streaming import StreamingSource
 from logogan_jax.distributed import data_parallel
+from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.training import metric_accumulator, nonfinite
+from logogan_jax.training.metric_accumulator import NonFinite
 
 
-def replay(folder, config, about, devices=None):
-    """(Broken as recorded, Broken now or None, {name: [float of each step]}) of a folder of nonfinite/."""
-    made = build_model.of(config, about)
-    parallel = data_parallel.DataParallel(config.train.parallel, config.train.batch_size, devices)
-    recorded, first, state, batch = nonfinite.read(folder, made.state)
-    program = build_training.programs(config, made, parallel, StreamingSource)(len(batch.image))
-    state, feed = parallel.device_put(state, data_parallel.REPLICATED), parallel.device_put(batch, data_parallel.BATCH)
-    metrics = jax.device_get(program(state, feed)[1])
-    broken = None
-    for i in range(len(batch.image)):
-        found = metric_accumulator.broken(first + i + 1, {name: float(value[i]) for name, value in metrics.items()})
-        broken = broken or found
-    return recorded, broken, {name: np.asarray(value).tolist() for name, value in metrics.items()}
+class Replay(NamedTuple):
+    """What running the recorded steps again gave.
+
+    Attributes:
+        recorded: the number that was not finite then.
+        now: the first number that is not finite now, or None.
+        metrics: values of each metric, one for each step.
+    """
+
+    recorded: NonFinite
+    now: NonFinite | None
+    metrics: dict[str, list[float]]
 
 
-def define():
-    """The flags of the command."""
+def replay(
+    folder: pathlib.Path, config: ConfigDict, info: DatasetInfo, devices: Sequence[jax.Device] | None = None
+) -> Replay:
+    """Run the steps again that a folder of nonfinite/ holds."""
+    model = build_model(config, info)
+    parallel = DataParallel(config.train.parallel, config.train.batch_size, devices)
+    recorded = nonfinite.read(folder, model.init_state())
+    count = len(recorded.batch.image)
+    program = build_training.make_runner(config, model, parallel, StreamingSource).program(count)
+    state = parallel.device_put(recorded.state, data_parallel.REPLICATED)
+    feed = parallel.device_put(recorded.batch, data_parallel.BATCH)
+    metrics = {name: np.asarray(value) for name, value in jax.device_get(program(state, feed)[1]).items()}
+    steps = [{name: float(value[i]) for name, value in metrics.items()} for i in range(count)]
+    bad = [metric_accumulator.first_non_finite(recorded.step + i + 1, values) for i, values in enumerate(steps)]
+    values = {name: value.tolist() for name, value in metrics.items()}
+    return Replay(recorded.bad, next(filter(None, bad), None), values)
+
+
+def define() -> None:
+    """Define the flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run that diverged")
 
 
-def main():
-    """The command."""
+def main() -> None:
+    """Run the command."""
     cache.enable_compilation_cache()
-    workdir, config, about = restore.config_of(flags.FLAGS.workdir)
+    workdir, config, info = restore.read_config(flags.FLAGS.workdir)
     folder = nonfinite.newest(workdir)
-    recorded, broken, metrics = replay(folder, config, about)
-    for name, values in metrics.items():
+    result = replay(folder, config, info)
+    for name, values in result.metrics.items():
         print(f"{name:60} {'  '.join(f'{value:12.5g}' for value in values)}")
-    print(f"\nrecorded  {recorded}\nnow       {broken or 'every number is finite'}")
+    print(f"\nrecorded  {result.recorded}\nnow       {result.now or 'every number is finite'}")
     if config.train.dtype != "float32":
         config.train.dtype = "float32"
-        print(f"float32   {replay(folder, config, about)[1] or 'every number is finite: the precision is to blame'}")
-    if broken is None or (broken.step, broken.name) != (recorded.step, recorded.name):
+        in_float32 = replay(folder, config, info).now
+        print(f"float32   {in_float32 or 'every number is finite: the precision is to blame'}")
+    if result.now is None or (result.now.step, result.now.name) != (result.recorded.step, result.recorded.name):
         raise Diverged(f"{folder} is not reproduced here: use the device and the versions that summary.json names")
 
 

@@ -110,7 +110,7 @@ def tiny(shards):
         config.report.update(log_every=2, samples_every=4, checkpoint_every=2)
         for key, value in overrides.items():
             config.update_from_flattened_dict({key.replace("__", "."): value})
-        return build_training.resolved(config)
+        return build_training.resolve(config)
 
     return make
 
@@ -119,7 +119,7 @@ def run(training, steps, state=None, start=0):
     """Drive a Training for some steps, one dispatch each -> (state, [metrics of each step])."""
     state, seen = training.state if state is None else state, []
     for number in range(start, start + steps):
-        state, metrics = training.program(1)(state, training.source.at(number, 1))
+        state, metrics = training.runner.program(1)(state, training.runner.source.at(number, 1))
         seen.append({name: float(value[0]) for name, value in metrics.items()})
     return state, seen
 

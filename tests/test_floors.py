@@ -158,7 +158,7 @@ def test_configs_name_known_keys_and_only_differences(name):
     for key in ("data", "augment", "train", "report", "evaluate"):
         assert set(config[key]) == set(base[key]), key
     assert config.to_dict() != base.to_dict()
-    validate.values(config)
+    validate.check_values(config)
 
 
 # ── README ──────────────────────────────────────────────────────────────────────────────────

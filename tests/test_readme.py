@@ -85,7 +85,7 @@ def test_the_objective_trains_as_written(tiny, monkeypatch):
     exec(block("objective"), namespace)
     monkeypatch.setitem(OBJECTIVES, "kullback_leibler", namespace["kullback_leibler"])
     config = tiny("kullback_leibler")
-    after, metrics = run(build_training.training(config, devices=jax.devices()[:1]), 2)
+    after, metrics = run(build_training.build(config, devices=jax.devices()[:1]), 2)
     assert int(after.step) == 2 and np.isfinite(list(metrics[-1].values())).all()
 
 

@@ -37,31 +37,32 @@ def measured(config, devices, started=(), *, repeats, seconds, profile=None):
     """
     device, batch_size = devices[0], config.train.batch_size
     before = measurement.peak_bytes(device)
-    made = build_training.training(config, devices)
-    with contextlib.closing(made.source):
-        steps = measurement.Steps(made, _say)
-        took = steps.compiling(build_training.programs(config, made.model, made.parallel, made.source))
+    training = build_training.build(config, devices, _say)
+    with contextlib.closing(training.runner.source):
+        steps = measurement.TrainingSteps(training)
+        took = steps.compile_seconds()
         pace, waiting, others = measurement.paces(steps, started, repeats=repeats, seconds=seconds)
         held, by = steps.peak_memory(device, before)
         work = steps.flops()
         rate, side = measurement.largest_rate(config.train.dtype, device)
         if profile:
             steps.profile(profile)
-    players = made.model.objective.players
+    objective = training.model.objective
+    players = objective.players
     chips = 1 if device.platform == "cpu" else len(devices)  # simulated devices share the cores
     return {
         "objective": config.objective.name,
         "model": config.model.name,
-        "image": list(made.train.shape),
+        "image": list(training.train.shape),
         "batch_size": batch_size,
         "dtype": config.train.dtype,
-        "source": type(made.source).__name__.lower(),
-        "steps_per_dispatch": made.per_dispatch,
+        "source": type(training.runner.source).__name__.lower(),
+        "steps_per_dispatch": training.runner.steps_per_dispatch,
         "platform": device.platform,
         "device_kind": device.device_kind,
         "devices": len(devices),
         "steps_per_second": pace._asdict(),
-        "real_images_per_second": pace.median * batch_size * made.model.objective.real_batches_per_step,
+        "real_images_per_second": pace.median * batch_size * objective.real_batches_per_step,
         "updates_per_second": {player.name: pace.median * player.updates for player in players},
         "model_flops_per_step": work,
         "model_flops_per_second": work * pace.median,
@@ -165,8 +166,8 @@ def main():
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     numbers, rows = counts(wanted.devices, wanted.peer), []
     cache.enable_compilation_cache()
-    config = build_training.resolved(wanted.config)
-    default_dataset.given(config)
+    config = build_training.resolve(wanted.config)
+    default_dataset.set_default_dataset(config)
     with contextlib.ExitStack() as stack:
         started, failed = given_peers(config, wanted.peer, stack)
         for number in numbers:

@@ -3,13 +3,16 @@
 import contextlib
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 from logogan_jax.benchmark import stopwatch
+from logogan_jax.config.build_training import Training
 from logogan_jax.training import cpu_estimate, flops
-from logogan_jax.training.step_runner import Dispatch
+from logogan_jax.training.step_runner import CompiledStep
 
 FORMULA = "2 x multiply-adds of every product and convolution of a step x steps/s"
 PROFILED = 3  # dispatches in a trace
@@ -18,82 +21,89 @@ SIDES = {"cpu": (1024, 2048)}
 LARGE = (4096, 8192, 16384)
 
 
-class Steps:
-    """The steps of a Training, run as its loop runs them: one ahead of the devices, a dispatch a turn."""
+class TrainingSteps:
+    """The steps of a Training, run as its loop runs them: one dispatch ahead of the devices."""
 
-    def __init__(self, made, say):
-        self._made, self._state, self._number = made, made.state, 0
-        self._dispatch = Dispatch(made.program, say)
-        self._feed = made.source.at(0, made.per_dispatch)  # stays on the devices
+    def __init__(self, training: Training):
+        self._training = training
+        self._runner = training.runner
+        self._count = training.runner.steps_per_dispatch
+        self._state = training.state
+        self._step = 0
+        self._last_metrics: Any = None
+        self._feed = self._runner.source.at(0, self._count)  # stays on the devices
 
-    def compiling(self, program):
-        """Seconds of tracing, and of compiling with an empty and with a warm persistent cache.
-
-        `program` is another of the same, to be traced and compiled once more.
-        """
+    def compile_seconds(self) -> dict[str, float]:
+        """Return the seconds of tracing, and of compiling with an empty and with a warm persistent cache."""
         with _empty_cache():
-            cold = self._prepared(self._dispatch)
-            warm = self._prepared(Dispatch(program, lambda _: None))
+            cold = self._compile()
+            self._runner.discard_compiled()
+            warm = self._compile()
         return {"tracing": cold.tracing, "compiling_cold": cold.compiling, "compiling_warm": warm.compiling}
 
-    def flops(self):
-        """Floating-point operations of one step."""
-        count = self._made.per_dispatch
-        return flops.of(self._made.program(count), self._state, self._feed) / count
+    def flops(self) -> float:
+        """Return the floating-point operations of one step."""
+        return flops.of(self._runner.program(self._count), self._state, self._feed) / self._count
 
-    def fed(self, turns):
-        """(steps done, seconds until their result was there) with feeds from the source."""
-        return self._run(turns, self._next)
+    def run(self, dispatches: int) -> tuple[int, float]:
+        """Run dispatches with feeds from the source; return steps and seconds until their result was there."""
+        return self._run(dispatches, self._next_feed)
 
-    def constant(self, turns):
-        """The same with one feed that is on the devices."""
-        return self._run(turns, lambda: self._feed)
+    def run_on_one_feed(self, dispatches: int) -> tuple[int, float]:
+        """Run dispatches with one feed that is on the devices, as `run` does."""
+        return self._run(dispatches, lambda: self._feed)
 
-    def peak_memory(self, device, before):
-        """(bytes that a device held at most, who says so), if it had held so many `before`."""
+    def peak_memory(self, device: jax.Device, before: int) -> tuple[int, str]:
+        """Return the most bytes that a device has held, which had held `before` already, and who says so."""
         peak = peak_bytes(device)
         if peak > before:
             return peak, "the device's own count"
-        found = self._prepared(self._dispatch).run.memory_analysis()
-        ends = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
-        return ends + found.temp_size_in_bytes, "the compiler's count: arguments, results and what lies between"
+        memory = self._compile().run.memory_analysis()
+        arguments_and_results = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+        return (
+            arguments_and_results + memory.temp_size_in_bytes,
+            "the compiler's count: arguments, results and what lies between",
+        )
 
-    def profile(self, folder):
+    def profile(self, folder: str) -> None:
         """Write a trace of a few dispatches into a folder."""
         with jax.profiler.trace(folder, create_perfetto_trace=True):
-            self.fed(PROFILED)
+            self.run(PROFILED)
 
-    def _prepared(self, dispatch):
-        return dispatch.prepared(self._made.per_dispatch, self._state, self._feed)
+    def _compile(self) -> CompiledStep:
+        return self._runner.compile(self._state, 0, self._count)
 
-    def _next(self):
-        feed = self._made.source.at(self._number, self._made.per_dispatch)
-        self._number += self._made.per_dispatch
+    def _next_feed(self) -> Any:
+        feed = self._runner.source.at(self._step, self._count)
+        self._step += self._count
         return feed
 
-    def _run(self, turns, feed):
-        count, began = self._made.per_dispatch, time.perf_counter()
+    def _run(self, dispatches: int, next_feed: Callable[[], Any]) -> tuple[int, float]:
+        program = self._compile().run
+        began = time.perf_counter()
         with jax.transfer_guard("disallow"):
-            for _ in range(turns):
-                self._state, metrics = self._dispatch(count, self._state, feed())
-            jax.block_until_ready((self._state, metrics))
-        return turns * count, time.perf_counter() - began
+            for _ in range(dispatches):
+                self._state, metrics = program(self._state, next_feed())
+                jax.block_until_ready(self._last_metrics)
+                self._last_metrics = metrics
+            jax.block_until_ready((self._state, self._last_metrics))
+        return dispatches * self._count, time.perf_counter() - began
 
 
 def paces(steps, peers, *, repeats, seconds):
     """Pace of the steps, share of the time that the devices wait for input, Paces of the peers: all in turn."""
-    runners = [steps.fed, steps.constant, *peers]
+    runners = [steps.run, steps.run_on_one_feed, *peers]
     fed, constant, *others = stopwatch.in_turn(runners, repeats=repeats, seconds=seconds)
     return fed, 1 - fed.median / constant.median, others
 
 
-def peak_bytes(device):
-    """The most bytes that a device has held in this process; 0 where it does not tell."""
+def peak_bytes(device: jax.Device) -> int:
+    """Return the most bytes that a device has held in this process; 0 where it does not tell."""
     return (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
 
 
-def largest_rate(dtype, device):
-    """(floating-point operations a second of large square products, the side of the fastest) on one device."""
+def largest_rate(dtype: str, device: jax.Device) -> tuple[float, int]:
+    """Return the most floating-point operations a second of large square products, and the side of that product."""
     limit = (device.memory_stats() or {}).get("bytes_limit", 16 << 30)
     # Up to twenty results may wait to be let go.
     sides = [side for side in SIDES.get(device.platform, LARGE) if 80 * side**2 <= limit] or [cpu_estimate.TILE]
@@ -107,8 +117,8 @@ def largest_rate(dtype, device):
 
 
 @contextlib.contextmanager
-def _empty_cache():
-    """Meanwhile compiled programs are kept in a new folder, whatever the time that they take to compile."""
+def _empty_cache() -> Iterator[None]:
+    """Keep compiled programs in a new folder meanwhile, whatever the time that they take to compile."""
     values = {"jax_enable_compilation_cache": True, "jax_persistent_cache_min_compile_time_secs": 0.0}
     with tempfile.TemporaryDirectory() as folder:
         values["jax_compilation_cache_dir"] = folder
@@ -120,7 +130,7 @@ def _empty_cache():
             _update(before)
 
 
-def _update(values):
+def _update(values: dict[str, Any]) -> None:
     for name, value in values.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()

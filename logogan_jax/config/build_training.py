@@ -1,121 +1,201 @@
-"""Where names become things: the one place that sees both a config and what it describes."""
+"""From a config to everything that trains it: model, devices, data, the runner of its steps, the evaluator."""
 
 import functools
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
+from ml_collections import ConfigDict
 
-from logogan_jax.config import build_model, registry, validate
+from logogan_jax.config import registry, validate
+from logogan_jax.config.build_model import build_model, image_size
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download
-from logogan_jax.data import augment, sources
+from logogan_jax.data import augment, sources, streaming
+from logogan_jax.data.batch import Batch
 from logogan_jax.data.dataset import DatasetInfo, Subset, TFRecordDataset
 from logogan_jax.distributed import data_parallel, multihost
+from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.metrics import evaluator, features
-from logogan_jax.training import train_state, train_step
+from logogan_jax.metrics.evaluator import Evaluator
+from logogan_jax.training import train_state
+from logogan_jax.training.model import Model
+from logogan_jax.training.schedule import Periods
+from logogan_jax.training.step_runner import StepRunner
+from logogan_jax.training.train_step import make_train_step
 
 
 class Training(NamedTuple):
-    """What the loop drives.
+    """Everything that a config describes.
 
-    `state` is on the devices; `program(count)` is a function of (state, feed) for `count` steps; `train`
-    are the images of the source and `held_out` those that are only measured against, of a data set
-    of which `about` tells the rest.
+    Attributes:
+        config: the resolved config.
+        model: networks, objective and optimizers.
+        parallel: the devices that share the batch.
+        runner: compiles and runs the train step.
+        state: the state of step 0, on the devices; the first step takes its buffers.
+        train: the images that are trained on.
+        held_out: the images that are only measured against.
+        info: what is known of the data set.
+        read_batch: function (step, count) -> Batch uint8[count, draws, B, H, W, C] of some steps, on the host.
+        make_evaluator: function () -> what measures the generator, or None where nothing is measured.
+        not_measured: why nothing is measured, in words, or "".
     """
 
-    model: build_model.Model
-    parallel: data_parallel.DataParallel
-    source: object
-    state: train_state.State
-    program: object
-    per_dispatch: int
+    config: ConfigDict
+    model: Model
+    parallel: DataParallel
+    runner: StepRunner
+    state: train_state.TrainState
     train: Subset
     held_out: Subset
-    about: DatasetInfo
+    info: DatasetInfo
+    read_batch: Callable[[int, int], Batch]
+    make_evaluator: Callable[[], Evaluator | None]
+    not_measured: str
+
+    @property
+    def images_per_step(self) -> int:
+        """Real images that a step looks at."""
+        return self.config.train.batch_size * self.model.objective.real_batches_per_step
+
+    @property
+    def periods(self) -> Periods:
+        """Steps between log lines, evaluations, pictures and checkpoints."""
+        report = self.config.report
+        evaluate = 0 if self.not_measured else evaluation_period(self.config)
+        return Periods(report.log_every, evaluate, report.samples_every, report.checkpoint_every)
 
 
-def resolved(config):
-    """The config, checked, with every "auto" that belongs to the recipe replaced by what this machine makes of it."""
+def resolve(config: ConfigDict) -> ConfigDict:
+    """Return the config, checked, with every "auto" that changes the result replaced by a value for this machine."""
     config = config.copy_and_resolve_references()
-    validate.values(config)
+    validate.check_values(config)
     if config.train.dtype == "auto":
         config.train.dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     return config
 
 
-def shards_of(config):
-    """The shards that a config trains on, brought to this machine if they are in a bucket."""
-    return TFRecordDataset(
-        download.local_folder(config.data.dir), size=build_model.size_of(config), channels=config.data.channels
+def open_dataset(config: ConfigDict) -> TFRecordDataset:
+    """Return the images that a config trains on, brought to this machine if they are in a bucket."""
+    folder = download.local_folder(config.data.dir)
+    return TFRecordDataset(folder, size=image_size(config), channels=config.data.channels)
+
+
+def build(
+    config: ConfigDict, devices: Sequence[jax.Device] | None = None, say: Callable[[str], None] = lambda line: None
+) -> Training:
+    """Build everything that trains a config.
+
+    Args:
+        config: the config; `resolve` has been called for it, or is called here.
+        devices: all devices of all processes unless some are given.
+        say: gets a line about each program that is compiled.
+    """
+    config = resolve(config)
+    dataset = open_dataset(config)
+    train, held_out = dataset.split(config.data.held_out, evaluator.MIN_HELD_OUT)
+    info = DatasetInfo(dataset.fingerprint, len(train), dataset.labels)
+    model = build_model(config, info)
+    parallel = DataParallel(config.train.parallel, config.train.batch_size, devices)
+    _check_one_batch(config, len(train), len(parallel.devices))
+    runner = make_runner(config, model, parallel, _source(config, model, train, parallel), say)
+    read_batch = functools.partial(_read_batch, config, model, train)
+    not_measured = _why_not_measured(config, held_out)
+    make_evaluator = functools.partial(_evaluator, config, model, parallel, held_out, info, not_measured)
+    state = parallel.device_put(model.init_state(), data_parallel.REPLICATED)
+    return Training(
+        config, model, parallel, runner, state, train, held_out, info, read_batch, make_evaluator, not_measured
     )
 
 
-def training(config, devices=None):
-    """Everything that trains a resolved config, on all local devices unless some are given."""
-    shards, batch_size = shards_of(config), config.train.batch_size
-    train, held_out = shards.split(config.data.held_out, evaluator.MIN_HELD_OUT)
-    about = DatasetInfo(shards.fingerprint, len(train), shards.labels)
-    made = build_model.of(config, about)
-    parallel = data_parallel.DataParallel(config.train.parallel, batch_size, devices)
-    if len(train) < batch_size:
-        raise UserError(
-            f"config.data.dir is {config.data.dir}, whose {len(train)} images to train on are fewer than one batch: "
-            f"use --config.train.batch_size={_at_most(len(train), len(parallel.devices))} or add images"
-        )
+def make_runner(
+    config: ConfigDict,
+    model: Model,
+    parallel: DataParallel,
+    source: sources.Source | type[sources.Source],
+    say: Callable[[str], None] = lambda line: None,
+) -> StepRunner:
+    """Make what compiles and runs the steps of a model, on batches of a source."""
+    augmentation = augment.pipeline(
+        rotate_degrees=config.data.rotate,
+        mirror=config.data.mirror,
+        corners=config.data.corners,
+        frozen=bool(config.data.same_batch_for),
+    )
+    unroll = parallel.devices[0].platform == "cpu"
+    return StepRunner(
+        make_train_step(model, augmentation, ema_images=config.train.ema_images, unroll=unroll),
+        source,
+        parallel,
+        steps_per_dispatch=validate.steps_per_dispatch(config),
+        unroll=unroll,
+        say=say,
+    )
+
+
+def evaluation_period(config: ConfigDict) -> int:
+    """Return the steps between two evaluations, which come between dispatches."""
+    per_dispatch = validate.steps_per_dispatch(config)
+    dispatches = config.evaluate.every_images / config.train.batch_size / per_dispatch
+    return max(1, round(dispatches)) * per_dispatch
+
+
+def _source(config: ConfigDict, model: Model, train: Subset, parallel: DataParallel) -> sources.Source:
+    """Return where the batches come from."""
     name = config.data.source
     if name == "auto":
         # The first process decides: the memory of another may differ.
-        name = multihost.run_on_primary(
-            lambda: sources.choose(len(train) * math.prod(shards.shape), jax.local_devices()[0])
-        )
-    source = registry.choose(sources.SOURCES, name, "config.data.source")(
-        train, parallel, seed=config.train.seed, needs_pixels=made.objective.uses_real_images, batch_size=batch_size,
+        nbytes = len(train) * math.prod(train.shape)
+        name = multihost.run_on_primary(lambda: sources.choose(nbytes, jax.local_devices()[0]))
+    constructor = registry.lookup(sources.SOURCES, name, "config.data.source")
+    return constructor(
+        train,
+        parallel,
+        seed=config.train.seed,
+        needs_pixels=model.objective.uses_real_images,
+        batch_size=config.train.batch_size,
         same_batch_for=config.data.same_batch_for,
-    )  # fmt: skip
-    program = programs(config, made, parallel, source)
-    placed = parallel.device_put(made.state, data_parallel.REPLICATED)
-    return Training(
-        made, parallel, source, placed, program, validate.steps_per_dispatch(config), train, held_out, about
     )
 
 
-def programs(config, made, parallel, source):
-    """program(count), a compile-ready function of (state, feed) for `count` steps of a Model."""
-    data = config.data
-    view = augment.pipeline(
-        rotate_degrees=data.rotate, mirror=data.mirror, corners=data.corners, frozen=bool(data.same_batch_for)
+def _read_batch(config: ConfigDict, model: Model, train: Subset, step: int, count: int) -> Batch:
+    return streaming.read_batches(
+        train,
+        seed=config.train.seed,
+        step=step,
+        count=count,
+        shape=(model.objective.batches_per_step, config.train.batch_size),
+        same_batch_for=config.data.same_batch_for,
     )
-    one = train_step.make_step(
-        made.objective, made.graphs, made.optimizers, augment=view, ema_images=config.train.ema_images
-    )
-
-    @functools.cache
-    def program(count):
-        return parallel.map_and_jit(train_step.make_replica(one, source, count), source.specs)
-
-    return program
 
 
-def evaluation_of(config, made):
-    """The Evaluation of a Training, or why there is none, in words."""
-    values = config.evaluate
-    if not values.every_images:
-        return None, "config.evaluate.every_images is 0: nothing is measured"
-    if not len(made.held_out):
-        share, least = config.data.held_out, evaluator.MIN_HELD_OUT
-        return None, f"none held out (config.data.held_out is {share}; {least} are the least): nothing is measured"
-    network = features.load_network(values.features, "config.evaluate.features")
-    reals = evaluator.embed_held_out(network, made.held_out, made.about.fingerprint)
-    which = {"samples": values.samples, "seed": config.train.seed}
-    return evaluator.Evaluator(network, reals, made.model.generate, made.parallel, **which), ""
+def _why_not_measured(config: ConfigDict, held_out: Subset) -> str:
+    if not config.evaluate.every_images:
+        return "config.evaluate.every_images is 0: nothing is measured"
+    if not len(held_out):
+        share = config.data.held_out
+        least = evaluator.MIN_HELD_OUT
+        return f"none held out (config.data.held_out is {share}; {least} are the least): nothing is measured"
+    return ""
 
 
-def evaluation_period(config, made):
-    """Steps between evaluations: whole dispatches."""
-    dispatches = config.evaluate.every_images / config.train.batch_size / made.per_dispatch
-    return max(1, round(dispatches)) * made.per_dispatch
+def _evaluator(
+    config: ConfigDict, model: Model, parallel: DataParallel, held_out: Subset, info: DatasetInfo, not_measured: str
+) -> Evaluator | None:
+    if not_measured:
+        return None
+    network = features.load_network(config.evaluate.features, "config.evaluate.features")
+    reals = evaluator.embed_held_out(network, held_out, info.fingerprint)
+    return Evaluator(network, reals, model.generate, parallel, samples=config.evaluate.samples, seed=config.train.seed)
 
 
-def _at_most(images, devices):
-    return max(devices, images // devices * devices)
+def _check_one_batch(config: ConfigDict, images: int, devices: int) -> None:
+    """Raise a UserError if the images are fewer than one batch."""
+    if images < config.train.batch_size:
+        fitting = max(devices, images // devices * devices)
+        raise UserError(
+            f"config.data.dir is {config.data.dir}, whose {images} images to train on are fewer than one batch: "
+            f"use --config.train.batch_size={fitting} or add images"
+        )

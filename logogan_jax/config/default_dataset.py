@@ -1,13 +1,13 @@
-"""The data of a config that names none: logos that come with the install."""
+"""The data set of a config that names none: logos that come with the install."""
+
+from ml_collections import ConfigDict
 
 
-def given(config):
-    """Let config.data.dir be the embedded logos at the config's size, made if they are not there yet, if it is empty.
-
-    Nothing heavy is imported where it is not.
-    """
+def set_default_dataset(config: ConfigDict) -> None:
+    """Let an empty config.data.dir be the embedded logos at the config's size, drawn now if they are not there yet."""
     if config.data.dir:
         return
+    # Imported here, because a config that names its data needs no tool that draws logos.
     from data_prep import make_logos
 
     data = config.data

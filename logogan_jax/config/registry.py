@@ -1,25 +1,38 @@
-"""Names and plain values become things; a name that is not there or a value that does not fit is the user's mistake."""
+"""From names and plain values to the things they describe; what does not fit is an error of the user."""
 
 import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ml_collections import ConfigDict
 
 from logogan_jax.core.errors import UserError
 
+Entry = TypeVar("Entry")
 
-def choose(table, name, key):
-    """The entry of a table, or a UserError that names the config key and every entry."""
+
+def lookup(table: Mapping[str, Entry], name: Any, key: str) -> Entry:
+    """Return the entry of a table; a UserError names the config key and every entry."""
     if name not in table:
         raise UserError(f"{key} is {name!r}: it should be one of {', '.join(sorted(table))}")
     return table[name]
 
 
-def make(table, block, key, **given):
-    """What a block of a config describes: its name's entry of a table, called with its other values and `given`."""
+def from_config(table: Mapping[str, Callable[..., Entry]], block: ConfigDict, key: str, **given: Any) -> Entry:
+    """Return what a block of a config describes.
+
+    The block's name selects an entry of the table, which is called with the block's other values and with `given`.
+    """
     values = dict(block)
-    return call(choose(table, values.pop("name", None), f"{key}.name"), key, values, **given)
+    entry = lookup(table, values.pop("name", None), f"{key}.name")
+    return call_checked(entry, key, values, **given)
 
 
-def call(function, key, values, **given):
-    """Call with a block's values, all of which it must take, and with those `given` from elsewhere that it takes."""
+def call_checked(function: Callable[..., Entry], key: str, values: Mapping[str, Any], **given: Any) -> Entry:
+    """Call a function with the values of a config block, all of which it must take.
+
+    Of what is `given` from elsewhere it gets what it takes. A UserError names the key that it does not take or lacks.
+    """
     known = parameters(function)
     for name in values:
         if name in given or name not in known:
@@ -32,8 +45,7 @@ def call(function, key, values, **given):
     return function(**values, **given)
 
 
-def parameters(function):
-    """The parameters of a function, or of a class's instances, by name."""
-    found = dict(inspect.signature(function.__init__ if isinstance(function, type) else function).parameters)
-    found.pop("self", None)
-    return found
+def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a function, or those that make an instance of a class, by name."""
+    signature = inspect.signature(function.__init__ if isinstance(function, type) else function)
+    return {name: parameter for name, parameter in signature.parameters.items() if name != "self"}

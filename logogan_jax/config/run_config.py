@@ -1,7 +1,8 @@
-"""The config of a run as a file beside its checkpoints, and whether another may resume it."""
+"""The config of a run as a file beside its checkpoints, and whether another config may resume the run."""
 
 import hashlib
 import json
+import pathlib
 
 from ml_collections import ConfigDict
 
@@ -10,49 +11,69 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.core.nested import flatten
 from logogan_jax.data.dataset import DatasetInfo
 
+FORMAT = 2  # of what a run's folder holds; 1 had other names in its checkpoints
+
 # Keys that change how, where or how long a run goes, and not what it computes beyond rounding.
-FREE = ("data.dir", "data.source", "train.steps", "train.parallel", "train.steps_per_dispatch", "report", "evaluate")
+RESUME_MAY_CHANGE = (
+    "data.dir",
+    "data.source",
+    "train.steps",
+    "train.parallel",
+    "train.steps_per_dispatch",
+    "report",
+    "evaluate",
+)
 
 
-def write(workdir, config, about):
-    """Write config.json: the config, and what is to be known About the data it was trained on."""
-    files.write_json(workdir / "config.json", {"config": config.to_dict(), "data": about._asdict()})
+def write(workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo) -> None:
+    """Write config.json: the config, and what is known of the data set."""
+    files.write_json(workdir / "config.json", {"format": FORMAT, "config": config.to_dict(), "data": info._asdict()})
 
 
-def read(workdir):
-    """(config, About the data) of the run in a folder; (None, None) where there is none."""
+def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
+    """Return the config of the run in a folder and what is known of its data set; None where there is no run."""
     path = workdir / "config.json"
     try:
-        found = json.loads(path.read_text())
-        return ConfigDict(found["config"]), DatasetInfo(**found["data"])
+        content = json.loads(path.read_text())
+        config = ConfigDict(content["config"])
+        info = DatasetInfo(**content["data"])
     except FileNotFoundError:
-        return None, None
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a run's config ({error!r}): choose another --workdir") from None
+    if content.get("format", 1) != FORMAT:
+        raise UserError(
+            f"{workdir} is a run of another version of logogan_jax (format {content.get('format', 1)}, this one has "
+            f"{FORMAT}): use it with the version that trained it, or choose another --workdir"
+        )
+    return config, info
 
 
-def agree(workdir, config, about):
-    """Raise a UserError that names the key if resuming the run in workdir with this config would be another run."""
-    before, data = read(workdir)
+def check_resumable(workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo) -> None:
+    """Raise a UserError that names the key if the run in a folder would not be the same run with this config."""
+    before = read(workdir)
     if before is None:
         return
-    old, new = flatten(before.to_dict()), flatten(config.to_dict())
+    old_config, old_info = before
+    old = flatten(old_config.to_dict())
+    new = flatten(config.to_dict())
     for key in sorted(old.keys() | new.keys()):
-        if key.startswith(FREE) or old.get(key) == new.get(key):
+        if key.startswith(RESUME_MAY_CHANGE) or old.get(key) == new.get(key):
             continue
         raise UserError(
             f"config.{key} is {new.get(key)!r}, but the run in {workdir} was started with {old.get(key)!r}: "
             f"give the old value to resume it, or another --workdir to start a new run"
         )
-    if data.fingerprint != about.fingerprint:
+    if old_info.fingerprint != info.fingerprint:
         raise UserError(
-            f"config.data.dir holds other images (fingerprint {about.fingerprint[:12]}) than the run in {workdir} was "
-            f"started with ({data.fingerprint[:12]}): give the old data to resume it, or another --workdir to start a "
-            f"new run"
+            f"config.data.dir holds other images (fingerprint {info.fingerprint[:12]}) than the run in {workdir} was "
+            f"started with ({old_info.fingerprint[:12]}): give the old data to resume it, or another --workdir to "
+            f"start a new run"
         )
 
 
-def digest(config):
-    """SHA-256, as hexadecimal, of everything in a config that decides what is computed."""
-    kept = {key: value for key, value in flatten(config.to_dict()).items() if not key.startswith(FREE)}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+def digest(config: ConfigDict) -> str:
+    """Return the SHA-256, as hexadecimal, of everything in a config that decides what is computed."""
+    values = flatten(config.to_dict())
+    recipe = {key: value for key, value in values.items() if not key.startswith(RESUME_MAY_CHANGE)}
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()

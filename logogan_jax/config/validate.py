@@ -1,27 +1,47 @@
-"""Which values a config may have, told before anything is built."""
+"""Which values a config may have, checked before anything is built."""
 
 import math
 
 import jax
+from ml_collections import ConfigDict
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import compute
 from logogan_jax.networks import image_sizes
 
-SCANNED = 10  # steps that an accelerator runs in one program, at most
-_WHOLE = (
-    "data.size", "model.width", "model.latent", "model.kernel", "train.steps", "train.batch_size",
-    "augment.adapt_images", "report.log_every", "report.keep", "report.keep_best", "train.ema_images",
-)  # fmt: skip
+MAX_STEPS_PER_DISPATCH = 10  # on an accelerator, where nobody says how many
+
+_AT_LEAST_ONE = (
+    "data.size",
+    "model.width",
+    "model.latent",
+    "model.kernel",
+    "train.steps",
+    "train.batch_size",
+    "train.ema_images",
+    "augment.adapt_images",
+    "report.log_every",
+    "report.keep",
+    "report.keep_best",
+)
 
 
-def values(config):
+def check_values(config: ConfigDict) -> None:
     """Raise a UserError that names the first key whose value cannot be."""
-    for key in _WHOLE:
+    for key in _AT_LEAST_ONE:
         block, name = key.split(".")
         if config[block].get(name, 1) < 1:
             raise UserError(f"config.{key} is {config[block][name]}: it should be at least 1")
-    data, evaluate = config.data, config.evaluate
+    _check_data(config.data)
+    _check_augmentation(config.augment)
+    _check_evaluation(config.evaluate)
+    if config.report.checkpoint_minutes < 0:
+        minutes = config.report.checkpoint_minutes
+        raise UserError(f"config.report.checkpoint_minutes is {minutes}: it should be a number of minutes, or 0")
+    steps_per_dispatch(config)
+
+
+def _check_data(data: ConfigDict) -> None:
     if data.same_batch_for < 0:
         raise UserError(f"config.data.same_batch_for is {data.same_batch_for}: it should be a number of steps, or 0")
     if data.width < 0:
@@ -31,28 +51,31 @@ def values(config):
     image_sizes.base_and_doublings((data.size, data.width or data.size))
     if not 0 <= data.held_out < 1:
         raise UserError(f"config.data.held_out is {data.held_out}: it should be a share, at least 0 and below 1")
-    if not 0 <= config.augment.strength <= 1:
-        raise UserError(f"config.augment.strength is {config.augment.strength}: it should be from 0 to 1")
-    if config.augment.adaptive and not config.augment.policy:
+
+
+def _check_augmentation(augment: ConfigDict) -> None:
+    if not 0 <= augment.strength <= 1:
+        raise UserError(f"config.augment.strength is {augment.strength}: it should be from 0 to 1")
+    if augment.adaptive and not augment.policy:
         raise UserError("config.augment.adaptive is True: it needs --config.augment.policy=logo, or another policy")
+
+
+def _check_evaluation(evaluate: ConfigDict) -> None:
     if evaluate.samples < compute.MIN_IMAGES:
         raise UserError(f"config.evaluate.samples is {evaluate.samples}: it should be at least {compute.MIN_IMAGES}")
-    if config.report.checkpoint_minutes < 0:
-        minutes = config.report.checkpoint_minutes
-        raise UserError(f"config.report.checkpoint_minutes is {minutes}: it should be a number of minutes, or 0")
     if evaluate.guard not in ("on", "warn", "off"):
         raise UserError(f"config.evaluate.guard is {evaluate.guard!r}: it should be 'on', 'warn' or 'off'")
-    steps_per_dispatch(config)
 
 
-def steps_per_dispatch(config):
-    """Steps in one program: pictures, log lines and checkpoints come between programs."""
+def steps_per_dispatch(config: ConfigDict) -> int:
+    """Return how many steps one program has: pictures, log lines and checkpoints come between programs."""
     periods = [config.report.log_every, config.report.samples_every, config.report.checkpoint_every]
-    common, count = math.gcd(*periods), config.train.steps_per_dispatch
+    common = math.gcd(*periods)
+    count = config.train.steps_per_dispatch
     if count == 0:
         if jax.default_backend() == "cpu":
             return 1
-        return max(n for n in range(1, SCANNED + 1) if common % n == 0)
+        return max(n for n in range(1, MAX_STEPS_PER_DISPATCH + 1) if common % n == 0)
     if count < 1 or common % count:
         raise UserError(
             f"config.train.steps_per_dispatch is {count}: it should divide config.report.log_every, samples_every "

@@ -8,7 +8,11 @@ import jax
 from logogan_jax.data.in_memory import InMemorySource
 from logogan_jax.data.streaming import StreamingSource
 
-SOURCES = {"resident": InMemorySource, "stream": StreamingSource}
+Source = InMemorySource | StreamingSource
+SOURCES: dict[str, type[InMemorySource] | type[StreamingSource]] = {
+    "resident": InMemorySource,
+    "stream": StreamingSource,
+}
 _DEFAULT_MEMORY = 8 << 30  # bytes, for a CPU device, which states no limit
 
 

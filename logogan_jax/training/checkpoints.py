@@ -2,25 +2,37 @@
 
 import contextlib
 import errno
+import pathlib
 import shutil
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed import multihost
+from logogan_jax.training.train_state import TrainState
 
 
 class Checkpoints:
-    """The newest `keep` states of a run and its best, written whole or not at all while training goes on.
+    """The newest states of a run and its best ones, written whole or not at all while training goes on.
 
-    Those are kept of steps that are multiples of `every`; any other only until there is a newer one. The run itself
-    clears away what a killed writer left half-written; others read and change nothing. Of several processes the first
-    reads and writes, and tells the others; all call the same methods.
+    Only the run itself clears away what a killed writer left half-written; with `read_only` nothing is changed. Of
+    several processes the first reads and writes, and sends the others what it read; all call the same methods.
+
+    Args:
+        folder: where they are.
+        keep: how many of the newest are kept.
+        every: only steps that are multiples of this count as the newest; any other is kept until there is a newer one.
+        read_only: whether nothing may be changed.
     """
 
-    def __init__(self, folder, keep, *, every=1, read_only=False):
-        self.folder, self.keep, self._every, self._manager = folder.absolute(), keep, every, None
+    def __init__(self, folder: pathlib.Path, keep: int, *, every: int = 1, read_only: bool = False):
+        self.folder = folder.absolute()
+        self.keep = keep
+        self._every = every
+        self._manager: ocp.CheckpointManager | None = None
         if not multihost.is_primary():
             return
         if not read_only:
@@ -33,37 +45,44 @@ class Checkpoints:
         )
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
-    def latest(self):
-        """Step of the newest whole checkpoint, or None."""
+    def latest(self) -> int | None:
+        """Return the step of the newest checkpoint."""
         return max(self.steps(), default=None)
 
-    def steps(self):
-        """Steps of all whole checkpoints, oldest first."""
+    def steps(self) -> list[int]:
+        """Return the steps of all checkpoints, oldest first."""
         return multihost.run_on_primary(self._steps)
 
-    def restore(self, step, like):
-        """The state saved at a step, as `like`: placed so, or host arrays where several processes share it."""
+    def is_regular(self, step: int) -> bool:
+        """Return whether a checkpoint of this step was written by the period of steps, not by a clock or a stop."""
+        return step % self._every == 0
+
+    def restore(self, step: int, like: TrainState) -> TrainState:
+        """Return the state saved at a step: placed as `like`, or host arrays where several processes share it."""
         return multihost.broadcast(self._restore(step, like) if self._manager else None, like)
 
-    def save(self, step, state, best=()):
-        """Start writing a state, after the one before it; what is not to be kept, nor among the `best` steps, goes."""
+    def save(self, step: int, state: TrainState, best: Collection[int] = ()) -> None:
+        """Begin to write a state, once the one before it is written.
+
+        Checkpoints that are neither among the newest nor of the `best` steps are deleted.
+        """
         if not self._manager:
             return
         with _full_disk_named(self.folder):
             self._manager.wait_until_finished()
-            if shutil.disk_usage(self.folder).free < _bytes(state):  # a write that fails half-way tells of each part
+            # A write that meets a full disk half-way prints a traceback for each part.
+            if shutil.disk_usage(self.folder).free < _nbytes(state):
                 raise OSError(errno.ENOSPC, "No space left on device")
-            # Orbax would cut up what is on several devices, by a program for each form, and have all hosts write.
-            here = jax.device_get(state)
-            self._manager.save(step, args=ocp.args.StandardSave(here), force=True)
+            # Host arrays: Orbax would cut up what is on several devices, by a program for each form of array, and have
+            # all hosts write.
+            self._manager.save(step, args=ocp.args.StandardSave(jax.device_get(state)), force=True)
             steps = self._steps()
-            kept = {*best, *[old for old in steps if old % self._every == 0][-self.keep :], steps[-1]}
-            for old in steps:
-                if old not in kept:
-                    self._manager.delete(old)
+            newest = [old for old in steps if self.is_regular(old)][-self.keep :]
+            for old in sorted(set(steps) - {*best, *newest, steps[-1]}):
+                self._manager.delete(old)
 
-    def back_to(self, step, like):
-        """The state saved at a step, restored as by `restore`; the checkpoints after it are deleted first."""
+    def back_to(self, step: int, like: TrainState) -> TrainState:
+        """Delete the checkpoints after a step, then return the state saved at it, as `restore` does."""
         self.wait()
         if self._manager:
             for later in self._steps():
@@ -71,61 +90,59 @@ class Checkpoints:
                     self._manager.delete(later)
         return self.restore(step, like)
 
-    def wait(self):
+    def wait(self) -> None:
         """Return when everything is on disk."""
-        if not self._manager:
-            return
-        with _full_disk_named(self.folder):
-            self._manager.wait_until_finished()
-            self._manager.check_for_errors()
+        if self._manager:
+            with _full_disk_named(self.folder):
+                self._manager.wait_until_finished()
+                self._manager.check_for_errors()
 
-    def close(self):
-        """Wait, then let go of the folder."""
+    def close(self) -> None:
+        """Wait until everything is on disk, then let go of the folder."""
         if self._manager:
             self.wait()
             self._manager.close()
 
-    def need_room(self, state, best):
-        """Raise a UserError unless the disk has room for the checkpoints that will be kept, `best` of the best too."""
-        each = _bytes(state)
-        have, most = len(self._steps()), self.keep + best + 1
-        need, free = each * (most + 1 - min(have, most)), shutil.disk_usage(self.folder).free
+    def need_room(self, state: TrainState, keep_best: int) -> None:
+        """Raise a UserError unless the disk has room for the checkpoints that will be kept and one in writing."""
+        size = _nbytes(state)
+        present = len(self._steps())
+        most = self.keep + keep_best + 1
+        need = size * (most + 1 - min(present, most))
+        free = shutil.disk_usage(self.folder).free
         if need > free:
             raise UserError(
                 f"{self.folder} has {free / 1e6:,.0f} MB free, but {most} checkpoints and one in writing take "
                 f"{need / 1e6:,.0f} MB: free some space, or lower --config.report.keep"
             )
 
-    def _steps(self):
+    def _steps(self) -> list[int]:
         return sorted(self._manager.all_steps())
 
-    def _restore(self, step, like):
+    def _restore(self, step: int, like: TrainState) -> TrainState:
         several = jax.process_count() > 1
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0]) if several else None
-        shape = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here or x.sharding), like)
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here or x.sharding), like)
         try:
-            return self._manager.restore(step, args=ocp.args.StandardRestore(shape))
+            return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
         except (ValueError, KeyError, OSError) as error:
+            reason = (str(error).splitlines() or [repr(error)])[0][:200]
             raise UserError(
-                f"{self.folder / str(step)} cannot be restored ({_first_line(error)}): delete that folder to go "
-                f"back to the checkpoint before it"
+                f"{self.folder / str(step)} cannot be restored ({reason}): delete that folder to go back to the "
+                f"checkpoint before it"
             ) from error
 
 
-def _bytes(state):
+def _nbytes(state: Any) -> int:
     return sum(x.nbytes for x in jax.tree.leaves(state))
 
 
 @contextlib.contextmanager
-def _full_disk_named(folder):
+def _full_disk_named(folder: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # The writer below Orbax reports a full disk in its own error types.
+        # The writer below Orbax reports a full disk in error types of its own.
         if any(sign in str(error) for sign in ("No space left", "ENOSPC", "RESOURCE_EXHAUSTED")):
             raise OSError(errno.ENOSPC, "No space left on device", str(folder)) from error
         raise
-
-
-def _first_line(error):
-    return (str(error).splitlines() or [repr(error)])[0][:200]

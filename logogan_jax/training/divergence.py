@@ -1,86 +1,99 @@
-"""Whether a run is dying: a function of its log alone, so that no clock and no restart decides.
+"""Whether a run diverges: a function of its log alone, so that no clock and no restart decides.
 
-Every sign compares a run with itself or with what is mathematically possible, and must last: healthy runs,
-whose numbers jump too, give none.
+Every symptom compares a run with itself or with what is mathematically possible, and must last: healthy runs, whose
+numbers jump too, show none.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-LOWER = 0.3  # what is left of the learning rates after a roll-back
-GAP_STEPS = 50  # the critic's gap has exceeded what a working critic can show for so many steps
-DIVERSITY, DIVERSITY_STEPS = 0.25, 150  # samples have been this much less diverse than they once were
-KID_TIMES, KID_LOOKS = 2.0, 2  # evaluations this many times farther from the held-out images than the best
-KID_SMALL = 0.005  # a best below this is as good as this: forty logos instead of four hundred are hardly farther
+LR_SCALE = 0.3  # what is left of the learning rates after a roll-back
+
+# The critic's gap between real and fake images must have been too large for this many steps.
+GAP_STEPS = 50
+# Samples must have been this much less diverse than they once were, for this many steps.
+DIVERSITY = 0.25
+DIVERSITY_STEPS = 150
+# Evaluations in a row must be this many times as far from the held-out images as the best one.
+KID_TIMES = 2.0
+KID_EVALUATIONS = 2
+KID_SMALL = 0.005  # a best below this counts as this: forty logos instead of four hundred are hardly farther
+
+Line = dict[str, Any]
 
 
-class Sign(NamedTuple):
-    """What is wrong, in words, and whether it has lasted long enough to act."""
+class Symptom(NamedTuple):
+    """A sign that a run diverges: its name, the reason in words, and whether it has lasted long enough to act."""
 
     name: str
     reason: str
     lasting: bool
 
 
-def signs(lines, *, kid, largest_gap):
-    """The Signs at the end of a list of log lines, those that have lasted first.
+def symptoms(lines: Sequence[Line], *, kid: str, max_score_gap: float) -> list[Symptom]:
+    """Return the symptoms at the end of a list of log lines, those that have lasted first.
 
-    `kid` names the kernel distance in the lines, `largest_gap` is the most that |D(x) - D(G(z))| can be, on
-    average, while the critic works.
+    Args:
+        lines: lines of metrics.jsonl, oldest first.
+        kid: name of the kernel distance in the lines.
+        max_score_gap: the most that |D(x) - D(G(z))| can be, on average, while the critic works.
     """
-    found = (_gap(lines, largest_gap), _diversity(lines), _distance(lines, kid))
-    return sorted(filter(None, found), key=lambda sign: not sign.lasting)
+    present = (_score_gap(lines, max_score_gap), _diversity(lines), _kernel_distance(lines, kid))
+    return sorted(filter(None, present), key=lambda symptom: not symptom.lasting)
 
 
-def best(lines, kid):
-    """The line of the smallest kernel distance, by its name in the lines, or None."""
+def best_line(lines: Sequence[Line], kid: str) -> Line | None:
+    """Return the line of the smallest kernel distance, by its name in the lines, or None."""
     return min((line for line in lines if kid in line), key=lambda line: line[kid], default=None)
 
 
-def largest_gap(shape):
-    """How far apart two images of a shape, in [-1, 1], can be.
+def max_score_gap(shape: Sequence[int]) -> float:
+    """Return how far apart two images of a shape, in [-1, 1], can be.
 
     No critic of slope 1 sees a larger distance, and logits that far apart no longer teach anything.
     """
     return 2 * math.sqrt(math.prod(shape))
 
 
-def _gap(lines, largest):
-    values = [(line["step"], line["critic/gap"]) for line in lines if "critic/gap" in line]
-    bad = _last_bad(values, lambda gap: gap > largest)
+def _score_gap(lines: Sequence[Line], most: float) -> Symptom | None:
+    gaps = [(line["step"], line["critic/gap"]) for line in lines if "critic/gap" in line]
+    bad = _bad_at_end(gaps, lambda gap: gap > most)
     if not bad:
         return None
-    reason = f"the critic scores real and fake images {bad[-1][1]:,.0f} apart, where {largest:.0f} is the most"
-    return Sign("gap", reason, _span(bad) >= GAP_STEPS)
+    reason = f"the critic scores real and fake images {bad[-1][1]:,.0f} apart, where {most:.0f} is the most"
+    return Symptom("gap", reason, _steps_between(bad) >= GAP_STEPS)
 
 
-def _diversity(lines):
+def _diversity(lines: Sequence[Line]) -> Symptom | None:
     values = [(line["step"], line["samples/diversity"]) for line in lines if "samples/diversity" in line]
     most = max((value for _, value in values), default=0)
-    bad = _last_bad(values, lambda diversity: diversity < DIVERSITY * most)
+    bad = _bad_at_end(values, lambda diversity: diversity < DIVERSITY * most)
     if not bad:
         return None
     reason = f"the samples' diversity is {bad[-1][1]:.3f}, and was {most:.3f}"
-    return Sign("diversity", reason, _span(bad) >= DIVERSITY_STEPS)
+    return Symptom("diversity", reason, _steps_between(bad) >= DIVERSITY_STEPS)
 
 
-def _distance(lines, name):
-    looks = [(line["step"], line) for line in lines if name in line]
-    if not looks:
+def _kernel_distance(lines: Sequence[Line], kid: str) -> Symptom | None:
+    best = best_line(lines, kid)
+    if best is None:
         return None
-    least = min((line for _, line in looks), key=lambda line: line[name])
-    bad = _last_bad(looks, lambda line: line[f"{name}_low"] > KID_TIMES * max(least[f"{name}_high"], KID_SMALL))
+    limit = KID_TIMES * max(best[f"{kid}_high"], KID_SMALL)
+    evaluations = [(line["step"], line) for line in lines if kid in line]
+    bad = _bad_at_end(evaluations, lambda line: line[f"{kid}_low"] > limit)
     if not bad:
         return None
-    reason = f"{name.split('/')[1]} is {bad[-1][1][name]:.4f}, and was {least[name]:.4f} at step {least['step']}"
-    return Sign("distance", reason, len(bad) >= KID_LOOKS)
+    now = bad[-1][1][kid]
+    reason = f"{kid.split('/')[1]} is {now:.4f}, and was {best[kid]:.4f} at step {best['step']}"
+    return Symptom("distance", reason, len(bad) >= KID_EVALUATIONS)
 
 
-def _last_bad(values, bad):
-    """The (step, value) pairs at the end of a list, all of them bad."""
-    good = [i for i, (_, value) in enumerate(values) if not bad(value)]
+def _bad_at_end(values: list[tuple[int, Any]], is_bad: Callable[[Any], bool]) -> list[tuple[int, Any]]:
+    """Return the (step, value) pairs at the end of a list that are all bad."""
+    good = [i for i, (_, value) in enumerate(values) if not is_bad(value)]
     return values[good[-1] + 1 :] if good else values
 
 
-def _span(pairs):
+def _steps_between(pairs: list[tuple[int, Any]]) -> int:
     return pairs[-1][0] - pairs[0][0]

@@ -1,93 +1,110 @@
-"""What is known of a run's health while it goes on: evaluations under way, the best so far, signs of dying."""
+"""Evaluations of a run while it trains, the best state so far, and the symptoms that the log shows."""
 
 import concurrent.futures
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from logogan_jax.distributed import multihost
-from logogan_jax.metrics import evaluator
+from logogan_jax.metrics import evaluator as evaluators
+from logogan_jax.metrics.evaluator import Evaluator
 from logogan_jax.training import divergence
+from logogan_jax.training.divergence import Line, Symptom
+from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.train_state import TrainState
 
 
 class _Pending(NamedTuple):
     step: int
-    sheet: np.ndarray
+    pixels: np.ndarray
     seconds: float
     estimates: concurrent.futures.Future
 
 
-class Watch:
-    """Evaluates a run, reads the result at its next log line, and judges the lines.
+class EvaluationMonitor:
+    """Evaluates a run, logs the result at the next log line, and judges the log.
 
-    The devices draw and look at the pictures between two steps; the arithmetic after that is done by
-    a thread beside the steps. Its result counts from a fixed step on, not from when it was ready, so
-    that what the guard does depends on no clock. Without an Evaluator only the log is judged.
-    `seconds` are those that the devices have spent on evaluations.
+    The devices draw pictures and embed them between two steps; a thread does the arithmetic after that, beside the
+    steps. Its result counts from a fixed step on, not from when it was ready, so that what is done about a run
+    depends on no clock. Without an evaluator the log alone is judged.
+
+    Attributes:
+        seconds: seconds that the devices have spent on evaluations.
     """
 
-    def __init__(self, measure, reporter, *, period, best, largest_gap):
-        self._measure, self._reporter, self._period, self._best = measure, reporter, period, best
-        self._kid = f"evaluation/{measure.kid}" if measure else ""
-        self._largest_gap, self._pending, self.seconds = largest_gap, None, 0.0
+    def __init__(self, evaluator: Evaluator | None, writer: RunWriter, *, keep_best: int, max_score_gap: float):
+        self.seconds = 0.0
+        self._evaluator = evaluator
+        self._writer = writer
+        self._keep_best = keep_best
+        self._max_score_gap = max_score_gap
+        self._kid = f"evaluation/{evaluator.kid}" if evaluator else ""
+        self._pending: _Pending | None = None
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="evaluation")
 
-    def due(self, step, last):
-        """Whether the state of a step is to be measured: every so many steps, and the last."""
-        return self._measure is not None and step > 0 and (step % self._period == 0 or step == last)
+    def measured(self, step: int) -> bool:
+        """Return whether the log has the evaluation of a step."""
+        return any(line["step"] == step for line in self._evaluations())
 
-    def owes(self, step, last):
-        """Whether the state of a step was to be measured by a run that ended before it could say how."""
-        return self.due(step, last) and not any(line["step"] == step for line in self._looks())
+    def start(self, step: int, state: TrainState, pixels: jax.Array) -> float:
+        """Evaluate a state.
 
-    def begin(self, step, state, sheet):
-        """Measure a state -> seconds that the devices were at it; `sheet` are its pictures uint8[n, S, S, C]."""
-        found, seconds = self._measure.embed_samples(state)
+        Args:
+            step: the step of the state.
+            state: the state, which is only read.
+            pixels: the pictures that the run always draws, uint8[n, H, W, C]: samples/best.png if this is the best.
+
+        Returns:
+            Seconds that the devices were at it.
+        """
+        features, seconds = self._evaluator.embed_samples(state)
         self.seconds += seconds
-        self._pending = _Pending(step, sheet, seconds, self._thread.submit(self._measure.measure, found))
+        estimates = self._thread.submit(self._evaluator.measure, features)
+        self._pending = _Pending(step, jax.device_get(pixels), seconds, estimates)
         return seconds
 
-    def collect(self):
-        """Log what was measured last, if anything was; the best so far is drawn as samples/best.png."""
+    def log_finished(self) -> None:
+        """Log the last evaluation, if there is one that is not logged; draw samples/best.png if it is the best."""
         if self._pending is None:
             return
-        step, sheet, seconds, estimates = self._pending
+        step, pixels, seconds, estimates = self._pending
         self._pending = None
         # One process's arithmetic counts for all: another's may differ in the last bit.
-        self._reporter.write_scalars(
-            step, multihost.run_on_primary(lambda: evaluator.to_log_scalars(estimates.result(), seconds))
-        )
+        values = multihost.run_on_primary(lambda: evaluators.to_log_scalars(estimates.result(), seconds))
+        self._writer.write_scalars(step, values)
         if self.best()["step"] == step:
-            self._reporter.write_image_grid(step, "samples/best", sheet)
+            self._writer.write_image_grid(step, "samples/best", pixels)
 
-    def best(self):
-        """The log line of the best state so far, or None."""
-        return divergence.best(self._reporter.lines, self._kid)
+    def best(self) -> Line | None:
+        """Return the log line of the best state so far."""
+        return divergence.best_line(self._writer.lines, self._kid)
 
-    def best_steps(self):
-        """Steps of the best states so far, whose checkpoints are worth keeping."""
-        return [line["step"] for line in sorted(self._looks(), key=lambda line: line[self._kid])[: self._best]]
+    def best_steps(self) -> list[int]:
+        """Return the steps of the best states so far, best first, whose checkpoints are worth keeping."""
+        ranked = sorted(self._evaluations(), key=lambda line: line[self._kid])
+        return [line["step"] for line in ranked[: self._keep_best]]
 
-    def signs(self):
-        """Signs of dying that the log gives now."""
-        return divergence.signs(self._reporter.lines, kid=self._kid, largest_gap=self._largest_gap)
+    def symptoms(self) -> list[Symptom]:
+        """Return the symptoms of divergence that the log shows now."""
+        return divergence.symptoms(self._writer.lines, kid=self._kid, max_score_gap=self._max_score_gap)
 
-    def summary(self):
-        """{"best": {"step", kid: {"value", "low", "high"}}} for a run's summary, or {}."""
+    def summary(self) -> dict[str, Any]:
+        """Return {"best": {"step", kid: {"value", "low", "high"}}} for a run's summary, or {}."""
         line = self.best()
         if line is None:
             return {}
         kid = self._kid
         estimate = {"value": line[kid], "low": line[f"{kid}_low"], "high": line[f"{kid}_high"]}
-        return {"best": {"step": line["step"], self._measure.kid: estimate}}
+        return {"best": {"step": line["step"], self._evaluator.kid: estimate}}
 
-    def forget(self):
-        """Drop what is under way: the run has gone back."""
+    def cancel(self) -> None:
+        """Drop the evaluation that is under way: the run has gone back."""
         self._pending = None
 
-    def close(self):
+    def close(self) -> None:
         """Stop the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _looks(self):
-        return [line for line in self._reporter.lines if self._kid in line]
+    def _evaluations(self) -> list[Line]:
+        return [line for line in self._writer.lines if self._kid in line]

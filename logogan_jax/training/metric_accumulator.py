@@ -1,4 +1,4 @@
-"""Numbers of the steps since the last log line, kept on the device until somebody asks."""
+"""Metrics of the steps since the last log line, kept on the devices until somebody asks."""
 
 import math
 from typing import NamedTuple
@@ -9,56 +9,65 @@ import numpy as np
 GRADIENT = "/gradient/"  # in the name of one leaf's gradient norm: player/gradient/network/leaf
 
 
-class Broken(NamedTuple):
-    """The first number of a run that is not finite: `name` is player/tensor."""
+class NonFinite(NamedTuple):
+    """A number of a run that is not finite: the step, its name player/tensor, and the value."""
 
     step: int
     name: str
     value: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         player, tensor = self.name.split("/", 1)
         return f"step {self.step}: {tensor} of the {player} is {self.value}"
 
 
-class Meter:
-    """Collects metrics, float32[count] by name and dispatch; finds the first number that is not finite."""
+class MetricAccumulator:
+    """Collects the metrics of each dispatch, and finds the first number that is not finite."""
 
     def __init__(self):
-        self._waiting, self._settled = [], []
+        self._on_devices: list[tuple[int, dict[str, jax.Array]]] = []
+        self._fetched: list[dict[str, float]] = []
 
-    def add(self, first, metrics):
-        """Keep the metrics of the steps that follow step `first`."""
-        self._waiting.append((first, metrics))
+    def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
+        """Keep the metrics float32[steps] of a dispatch that ended with `step`."""
+        self._on_devices.append((step, metrics))
 
-    def settle(self):
-        """Fetch what is waiting -> the first Broken number, after which nothing counts, or None."""
-        waiting, self._waiting = jax.device_get(self._waiting), []
-        for first, metrics in waiting:
-            for i in range(len(next(iter(metrics.values())))):
+    def fetch(self) -> NonFinite | None:
+        """Bring the metrics to the host; return the first number that is not finite, after which none counts."""
+        dispatches = jax.device_get(self._on_devices)
+        self._on_devices = []
+        for last, metrics in dispatches:
+            steps = len(next(iter(metrics.values())))
+            for i in range(steps):
                 values = {name: float(value[i]) for name, value in metrics.items()}
-                found = broken(first + i + 1, values)
-                if found:
-                    return found
-                self._settled.append(values)
+                bad = first_non_finite(last - steps + i + 1, values)
+                if bad:
+                    return bad
+                self._fetched.append(values)
         return None
 
-    def read(self):
-        """Means of what has settled since the last reading; gradients as one norm per player and network."""
-        steps, self._settled = self._settled, []
+    def mean(self) -> dict[str, float]:
+        """Return the means of what was fetched since the last call."""
+        steps = self._fetched
+        self._fetched = []
         return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]} if steps else {}
 
+    def clear(self) -> None:
+        """Forget everything: the run goes back to an earlier step."""
+        self._on_devices = []
+        self._fetched = []
 
-def broken(step, values):
-    """The number of a step that is not finite, or None: {name: float} -> Broken."""
+
+def first_non_finite(step: int, values: dict[str, float]) -> NonFinite | None:
+    """Return the number of a step that is not finite, if there is one."""
     # Losses before gradients: a loss that is not finite explains every gradient after it.
     names = [name for name, value in values.items() if not math.isfinite(value)]
     first = min(names, key=lambda name: GRADIENT in name, default=None)
-    return Broken(step, first, values[first]) if first else None
+    return NonFinite(step, first, values[first]) if first else None
 
 
-def summed(values):
-    """Log values with each network's gradient leaves joined to one norm: player/gradient_norm/network."""
+def join_gradient_norms(values: dict[str, float]) -> dict[str, float]:
+    """Join the gradient norms of a network's leaves to one: player/gradient_norm/network."""
     joined = {name: value for name, value in values.items() if GRADIENT not in name}
     for name, value in values.items():
         if GRADIENT in name:

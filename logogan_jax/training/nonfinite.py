@@ -1,6 +1,9 @@
 """The steps in which a number stopped being finite, kept so that they can be run again."""
 
 import json
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -8,55 +11,76 @@ import orbax.checkpoint as ocp
 
 from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
-from logogan_jax.data import streaming
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import multihost
-from logogan_jax.training.metric_accumulator import Broken
+from logogan_jax.training.metric_accumulator import NonFinite
+from logogan_jax.training.step_runner import StepRunner
+from logogan_jax.training.train_state import TrainState
+
+KEYS = "fold_in(key of the state, [1, step - 1, player, update]), then the row of the batch"
 
 
-def keep(run, good, broken, name):
-    """Write state and batch of the dispatch that broke, and where its keys come from, into nonfinite/`name`.
+class Recorded(NamedTuple):
+    """A program after which a number was not finite: that number, the step before it, and what it was given."""
 
-    `good` is (step, state) of a step before it, whose state is used up: the dispatches between are run again.
-    Returns the folder; one that is there already was written by this same run before it was stopped.
+    bad: NonFinite
+    step: int
+    state: TrainState
+    batch: Batch
+
+
+class NonFiniteRecorder:
+    """Writes what made a number that is not finite into folders below `folder`.
+
+    Args:
+        folder: nonfinite/ in the folder of a run.
+        runner: what runs the steps.
+        read_batch: function (step, count) -> Batch uint8[count, draws, B, H, W, C] on the host.
+        last: the last step of the run.
     """
-    number, state = good
-    made, config = run.made, run.config
-    last, size = config.train.steps, made.per_dispatch
-    count = min(size - number % size, last - number)
-    while number + count < broken.step:
-        state, _ = run.dispatch(count, state, made.source.at(number, count))
-        number += count
-        count = min(size - number % size, last - number)
-    folder = run.workdir / "nonfinite" / name
-    if (folder / "about.json").exists() or not multihost.is_primary():
+
+    def __init__(self, folder: pathlib.Path, runner: StepRunner, read_batch: Callable[[int, int], Batch], *, last: int):
+        self._folder = folder
+        self._runner = runner
+        self._read_batch = read_batch
+        self._last = last
+
+    def write(self, bad: NonFinite, step: int, state: TrainState, *, name: str) -> pathlib.Path:
+        """Write state and batch of the program that broke, and where its keys come from, into the folder `name`.
+
+        `state` is that of an earlier `step`, whose buffers are used up: the programs between are run again. A folder
+        that is complete already was written by this same run before it was stopped. Returns the folder.
+        """
+        while step + self._runner.size(step, self._last) < bad.step:
+            count = self._runner.size(step, self._last)
+            state, _ = self._runner.run(state, step, self._last)
+            step += count
+        folder = self._folder / name
+        if (folder / "about.json").exists() or not multihost.is_primary():
+            return folder
+        folder.mkdir(parents=True, exist_ok=True)
+        with ocp.StandardCheckpointer(multiprocessing_options=multihost.single_process_options()) as writer:
+            writer.save(folder.absolute() / "state", state, force=True)
+        count = self._runner.size(step, self._last)
+        with files.atomic_write(folder / "batch.npz") as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, **self._read_batch(step, count)._asdict())
+        # Written last: it says that the rest is there.
+        broken = {**bad._asdict(), "value": str(bad.value)}
+        about = {"broken": broken, "first_step": step, "steps": count, "keys": KEYS}
+        files.write_json(folder / "about.json", about)
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer(multiprocessing_options=multihost.single_process_options()) as writer:
-        writer.save(folder.absolute() / "state", state, force=True)
-    batch = streaming.read_batches(
-        made.train, seed=config.train.seed, step=number, count=count,
-        shape=(made.model.objective.batches_per_step, config.train.batch_size),
-        same_batch_for=config.data.same_batch_for,
-    )  # fmt: skip
-    with files.atomic_write(folder / "batch.npz") as partial, open(partial, "wb") as file:
-        np.savez_compressed(file, **batch._asdict())
-    about = {"broken": {**broken._asdict(), "value": str(broken.value)}, "first_step": number, "steps": count}
-    keys = "fold_in(key of the state, [1, step - 1, player, update]), then the row of the batch"
-    files.write_json(folder / "about.json", {**about, "keys": keys})
-    return folder
 
 
-def newest(workdir):
-    """The newest folder that `keep` wrote below a run's; UserError if there is none."""
-    found = sorted(workdir.glob("nonfinite/*/about.json"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
+def newest(workdir: pathlib.Path) -> pathlib.Path:
+    """Return the newest folder that was written below a run's folder; raise a UserError if there is none."""
+    written = sorted(workdir.glob("nonfinite/*/about.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not written:
         raise UserError(f"--workdir={workdir} holds no nonfinite/*/about.json: every number of that run was finite")
-    return found[-1].parent
+    return written[-1].parent
 
 
-def read(folder, like):
-    """(Broken, first step, state placed as `like`, Batch on the host) that `keep` wrote."""
+def read(folder: pathlib.Path, like: TrainState) -> Recorded:
+    """Read what a recorder wrote; the state is placed as `like`, the batch is on the host."""
     try:
         about = json.loads((folder / "about.json").read_text())
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
@@ -64,7 +88,8 @@ def read(folder, like):
             state = reader.restore(folder.absolute() / "state", shapes)
         with np.load(folder / "batch.npz") as file:
             batch = Batch(**file)
+        broken = about["broken"]
+        bad = NonFinite(broken["step"], broken["name"], float(broken["value"]))
+        return Recorded(bad, about["first_step"], state, batch)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{folder} cannot be read ({str(error)[:200]}): delete it, and train again") from None
-    found = about["broken"]
-    return Broken(found["step"], found["name"], float(found["value"])), about["first_step"], state, batch

@@ -1,11 +1,18 @@
-"""What is done about a run that is dying: warn, go back once with a lower rate, stop."""
+"""What is done about a run that diverges: warn, go back once with lower learning rates, stop."""
 
-import jax
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
 import numpy as np
 
 from logogan_jax.core.errors import Diverged
-from logogan_jax.distributed import data_parallel
-from logogan_jax.training import divergence, nonfinite
+from logogan_jax.training import divergence
+from logogan_jax.training.checkpoints import Checkpoints
+from logogan_jax.training.evaluation_monitor import EvaluationMonitor
+from logogan_jax.training.metric_accumulator import NonFinite
+from logogan_jax.training.nonfinite import NonFiniteRecorder
+from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.train_state import TrainState
 
 ADVICE = (
     "lower config.optimizer.critic.learning_rate and config.optimizer.generator.learning_rate, and train "
@@ -13,71 +20,115 @@ ADVICE = (
 )
 
 
-def heed(run, number, state):
-    """Warn of what the log shows at a step and act on what has lasted -> (state, step) to go on from."""
-    if run.config.evaluate.guard == "off":
-        return state, number
-    signs = run.watch.signs()
-    for sign in signs:
-        if sign.name not in _warned(run.reporter.events):
-            run.reporter.write_event(number, "warn", sign=sign.name, reason=sign.reason)
-            run.bar.say(f"Warning at step {number:,}: {sign.reason}.")
-    if run.config.evaluate.guard == "on" and signs and signs[0].lasting:
-        return _act(run, number, state, f"step {number}: {signs[0].reason}")
-    return state, number
+class Rollback(NamedTuple):
+    """A run that went back: the step, and the state to go on from."""
+
+    step: int
+    state: TrainState
 
 
-def mourn(run, broken, good, number, state):
-    """Keep the step whose number is not finite, then act -> (state, step) to go on from."""
-    again = "-again" if _rolled_back(run.reporter.events) else ""
-    folder = nonfinite.keep(run, good, broken, f"{broken.step:06d}{again}")
-    run.bar.say(f"What made it is in {folder}: python -m logogan_jax.replay --workdir={run.workdir}")
-    if run.config.evaluate.guard == "on":
-        return _act(run, number, state, str(broken))
-    return _stop(run, number, f"{broken}: training has diverged")
+class DivergenceGuard:
+    """Warns of a run that diverges, rolls it back once, and stops it the second time.
 
+    Args:
+        mode: "on"; "warn", which only warns; or "off".
+        recorder: keeps the steps after which a number is not finite.
+        init_state: function () -> the state of step 0.
+        place: function (state) -> the state on all devices.
+    """
 
-def lowered(run, state):
-    """A restored state, with the rate of a run that has been rolled back."""
-    if not _rolled_back(run.reporter.events):
-        return state
-    return state._replace(rate=run.made.parallel.device_put(np.float32(divergence.LOWER), data_parallel.REPLICATED))
+    def __init__(
+        self,
+        mode: str,
+        writer: RunWriter,
+        monitor: EvaluationMonitor,
+        checkpoints: Checkpoints,
+        recorder: NonFiniteRecorder,
+        *,
+        init_state: Callable[[], TrainState],
+        place: Callable[[TrainState], TrainState],
+        say: Callable[[str], None],
+    ):
+        self._mode = mode
+        self._writer = writer
+        self._monitor = monitor
+        self._checkpoints = checkpoints
+        self._recorder = recorder
+        self._init_state = init_state
+        self._place = place
+        self._say = say
 
+    @property
+    def rolled_back(self) -> bool:
+        """Whether the run has gone back before."""
+        return any(event["action"] == "roll back" for event in self._writer.events)
 
-def _act(run, number, state, reason):
-    if _rolled_back(run.reporter.events):
-        return _stop(run, number, f"{reason}, once more")
-    kept = run.checkpoints.steps()
-    # A checkpoint that a clock or a stop asked for is none to go back to: what is done here depends on no clock.
-    kept = [step for step in kept if step in run.watch.best_steps() or step % run.config.report.checkpoint_every == 0]
-    back = next((step for step in run.watch.best_steps() if step in kept), kept[-1] if kept else 0)
-    # Newer states go first: whoever is killed between these lines finds an old run that will be judged again.
-    if back:
-        state = run.made.parallel.device_put(run.checkpoints.back_to(back, state), data_parallel.REPLICATED)
-    else:
-        state = _beginning(run)
-    run.reporter.truncate_after(back)
-    run.watch.forget()
-    run.reporter.write_event(number, "roll back", to=back, rate=divergence.LOWER, reason=reason)
-    run.bar.say(f"{reason}. Going back to step {back:,} with {divergence.LOWER} times the learning rates.")
-    return lowered(run, state), back
+    def restored(self, state: TrainState) -> TrainState:
+        """Return a state from a checkpoint on the devices, with the lower learning rates of a run that went back."""
+        return self._with_lowered_lr(state) if self.rolled_back else self._place(state)
 
+    def check(self, step: int, state: TrainState) -> Rollback | None:
+        """Warn of what the log shows at a step; roll back or stop where it has lasted.
 
-def _beginning(run):
-    with jax.transfer_guard("allow"):
-        return run.made.parallel.device_put(run.beginning(), data_parallel.REPLICATED)
+        Returns:
+            The roll-back, or None where the run goes on. `state` gives the shapes of what is restored.
+        """
+        if self._mode == "off":
+            return None
+        symptoms = self._monitor.symptoms()
+        warned = self._warnings()
+        for symptom in symptoms:
+            if symptom.name not in warned:
+                self._writer.write_event(step, "warn", sign=symptom.name, reason=symptom.reason)
+                self._say(f"Warning at step {step:,}: {symptom.reason}.")
+        if self._mode == "on" and symptoms and symptoms[0].lasting:
+            return self._roll_back_or_stop(step, state, f"step {step}: {symptoms[0].reason}")
+        return None
 
+    def after_non_finite(
+        self, bad: NonFinite, step: int, state: TrainState, good_step: int, good_state: TrainState
+    ) -> Rollback:
+        """Keep the program that gave a number that is not finite, then roll the run back or stop it.
 
-def _stop(run, number, reason):
-    run.reporter.write_event(number, "stop", reason=reason)
-    raise Diverged(f"{reason}: {ADVICE}")
+        `good_state` is that of an earlier step, whose buffers are used up.
+        """
+        again = "-again" if self.rolled_back else ""
+        folder = self._recorder.write(bad, good_step, good_state, name=f"{bad.step:06d}{again}")
+        workdir = folder.parent.parent
+        self._say(f"What made it is in {folder}: python -m logogan_jax.replay --workdir={workdir}")
+        if self._mode == "on":
+            return self._roll_back_or_stop(step, state, str(bad))
+        self._stop(step, f"{bad}: training has diverged")
 
+    def _roll_back_or_stop(self, step: int, state: TrainState, reason: str) -> Rollback:
+        if self.rolled_back:
+            self._stop(step, f"{reason}, once more")
+        target = self._target()
+        # Newer checkpoints go first: whoever is killed between these lines finds an older run, which is judged again.
+        restored = self._checkpoints.back_to(target, state) if target else self._init_state()
+        self._writer.truncate_after(target)
+        self._monitor.cancel()
+        self._writer.write_event(step, "roll back", to=target, rate=divergence.LR_SCALE, reason=reason)
+        self._say(f"{reason}. Going back to step {target:,} with {divergence.LR_SCALE} times the learning rates.")
+        return Rollback(target, self._with_lowered_lr(restored))
 
-def _warned(events):
-    """Signs that were warned of since the last roll-back."""
-    since = max((i + 1 for i, event in enumerate(events) if event["action"] == "roll back"), default=0)
-    return {event["sign"] for event in events[since:] if event["action"] == "warn"}
+    def _with_lowered_lr(self, state: TrainState) -> TrainState:
+        return self._place(state._replace(lr_scale=np.float32(divergence.LR_SCALE)))
 
+    def _target(self) -> int:
+        """Return the step to go back to: the best that has a checkpoint, else the newest checkpoint, else 0."""
+        best = self._monitor.best_steps()
+        # A checkpoint that a clock or a stop asked for is no target: what is done here depends on no clock.
+        kept = [step for step in self._checkpoints.steps() if step in best or self._checkpoints.is_regular(step)]
+        newest = kept[-1] if kept else 0
+        return next((step for step in best if step in kept), newest)
 
-def _rolled_back(events):
-    return any(event["action"] == "roll back" for event in events)
+    def _stop(self, step: int, reason: str) -> NoReturn:
+        self._writer.write_event(step, "stop", reason=reason)
+        raise Diverged(f"{reason}: {ADVICE}")
+
+    def _warnings(self) -> set[str]:
+        """Return the names of the symptoms that were warned of since the last roll-back."""
+        events = self._writer.events
+        since = max((i + 1 for i, event in enumerate(events) if event["action"] == "roll back"), default=0)
+        return {event["sign"] for event in events[since:] if event["action"] == "warn"}

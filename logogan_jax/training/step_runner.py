@@ -1,61 +1,194 @@
-"""Compiled programs of several steps, run one ahead of the devices."""
+"""Compiled programs of several training steps, run one ahead of the host."""
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 import jax
 
 from logogan_jax.core import timing
+from logogan_jax.data.sources import Source
+from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.training import cpu_estimate, flops
+from logogan_jax.training.schedule import Schedule
+from logogan_jax.training.train_state import TrainState
+from logogan_jax.training.train_step import Metrics, TrainStep, make_multi_step
 
-QUICK = "python -m logogan_jax.main --config=configs/quickstart.py"
+QUICKSTART = "python -m logogan_jax.main --config=configs/quickstart.py"
 
 
-class Prepared(NamedTuple):
-    """A compiled program, and the seconds that tracing it and compiling it took."""
+class StopRequest(Protocol):
+    """Whoever may ask a run to stop."""
+
+    def requested(self, step: int) -> bool:
+        """Return whether to stop at a step; asked once at every step that a dispatch ends with."""
+        ...
+
+
+class CompiledStep(NamedTuple):
+    """A compiled program of some steps, and the seconds that tracing and compiling it took."""
 
     run: jax.stages.Compiled
     tracing: float
     compiling: float
 
 
-class Dispatch:
-    """Runs programs by number of steps; the first of each size is compiled, which `say` is told.
+class Dispatched(NamedTuple):
+    """What one program left: the step it ended with, its metrics float32[steps], and a snapshot if one was due."""
 
-    `program(count)` is a compile-ready function of (state, feed); `done` counts the steps run. A CPU says
-    how long `steps` will take, if it is told how many.
+    step: int
+    metrics: Metrics
+    snapshot: Any
+
+
+class StepRunner:
+    """Compiles a train step, `steps_per_dispatch` steps in one program, and runs it.
+
+    Attributes:
+        source: where the batches come from.
+        steps_per_dispatch: steps of a program; the last of a run may have fewer.
+        steps_run: steps run so far.
     """
 
-    def __init__(self, program, say, steps=0):
-        self._program, self._say, self._steps = program, say, steps
-        self._prepared, self._before, self.done = {}, None, 0
+    def __init__(
+        self,
+        train_step: TrainStep,
+        source: Source,
+        parallel: DataParallel,
+        *,
+        steps_per_dispatch: int,
+        unroll: bool,
+        say: Callable[[str], None],
+    ):
+        self.source = source
+        self.steps_per_dispatch = steps_per_dispatch
+        self.steps_run = 0
+        self._train_step = train_step
+        self._parallel = parallel
+        self._unroll = unroll
+        self._say = say
+        self._programs: dict[int, Any] = {}
+        self._compiled: dict[int, CompiledStep] = {}
+        self._last_metrics: Metrics | None = None
+        self._state: TrainState | None = None
+        self._step = 0
+        self._restarted = False
+        self._stopping = False
 
-    def __call__(self, count, state, feed):
-        """(state, metrics) after `count` steps."""
-        result = self.prepared(count, state, feed).run(state, feed)
+    def program(self, count: int) -> Any:
+        """Return the program of `count` steps, a function (state, feed) -> (state, metrics) to compile or to call."""
+        if count not in self._programs:
+            multi_step = make_multi_step(self._train_step, self.source, count, unroll=self._unroll)
+            self._programs[count] = self._parallel.map_and_jit(multi_step, self.source.specs)
+        return self._programs[count]
+
+    def size(self, step: int, last: int) -> int:
+        """Return how many steps the program that follows a step has.
+
+        Programs end at multiples of steps_per_dispatch, so a resumed run dispatches the same ones.
+        """
+        return min(self.steps_per_dispatch - step % self.steps_per_dispatch, last - step)
+
+    def compile(self, state: TrainState, step: int, last: int) -> CompiledStep:
+        """Return the compiled program that follows a step, compiled on first use; `state` is only looked at."""
+        count = self.size(step, last)
+        if count not in self._compiled:
+            feed = self.source.at(step, count)
+            began = time.perf_counter()
+            program = self.program(count)
+            lowered = program.lower(state, feed)
+            tracing = time.perf_counter() - began
+            if not self._compiled and self._parallel.devices[0].platform == "cpu":
+                self._say(_duration_hint(flops.of(program, state, feed) / count, last - step))
+            began = time.perf_counter()
+            compiled = lowered.compile()
+            compiling = time.perf_counter() - began
+            self._say(f"Compiled in {timing.format_duration(compiling)}.")
+            self._compiled[count] = CompiledStep(compiled, tracing, compiling)
+        return self._compiled[count]
+
+    def discard_compiled(self) -> None:
+        """Let the next call of `compile` trace and compile again."""
+        self._programs = {}
+        self._compiled = {}
+
+    def run(self, state: TrainState, step: int, last: int) -> tuple[TrainState, Metrics]:
+        """Dispatch the program that follows a step, which takes the buffers of `state`.
+
+        Returns:
+            The state after it and its metrics, float32[steps] by name, which the devices may still be computing.
+        """
+        count = self.size(step, last)
+        compiled = self.compile(state, step, last)
+        state, metrics = compiled.run(state, self.source.at(step, count))
         # The host stays at most one dispatch ahead, so that a request to stop is heard at once.
-        jax.block_until_ready(self._before)
-        self._before = result[1]
-        self.done += count
-        return result
+        jax.block_until_ready(self._last_metrics)
+        self._last_metrics = metrics
+        self.steps_run += count
+        return state, metrics
 
-    def prepared(self, count, state, feed):
-        """The Prepared program of `count` steps for arrays like these, which it leaves as they are."""
-        if count not in self._prepared:
-            self._prepared[count] = self._prepare(count, state, feed)
-        return self._prepared[count]
+    def lookahead(
+        self,
+        state: TrainState,
+        step: int,
+        schedule: Schedule,
+        stop: StopRequest,
+        snapshot: Callable[[TrainState], Any],
+    ) -> Iterator[Dispatched]:
+        """Run from a step to the last of the schedule, or to a request to stop; yield what each program leaves.
 
-    def _prepare(self, count, state, feed):
-        began, program = time.perf_counter(), self._program(count)
-        lowered = program.lower(state, feed)
-        tracing = time.perf_counter() - began
-        if self._steps and not self._prepared and jax.default_backend() == "cpu":
-            with jax.transfer_guard("allow"):
-                total = cpu_estimate.seconds(flops.of(program, state, feed) / count) * self._steps
-            hint = f" Logos in minutes: {QUICK}" if total > 3600 else ""
-            self._say(f"On this CPU {self._steps:,} steps should take about {timing.format_duration(total)}.{hint}")
-        began = time.perf_counter()
-        compiled = lowered.compile()
-        compiling = time.perf_counter() - began
-        self._say(f"Compiled in {timing.format_duration(compiling)}.")
-        return Prepared(compiled, tracing, compiling)
+        While the caller deals with one, the devices run the next, except where an evaluation is due: it has the
+        devices to itself. `snapshot(state)` is computed by the devices where anything is due, since the next program
+        takes the state's buffers. `restart`, called meanwhile, discards the program that is running.
+        """
+        self.restart(state, step)
+        self._stopping = False
+        dispatched = None
+        while dispatched or self._goes_on(schedule):
+            alone = dispatched is not None and schedule.evaluate(dispatched.step)
+            following = None
+            if self._goes_on(schedule) and not alone:
+                following = self.run(self._state, self._step, schedule.last)
+            self._restarted = False
+            if dispatched:
+                yield dispatched
+            dispatched = None
+            if following and not self._restarted:
+                dispatched = self._advance(*following, schedule, stop, snapshot)
+
+    def restart(self, state: TrainState, step: int) -> None:
+        """Let the next program start from this state."""
+        self._state = state
+        self._step = step
+        self._restarted = True
+
+    @property
+    def state(self) -> TrainState:
+        """The state after the last program that `lookahead` has yielded."""
+        return self._state
+
+    @property
+    def step(self) -> int:
+        """The step of that state."""
+        return self._step
+
+    def _goes_on(self, schedule: Schedule) -> bool:
+        return self._step < schedule.last and not self._stopping
+
+    def _advance(self, state, metrics, schedule, stop, snapshot) -> Dispatched:
+        self._step += self.size(self._step, schedule.last)
+        self._state = state
+        # Asked here and nowhere else: a request that comes later waits for the next step, which is then saved.
+        self._stopping = stop.requested(self._step)
+        if self._stopping:
+            schedule.save_next()
+        taken = snapshot(state) if schedule.any(self._step) else None
+        return Dispatched(self._step, metrics, taken)
+
+
+def _duration_hint(flops_per_step: float, steps: int) -> str:
+    """Return how long the steps will take on this CPU, in words, and what is quicker if that is long."""
+    with jax.transfer_guard("allow"):
+        seconds = cpu_estimate.seconds(flops_per_step) * steps
+    hint = f" Logos in minutes: {QUICKSTART}" if seconds > 3600 else ""
+    return f"On this CPU {steps:,} steps should take about {timing.format_duration(seconds)}.{hint}"

@@ -1,66 +1,78 @@
 """Everything that must survive a crash, as one tree of arrays."""
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 
 
-class State(NamedTuple):
-    """step int32[], key uint32[2] (the run's constant seed key), rate float32[], dictionaries by network name.
+class TrainState(NamedTuple):
+    """The state of training after a step.
 
-    `rate` scales every optimiser's updates: 1, or less once the guard has rolled the run back.
-    `params` and `opt` are float32 parameters and their optimiser states, `stats` the batch-norm
-    running statistics, `ema` {"params", "stats"} of the averaged networks. Statistics are averaged
-    with the parameters, so that an averaged network sees activations as old as itself.
+    Attributes:
+        step: steps done, int32[].
+        key: data of the run's constant random key, uint32[2]. No key is ever advanced: see core/prng.py.
+        lr_scale: factor of every optimizer's updates, float32[]: 1, or less after a roll-back.
+        params: float32 parameters, by network.
+        model_state: what a network keeps besides its parameters, such as batch-norm statistics, by network.
+        opt_state: states of the optimizers, by network.
+        ema: {"params", "model_state"} of the averaged networks. Statistics are averaged with the parameters, so that
+            an averaged network sees activations as old as itself.
     """
 
     step: jax.Array
     key: jax.Array
-    rate: jax.Array
-    params: dict
-    stats: dict
-    opt: dict
-    ema: dict
+    lr_scale: jax.Array
+    params: dict[str, Any]
+    model_state: dict[str, Any]
+    opt_state: dict[str, Any]
+    ema: dict[str, dict[str, Any]]
 
 
-def initial(networks, optimizers, averaged, seed):
-    """The state at step 0 and the networks' static parts: {name: nnx.Module} -> (State, graphs)."""
-    graphs, params, stats = {}, {}, {}
+def init(
+    networks: dict[str, nnx.Module],
+    optimizers: dict[str, optax.GradientTransformation],
+    ema_networks: tuple[str, ...],
+    seed: int,
+) -> TrainState:
+    """Make the state of step 0 from networks with their first weights."""
+    params = {}
+    model_state = {}
     for name, network in networks.items():
-        graphs[name], params[name], rest = nnx.split(network, nnx.Param, ...)
-        stats[name] = nnx.to_pure_dict(rest)
-        params[name] = nnx.to_pure_dict(params[name])
+        _, network_params, rest = nnx.split(network, nnx.Param, ...)
+        params[name] = nnx.to_pure_dict(network_params)
+        model_state[name] = nnx.to_pure_dict(rest)
+    # Copies, because the step's buffers are donated: no array may stand in the state twice.
     ema = {
-        "params": {name: jax.tree.map(jnp.copy, params[name]) for name in averaged},
-        "stats": {name: jax.tree.map(jnp.copy, stats[name]) for name in averaged},
+        "params": {name: jax.tree.map(jnp.copy, params[name]) for name in ema_networks},
+        "model_state": {name: jax.tree.map(jnp.copy, model_state[name]) for name in ema_networks},
     }
-    state = State(
+    return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key_data(jax.random.key(seed)),
-        rate=jnp.ones((), jnp.float32),
+        lr_scale=jnp.ones((), jnp.float32),
         params=params,
-        stats=stats,
-        opt={name: optimizers[name].init(params[name]) for name in params},
+        model_state=model_state,
+        opt_state={name: optimizers[name].init(params[name]) for name in params},
         ema=ema,
     )
-    return state, graphs
 
 
-def paths(tree):
-    """The leaves of a tree by name: {"critic/convs/0/kernel": leaf, ...}."""
-    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
+def flatten_with_names(tree: Any) -> dict[str, Any]:
+    """Return the leaves of a tree by name: {"critic/convs/0/kernel": leaf, ...}."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
-def digest(state):
-    """SHA-256 over the name, dtype, shape and bytes of every leaf, as hexadecimal."""
+def digest(state: TrainState) -> str:
+    """Return the SHA-256 over name, dtype, shape and bytes of every leaf, as hexadecimal."""
     total = hashlib.sha256()
-    for name, leaf in sorted(paths(jax.device_get(state)).items()):
-        leaf = np.asarray(leaf)
-        total.update(f"{name} {leaf.dtype} {leaf.shape}\n".encode())
-        total.update(leaf.tobytes())
+    for name, leaf in sorted(flatten_with_names(jax.device_get(state)).items()):
+        array = np.asarray(leaf)
+        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        total.update(array.tobytes())
     return total.hexdigest()

@@ -1,134 +1,187 @@
-"""One training step, written once for one replica: every player's turn, then the moving average."""
+"""One training step of one replica: the updates of every player in turn, then the moving average.
 
+The step is written once, for one of the replicas that share a batch. data_parallel maps it over the devices; what the
+replicas have to agree on is averaged over the axis data_parallel.AXIS.
+"""
+
+import functools
 import math
-from types import SimpleNamespace
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from flax import nnx
 
-from logogan_jax.core import images, prng
+from logogan_jax.core import images, prng, sums
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import data_parallel
-from logogan_jax.training import scan, sums
-from logogan_jax.training.train_state import paths
+from logogan_jax.training.model import Model, merge, model_state_of
+from logogan_jax.training.train_state import TrainState, flatten_with_names
 
 EMA_WARMUP = 0.05  # the half-life is at most this share of the images seen, so early pictures are not of the start
 
-
-def merge(graphs, params, stats):
-    """Callable networks by role; `copy` because batch norm would otherwise write into another trace."""
-    pieces = {name: (graphs[name], nnx.State(params[name]), nnx.State(stats[name])) for name in graphs}
-    return SimpleNamespace(**{name: nnx.merge(*parts, copy=True) for name, parts in pieces.items()})
+Metrics = dict[str, jax.Array]
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
-def statistics(net):
-    """The running statistics that a call left in a network."""
-    return nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[2])
+def make_train_step(model: Model, augment: Callable, *, ema_images: float, unroll: bool) -> TrainStep:
+    """Make train_step(state, batch) -> (state, metrics) of one replica.
+
+    `batch` holds this replica's rows of the batches of all updates, uint8[draws, b, H, W, C]. The new state and the
+    metrics are the same on every replica. Metrics are float32[] by "player/name", means over the global batch and over
+    the player's updates in the step.
+
+    Args:
+        model: networks, objective and optimizers.
+        augment: function (keys[b], float32[b, H, W, C]) -> float32[b, H, W, C] for real images.
+        ema_images: half-life of the averaged networks, in images.
+        unroll: whether a player's updates are unrolled in the program, as `updates_in_order` says.
+    """
+    updates = updates_in_order(model, augment, unroll)
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        seen: dict[str, list[jax.Array]] = {}
+        for update in updates:
+            state, metrics = update(state, batch)
+            for name, value in metrics.items():
+                seen.setdefault(name, []).append(value)
+        ema = update_ema(state, batch.image.shape[1], ema_images)
+        state = state._replace(ema=ema, step=state.step + 1)
+        return state, {name: jnp.stack(values).mean() for name, values in seen.items()}
+
+    return train_step
 
 
-def averaged(state, rows, ema_images):
-    """The next moving average of the sampled networks: half-life in images, `rows` of them on this replica."""
-    size = rows * jax.lax.axis_size(data_parallel.AXIS)
-    seen = (state.step + 1).astype(jnp.float32) * size
-    decay = jnp.exp(-math.log(2) * size / jnp.minimum(ema_images, EMA_WARMUP * seen))
-    now = {part: {name: getattr(state, part)[name] for name in state.ema[part]} for part in state.ema}
-    return jax.tree.map(lambda old, new: new + decay * (old - new), state.ema, now)
+def updates_in_order(model: Model, augment: Callable, unroll: bool) -> list[TrainStep]:
+    """Return the updates of a step in order of play, each a function (state, batch) -> (state, metrics).
+
+    Accelerators scan a player's updates: one compiled body, as fast as many. A CPU unrolls them: inside a while loop
+    XLA's CPU backend does not use its fast convolution (five filter gradients took 1,345 ms, unrolled 42).
+    """
+    updates = []
+    for index, player in enumerate(model.objective.players):
+        update = functools.partial(update_player, model, augment, index)
+        if unroll or player.updates == 1:
+            updates += [functools.partial(update, update_index) for update_index in range(player.updates)]
+        else:
+            updates.append(functools.partial(scan_updates, update, player.updates))
+    return updates
 
 
-def make_step(objective, graphs, optimizers, *, augment, ema_images):
-    """step(state, batch) -> (state, metrics) for one replica of the axis parallel.AXIS.
+def scan_updates(update: Callable, count: int, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """Run `count` updates of a player in one scan; the metrics are their means."""
+    state, metrics = jax.lax.scan(lambda state, i: update(i, state, batch), state, jnp.arange(count))
+    return state, {name: value.mean() for name, value in metrics.items()}
 
-    `batch` holds this replica's rows of every draw; the state and the metrics (float32 scalars by
-    name, means over the global batch and over a player's updates) are the same on every replica.
+
+def update_player(
+    model: Model, augment: Callable, index: int, update_index: int | jax.Array, state: TrainState, batch: Batch
+) -> tuple[TrainState, Metrics]:
+    """Update the networks that one player trains, once, on the batch of this update.
+
+    Args:
+        model: networks, objective and optimizers.
+        augment: the augmentation of real images.
+        index: number of the player in the objective.
+        update_index: number of the update among the player's updates in this step, a Python int or int32[].
+        state: the state before.
+        batch: this replica's rows of the batches of all updates of the step.
+
+    Returns:
+        The state after, and the metrics of this update.
+    """
+    player = model.objective.players[index]
+    batch = batch_of_update(model, index, update_index, batch)
+    # A row's keys depend on its place in the global batch, so that any number of devices draws the same numbers.
+    rows = data_parallel.replica_rows(batch.image.shape[0])
+    key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
+    augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
+    batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
+    # Differentiating this replica's own copy of the parameters keeps its gradients its own until they are averaged.
+    params = data_parallel.to_varying(state.params)
+
+    def loss_fn(trainable: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
+        networks = merge(model.graphdefs, {**params, **trainable}, state.model_state)
+        per_example_loss, metrics = player.loss(networks, batch, loss_keys)
+        assert per_example_loss.shape == rows.shape and per_example_loss.dtype == jnp.float32, player.name
+        model_state = {name: model_state_of(getattr(networks, name)) for name in player.trains}
+        means = {name: value.mean() for name, value in {"loss": per_example_loss, **metrics}.items()}
+        return per_example_loss.mean(), (means, model_state)
+
+    trainable = {name: params[name] for name in player.trains}
+    gradients, (metrics, model_state) = jax.grad(loss_fn, has_aux=True)(trainable)
+    gradients, metrics = data_parallel.pmean((gradients, metrics))
+    state = apply_gradients(model, index, state, gradients)
+    for name in player.trains:
+        # Adaptive augmentation moves its probability, which is kept with the critic, after each update.
+        update = player.update_model_state.get(name, lambda model_state, _: model_state)
+        model_state[name] = update(model_state[name], metrics)
+    state = state._replace(model_state={**state.model_state, **model_state})
+    for name in player.trains:
+        metrics |= gradient_norms(name, gradients[name])
+    return state, {f"{player.name}/{name}": value for name, value in metrics.items()}
+
+
+def batch_of_update(model: Model, index: int, update_index: int | jax.Array, batch: Batch) -> Batch:
+    """Return the batch of one update of a player: every update of a step has a batch of its own, in order of play."""
+    first = sum(player.updates for player in model.objective.players[:index])
+    return Batch(*(array[first + update_index] for array in batch))
+
+
+def apply_gradients(model: Model, index: int, state: TrainState, gradients: dict[str, Any]) -> TrainState:
+    """Return the state after the optimizers of the networks that a player trains have used their gradients."""
+    player = model.objective.players[index]
+    params = dict(state.params)
+    opt_state = dict(state.opt_state)
+    for name, gradient in gradients.items():
+        updates, opt_state[name] = model.optimizers[name].update(gradient, opt_state[name], params[name])
+        # After a roll-back the learning rates are lower: scaling the updates does it for every optimizer.
+        params[name] = optax.apply_updates(params[name], optax.tree.scale(state.lr_scale, updates))
+        # A constraint on the weights, such as the clipping of the Wasserstein GAN.
+        project = player.project.get(name, lambda params: params)
+        params[name] = project(params[name])
+    return state._replace(params=params, opt_state=opt_state)
+
+
+def gradient_norms(network: str, gradients: Any) -> Metrics:
+    """Return the norm of each leaf of a network's gradients, float32[] by "gradient/network/leaf"."""
+    leaves = flatten_with_names(gradients)
+    return {f"gradient/{network}/{name}": jnp.sqrt(sums.sum_of_squares(leaf)) for name, leaf in leaves.items()}
+
+
+def update_ema(state: TrainState, rows: int, ema_images: float) -> dict[str, dict[str, Any]]:
+    """Return the next moving average of the sampled networks.
+
+    Its half-life is given in images, so that it does not depend on the batch size; `rows` of the batch are on this
+    replica.
+    """
+    batch_size = rows * jax.lax.axis_size(data_parallel.AXIS)
+    images_seen = (state.step + 1).astype(jnp.float32) * batch_size
+    half_life = jnp.minimum(ema_images, EMA_WARMUP * images_seen)
+    decay = jnp.exp(-math.log(2) * batch_size / half_life)
+    current = {
+        "params": {name: state.params[name] for name in state.ema["params"]},
+        "model_state": {name: state.model_state[name] for name in state.ema["model_state"]},
+    }
+    return jax.tree.map(lambda average, value: value + decay * (average - value), state.ema, current)
+
+
+def make_multi_step(train_step: TrainStep, source: Any, count: int, *, unroll: bool) -> Callable:
+    """Make multi_step(state, feed) -> (state, metrics [count]): `count` steps of one replica in one program.
+
+    `source.batch(feed, i)` is the batch of the i-th of these steps. Unrolled on a CPU and scanned on an accelerator,
+    for the reason that `updates_in_order` tells.
     """
 
-    def update(player, number, state, batch, turn):
-        """One update of one player on its batch of b rows."""
-        rows = data_parallel.replica_rows(batch.image.shape[0])
-        key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, number, turn)
-        augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
-        batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
+    def unrolled(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
+        steps = []
+        for i in range(count):
+            state, metrics = train_step(state, source.batch(feed, i))
+            steps.append(metrics)
+        return state, jax.tree.map(lambda *values: jnp.stack(values), *steps)
 
-        def loss(trained):
-            nets = merge(graphs, {**params, **trained}, state.stats)
-            each, notes = player.loss(nets, batch, loss_keys)
-            assert each.shape == rows.shape and each.dtype == jnp.float32, (player.name, each)
-            stats = {name: statistics(getattr(nets, name)) for name in player.trains}
-            notes = {name: note.mean() for name, note in {"loss": each, **notes}.items()}
-            return each.mean(), (notes, stats)
+    def scanned(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(lambda state, i: train_step(state, source.batch(feed, i)), state, jnp.arange(count))
 
-        params = data_parallel.to_varying(state.params)
-        own = {name: params[name] for name in player.trains}
-        gradients, (notes, stats) = jax.grad(loss, has_aux=True)(own)
-        gradients, notes = data_parallel.pmean((gradients, notes))
-        moved, opt = {}, {}
-        for name in player.trains:
-            changes, opt[name] = optimizers[name].update(gradients[name], state.opt[name], state.params[name])
-            after = optax.apply_updates(state.params[name], optax.tree.scale(state.rate, changes))
-            moved[name] = player.project.get(name, lambda p: p)(after)
-            stats[name] = player.update_model_state.get(name, lambda s, _: s)(stats[name], notes)
-        for name in player.trains:
-            leaves = paths(gradients[name])
-            notes |= {f"gradient/{name}/{leaf}": jnp.sqrt(sums.square_sum(g)) for leaf, g in leaves.items()}
-        state = state._replace(
-            params={**state.params, **moved}, stats={**state.stats, **stats}, opt={**state.opt, **opt}
-        )
-        return state, {f"{player.name}/{name}": note for name, note in notes.items()}
-
-    def step(state, batch):
-        metrics, first = {}, 0
-        for number, player in enumerate(objective.players):
-
-            def turn(state, i, number=number, player=player, first=first):
-                one = Batch(*(x[first + i] for x in batch))
-                return update(player, number, state, one, i)
-
-            state, notes = scan.repeat(turn, state, player.updates)
-            metrics |= {name: note.mean() for name, note in notes.items()}
-            first += player.updates
-        state = state._replace(ema=averaged(state, batch.image.shape[1], ema_images), step=state.step + 1)
-        return state, metrics
-
-    return step
-
-
-def make_replica(step, source, count):
-    """replica(state, feed) -> (state, metrics[count]): `count` steps of one replica in one program."""
-
-    def replica(state, feed):
-        return scan.repeat(lambda state, i: step(state, source.batch(feed, i)), state, count)
-
-    return replica
-
-
-def make_generate(objective, graphs, labels):
-    """generate(state, key, numbers int32[n], label=None) -> uint8[n, H, W, C]: pictures by the averaged networks.
-
-    `labels` are how often each label occurs in the data, [1] without labels; a picture's own is drawn by that,
-    unless it is asked for: label int32[n]. Picture i is the same whatever others are asked for with it.
-    """
-    below = np.cumsum(labels)[:-1] / np.sum(labels)  # all labels but the last: no rounding leads beyond it
-
-    def generate(state, key, numbers, label=None):
-        nets = merge({name: graphs[name] for name in state.ema["params"]}, state.ema["params"], state.ema["stats"])
-        rows = prng.per_example_keys(key, numbers)
-        if label is None:
-            drawn = prng.uniform(prng.per_example_keys(prng.fold_in(key, prng.LABEL), numbers))
-            label = jnp.searchsorted(below, drawn, side="right").astype(jnp.int32)
-        return images.to_uint8(nets.generator(objective.prior(nets, rows), label, train=False))
-
-    return generate
-
-
-def make_reconstruct(objective, graphs):
-    """reconstruct(state, batch, key) -> uint8[b, H, W, C]: what the averaged networks make of uint8 images."""
-
-    def reconstruct(state, batch, key):
-        nets = merge({name: graphs[name] for name in state.ema["params"]}, state.ema["params"], state.ema["stats"])
-        rows = prng.per_example_keys(key, jnp.arange(len(batch.index)))
-        return images.to_uint8(objective.reconstruct(nets, batch._replace(image=images.to_float(batch.image)), rows))
-
-    return reconstruct
+    return unrolled if unroll or count == 1 else scanned

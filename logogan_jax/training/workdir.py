@@ -1,9 +1,9 @@
-"""The folder of one run, held against a second process."""
+"""The folder of one run, locked against a second process."""
 
 import contextlib
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from logogan_jax.core import files
@@ -11,45 +11,44 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.distributed import multihost
 
-_NOTES = ("config.json", "metrics.jsonl", "events.jsonl")  # what decides how a run goes on, but for its checkpoints
+_LOGS = ("config.json", "metrics.jsonl", "events.jsonl")  # what decides how a run goes on, except for its checkpoints
 
 
-class Entered(NamedTuple):
-    """The folder that this process writes to, and keep(), which asks for what is there to be kept elsewhere too."""
+class Workdir(NamedTuple):
+    """A folder that this process writes to, and a function that requests a copy of it where the run is kept."""
 
     folder: pathlib.Path
-    keep: Callable
+    sync: Callable[[], None]
 
 
 @contextlib.contextmanager
-def entered(where):
-    """The Entered of a run's folder or bucket, held until the block ends.
+def open_workdir(address: str | pathlib.Path) -> Iterator[Workdir]:
+    """Open the folder of a run at a path or in a bucket, and hold it until the block ends.
 
-    A run in a bucket works in a folder of this machine, which is copied there at every keep() and at the end. Of
-    several processes the first has the folder; another has one for the moment, with what the run has written down.
+    A run in a bucket works in a folder of this machine, which is copied to the bucket at every sync() and at the end.
+    Of several processes the first holds the folder; each other one has a temporary folder with the logs of the run.
     """
-    with contextlib.ExitStack() as held:
-        found = []
-        notes = multihost.run_on_primary(lambda: _hold(held, where, found))
-        if not found:
-            folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory()))
-            for name, text in notes.items():
+    with contextlib.ExitStack() as stack:
+        opened = []
+
+        def open_and_read_logs() -> dict[str, str]:
+            folder, request_upload = stack.enter_context(sync.synced_workdir(address))
+            stack.enter_context(locked_folder(folder))
+            opened.append(Workdir(folder, request_upload))
+            return {name: (folder / name).read_text() for name in _LOGS if (folder / name).exists()}
+
+        logs = multihost.run_on_primary(open_and_read_logs)
+        if not opened:
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            for name, text in logs.items():
                 (folder / name).write_text(text)
-            found.append(Entered(folder, lambda: None))
-        yield found[0]
-
-
-def _hold(held, where, found):
-    """Enter a run's own folder, which `found` gets, until the stack `held` is closed -> {name: text} of its notes."""
-    folder, keep = held.enter_context(sync.synced_workdir(where))
-    held.enter_context(owned(folder))
-    found.append(Entered(folder, keep))
-    return {name: (folder / name).read_text() for name in _NOTES if (folder / name).exists()}
+            opened.append(Workdir(folder, lambda: None))
+        yield opened[0]
 
 
 @contextlib.contextmanager
-def owned(folder):
-    """Make the folder if need be, see that it is a run's or empty, and hold it until the block ends."""
+def locked_folder(folder: pathlib.Path) -> Iterator[None]:
+    """Make the folder if it is missing, check that it is a run's or empty, and lock it until the block ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = files.try_lock(folder / ".lock")

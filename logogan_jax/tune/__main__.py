@@ -17,7 +17,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax.core import cli, files, nested, progress
+from logogan_jax.core import cli, files, installation, nested, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.tune import gpu_assignment, journal_lock, report, search, search_space
 
@@ -40,7 +40,7 @@ def main(train: tuple[str, ...] = search.TRAIN) -> None:
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
-        raise UserError("tuning needs optuna: pip install -e '.[tune]'") from None
+        raise UserError(f"tuning needs optuna: {installation.install_command('tune')}") from None
 
     plan = _plan(train)
     search.check(plan)

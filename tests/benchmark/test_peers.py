@@ -24,8 +24,8 @@ from logogan_jax.data.batch import Batch
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import NETWORKS
-from logogan_jax.training import train_step
-from logogan_jax.training.train_state import paths
+from logogan_jax.training.model import merge
+from logogan_jax.training.train_state import flatten_with_names
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import speed
@@ -79,7 +79,7 @@ def config_of(kind, size):
 def theirs(kind, role, params):
     """Our parameters in PyTorch's names and layouts: {"out/kernel": [k, k, ...]} -> {"out.weight": [..., k, k]}."""
     found = {}
-    for path, value in paths(params).items():
+    for path, value in flatten_with_names(params).items():
         name = path.replace("/", ".").replace("kernel", "weight").replace("scale", "weight")
         if value.ndim == 2:
             value = value.T
@@ -100,10 +100,11 @@ class Ours:
         if kind == "gan":
             config.model.dropout = 0.0
         config.train.update(dtype="float32", batch_size=BATCH)
-        self.kind, self.model = kind, build_model.of(build_training.resolved(config), DatasetInfo("", 1, {}))
+        self.kind, self.model = kind, build_model.build_model(build_training.resolve(config), DatasetInfo("", 1, {}))
         random = np.random.default_rng(size)
         noisy = lambda p: np.asarray(p) + 0.1 * random.normal(size=p.shape).astype(np.float32)
-        self.state = self.model.state._replace(params=jax.tree.map(noisy, self.model.state.params))
+        state = self.model.init_state()
+        self.state = state._replace(params=jax.tree.map(noisy, state.params))
         self.push = jax.tree.map(lambda p: random.normal(size=p.shape).astype(np.float32), self.state.params)
         self.batch = Batch(
             image=random.uniform(-1, 1, (BATCH, size, size, 3)).astype(np.float32),
@@ -134,7 +135,7 @@ class Ours:
 
     def _passes(self, params):
         params = data_parallel.to_varying(params)
-        nets = lambda params: train_step.merge(self.model.graphs, params, self.state.stats)
+        nets = lambda params: merge(self.model.graphdefs, params, self.state.model_state)
         found = {
             "fake": nets(params).generator(self.given["generator z"], None, keys=self.keys, train=True),
             "score": nets(params).critic(self.batch.image, None, keys=self.keys, train=True),

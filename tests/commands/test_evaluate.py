@@ -78,10 +78,10 @@ def test_a_run_measures_itself_and_draws_its_best(whole):
 
 
 def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, toy, shards):
-    config = build_training.resolved(measured(shards))
-    made = build_training.training(config, devices=jax.devices()[:1])
-    measure, _ = build_training.evaluation_of(config, made)
-    run = restore.opened(whole(), "4")
+    config = build_training.resolve(measured(shards))
+    made = build_training.build(config, devices=jax.devices()[:1])
+    measure = made.make_evaluator()
+    run = restore.restore(whole(), "4")
     placed = made.parallel.device_put(run.state, data_parallel.REPLICATED)
     found, _ = measure.embed_samples(placed)
     assert found.head.shape == (24, 12)
@@ -92,8 +92,8 @@ def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, to
 
 
 def test_held_out_images_are_never_trained_on(shards):
-    config = build_training.resolved(measured(shards))
-    made = build_training.training(config, devices=jax.devices()[:1])
+    config = build_training.resolve(measured(shards))
+    made = build_training.build(config, devices=jax.devices()[:1])
     opened = TFRecordDataset(shards, size=(28, 28), channels=3)
     assert (len(made.train), len(made.held_out)) == (25, 25)
     np.testing.assert_array_equal(made.held_out.pixels(1)[0], opened.image(25)[0])
@@ -103,14 +103,14 @@ def test_held_out_images_are_never_trained_on(shards):
 
 
 def batch(made, step):
-    feed = made.source.at(step, 1)
+    feed = made.runner.source.at(step, 1)
     return np.asarray(feed.image)[np.asarray(feed.index).reshape(-1)]
 
 
 @pytest.mark.slow
 def test_a_set_too_small_to_measure_against_is_trained_on_whole(shards, tmp_path, capsys):
-    made = build_training.training(
-        build_training.resolved(measured(shards, **{"data.held_out": 0.1})), devices=jax.devices()[:1]
+    made = build_training.build(
+        build_training.resolve(measured(shards, **{"data.held_out": 0.1})), devices=jax.devices()[:1]
     )
     assert (len(made.train), len(made.held_out)) == (50, 0)
     train.train(measured(shards, **{"data.held_out": 0.1, "train.steps": 2}), tmp_path / "run")
@@ -154,9 +154,9 @@ def test_the_best_checkpoints_are_kept_beside_the_newest(shards, tmp_path, monke
     config = measured(shards, **{"train.steps": 10, "report.keep": 1, "report.keep_best": 2})
     train.train(config, tmp_path / "run")
     assert sorted(int(path.name) for path in (tmp_path / "run" / "checkpoints").iterdir()) == [4, 8, 10]
-    assert restore.opened(tmp_path / "run", "best").step == 4
-    assert restore.opened(tmp_path / "run", "newest").step == 10
-    assert restore.opened(tmp_path / "run", "8").step == 8
+    assert restore.restore(tmp_path / "run", "best").step == 4
+    assert restore.restore(tmp_path / "run", "newest").step == 10
+    assert restore.restore(tmp_path / "run", "8").step == 8
 
 
 # ── The guard at work ───────────────────────────────────────────────────────────────────────
@@ -166,15 +166,16 @@ def test_the_best_checkpoints_are_kept_beside_the_newest(shards, tmp_path, monke
 def dying(monkeypatch):
     """The guard sees a lasting sign at step 6, until the run has been rolled back `times` times."""
 
-    def signs(lines, *, kid, largest_gap):
-        if lines[-1]["step"] == 6 and len(seen) < signs.times:
+    def symptoms(lines, *, kid, max_score_gap):
+        if lines[-1]["step"] == 6 and len(seen) < symptoms.times:
             seen.append(6)
-            return [divergence.Sign("gap", "it is planted", True)]
+            return [divergence.Symptom("gap", "it is planted", True)]
         return []
 
-    seen, signs.times = [], 1
-    monkeypatch.setattr(divergence, "signs", signs)
-    return signs
+    seen = []
+    symptoms.times = 1
+    monkeypatch.setattr(divergence, "symptoms", symptoms)
+    return symptoms
 
 
 def eight(shards, **changes):
@@ -187,17 +188,17 @@ def test_a_dying_run_goes_back_once_with_a_lower_rate(dying, shards, tmp_path, c
     assert found["status"] == "finished" and found["step"] == 8
     warned, back = found["events"]
     assert (warned["action"], warned["step"], warned["sign"]) == ("warn", 6, "gap")
-    assert (back["action"], back["step"], back["rate"]) == ("roll back", 6, divergence.LOWER)
+    assert (back["action"], back["step"], back["rate"]) == ("roll back", 6, divergence.LR_SCALE)
     best = min((line for line in looks(tmp_path / "run") if line["step"] <= 4), key=lambda line: line[KID])
     assert back["to"] == best["step"] and "it is planted" in back["reason"]
-    assert f"Going back to step {best['step']} with {divergence.LOWER} times" in " ".join(
+    assert f"Going back to step {best['step']} with {divergence.LR_SCALE} times" in " ".join(
         capsys.readouterr().err.split()
     )
     lines = run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines if KID not in line] == [2, 4, 6, 8]
     gone = run_writer.read_lines(tmp_path / "run" / "rolled_back.jsonl")
     assert gone[-1]["step"] == 6 and min(line["step"] for line in gone) > back["to"]
-    assert float(restore.opened(tmp_path / "run", "newest").state.rate) == np.float32(divergence.LOWER)
+    assert float(restore.restore(tmp_path / "run", "newest").state.lr_scale) == np.float32(divergence.LR_SCALE)
 
 
 def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_path):
@@ -237,15 +238,15 @@ def test_the_guard_only_warns_or_is_off_where_asked(dying, shards, tmp_path):
 
 
 def test_a_lower_rate_is_a_lower_rate(tiny):
-    made = build_training.training(tiny("gan"), devices=jax.devices()[:1])
+    made = build_training.build(tiny("gan"), devices=jax.devices()[:1])
     change = {}
     for rate in (1.0, 0.25):
-        start = jax.tree.map(np.asarray, jax.device_get(made.model.state))
-        state = made.parallel.device_put(start._replace(rate=np.float32(rate)), data_parallel.REPLICATED)
-        after, _ = made.program(1)(state, made.source.at(0, 1))
+        start = jax.tree.map(np.asarray, jax.device_get(made.model.init_state()))
+        state = made.parallel.device_put(start._replace(lr_scale=np.float32(rate)), data_parallel.REPLICATED)
+        after, _ = made.runner.program(1)(state, made.runner.source.at(0, 1))
         kernel = lambda state: np.asarray(state.params["critic"]["out"]["kernel"])
         change[rate] = kernel(after) - kernel(start)
-        assert float(after.rate) == rate
+        assert float(after.lr_scale) == rate
     np.testing.assert_allclose(change[0.25], 0.25 * change[1.0], rtol=1e-3, atol=1e-8)
 
 
@@ -267,9 +268,10 @@ def test_what_made_a_number_infinite_is_kept_and_replayed(shards, tmp_path):
     for again in ("", "-again"):
         (folder,) = (path for path in (tmp_path / "run" / "nonfinite").iterdir() if path.name[6:] == again)
         config, about = run_config.read(tmp_path / "run")
-        recorded, broken, metrics = replay.replay(folder, config, about)
-        assert (broken.step, broken.name) == (recorded.step, recorded.name) == (int(folder.name[:6]), broken.name)
-        assert not np.isfinite(metrics[broken.name]).all()
+        again = replay.replay(folder, config, about)
+        bad = again.now
+        assert (bad.step, bad.name) == (again.recorded.step, again.recorded.name) == (int(folder.name[:6]), bad.name)
+        assert not np.isfinite(again.metrics[bad.name]).all()
 
 
 @pytest.mark.slow
@@ -303,8 +305,8 @@ def test_a_run_without_such_a_number_has_nothing_to_replay(whole):
 
 
 def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
-    run = restore.opened(whole(), "best")
-    trained, _ = restore.images(run, features.load_network("toy"))
+    run = restore.restore(whole(), "best")
+    trained, _ = restore.real_images(run, features.load_network("toy"))
 
     def draw(run, *, first, count, seed, label=None):
         """Noise, but every fourth picture is a training image, moved by a pixel."""
@@ -313,7 +315,7 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
         return noise
 
     monkeypatch.setattr(restore, "draw", draw)
-    kept, left_out = sample.originals(run, num=60, seed=0, label=None)
+    kept, left_out = sample.draw_originals(run, num=60, seed=0, label=None)
     every = draw(run, first=0, count=64, seed=0)
     drawn = np.concatenate([every, draw(run, first=64, count=64, seed=0)])
     np.testing.assert_array_equal(kept, np.delete(drawn, np.s_[::4], axis=0)[:60])
@@ -322,13 +324,13 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
         restore, "draw", lambda run, *, first, count, seed, label: trained.pixels[np.arange(count) % 25]
     )
     with pytest.raises(UserError, match=r"--no_copies: of 1,280 pictures only 0 are no copies: this run has memorised"):
-        sample.originals(run, num=5, seed=0, label=None)
+        sample.draw_originals(run, num=5, seed=0, label=None)
 
 
 def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):
-    run = restore.opened(whole(), "best")
+    run = restore.restore(whole(), "best")
     with pytest.raises(UserError, match=r"holds other images .* than .* was trained on"):
-        restore.images(run._replace(about=run.about._replace(fingerprint="0" * 64)), features.load_network("toy"))
+        restore.real_images(run._replace(info=run.info._replace(fingerprint="0" * 64)), features.load_network("toy"))
 
 
 @pytest.mark.parametrize(("step", "message"), [
@@ -337,7 +339,7 @@ def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):
 ])  # fmt: skip
 def test_a_step_that_is_not_there_is_named(whole, step, message):
     with pytest.raises(UserError, match=message):
-        restore.opened(whole(), step)
+        restore.restore(whole(), step)
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def test_four_steps_equal_two_plus_two(straight, shards, tmp_path):
 def test_the_checkpoint_is_the_state(straight, shards):
     config, about = run_config.read(straight)
     kept = checkpoints.Checkpoints(straight / "checkpoints", 2)
-    restored = kept.restore(kept.latest(), build_model.of(config, about).state)
+    restored = kept.restore(kept.latest(), build_model.build_model(config, about).init_state())
     assert train_state.digest(restored) == digest(straight)
     assert train_state.digest(restored._replace(step=restored.step + 1)) != digest(straight)
 
@@ -113,7 +113,7 @@ def test_keys_that_do_not_change_the_training_may_change(straight, shards):
     config, about = run_config.read(straight)
     assert about.labels == {"box": 25, "disc": 25} and about.images == 50
     config.data.source, config.report.log_every, config.train.steps = "stream", 7, 9
-    run_config.agree(straight, config, about)
+    run_config.check_resumable(straight, config, about)
 
 
 @pytest.mark.parametrize("lost", ["default", "default/manifest.ocdbt"])

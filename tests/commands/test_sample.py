@@ -78,8 +78,8 @@ def test_reconstructions_are_of_the_images_beside_them(shards, tmp_path, objecti
     made = np.stack([drawn[f"{i:05d}.png"] for i in range(20)])
     error = np.abs(made[:, None].astype(int) - reals[None]).mean((2, 3, 4))
     assert (error.argmin(axis=1) == np.arange(20)).mean() > 0.5, "nearer to its own image than to any other"
-    run = restore.opened(workdir, "newest")
-    beside, again = restore.reconstructed(run, 20)
+    run = restore.restore(workdir, "newest")
+    beside, again = restore.reconstruct(run, 20)
     np.testing.assert_array_equal(beside, reals)
     pairs = images.make_grid(np.stack([beside, again], axis=1).reshape(-1, 28, 28, 3), columns=10)
     np.testing.assert_allclose(drawn["grid.png"][::4, ::4].astype(int), pairs.astype(int), atol=1)

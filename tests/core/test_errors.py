@@ -16,8 +16,8 @@ from logogan_jax.config import defaults
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
 from logogan_jax.training import checkpoints
-from logogan_jax.training.metric_accumulator import Meter, summed
-from logogan_jax.training.workdir import owned
+from logogan_jax.training.metric_accumulator import MetricAccumulator, join_gradient_norms
+from logogan_jax.training.workdir import locked_folder
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,8 @@ def test_a_folder_that_is_not_a_run_is_left_alone(shards, tmp_path):
 
 
 def test_a_second_process_is_kept_out(shards, tmp_path):
-    with owned(tmp_path), pytest.raises(UserError, match="another process is training in"), owned(tmp_path):
+    another = pytest.raises(UserError, match="another process is training in")
+    with locked_folder(tmp_path), another, locked_folder(tmp_path):
         pass
 
 
@@ -84,16 +85,16 @@ def test_too_little_room_is_said_at_the_start(shards, tmp_path, monkeypatch):
 
 
 def test_the_first_bad_number_is_named_by_step_player_and_tensor():
-    meter = Meter()
+    accumulator = MetricAccumulator()
     good = {"critic/loss": np.array([1.0, 2.0]), "critic/gradient/critic/out/bias": np.array([3.0, 4.0])}
-    meter.add(10, good)
-    assert meter.settle() is None
-    assert summed(meter.read()) == {"critic/loss": 1.5, "critic/gradient_norm/critic": 3.5}
-    meter.add(12, {**good, "critic/gradient/critic/out/bias": np.array([1.0, np.inf])})
-    assert str(meter.settle()) == "step 14: gradient/critic/out/bias of the critic is inf"
-    meter = Meter()
-    meter.add(0, {"critic/gradient/critic/out/bias": np.array([np.nan]), "critic/loss": np.array([np.nan])})
-    assert str(meter.settle()) == "step 1: loss of the critic is nan"
+    accumulator.add(12, good)
+    assert accumulator.fetch() is None
+    assert join_gradient_norms(accumulator.mean()) == {"critic/loss": 1.5, "critic/gradient_norm/critic": 3.5}
+    accumulator.add(14, {**good, "critic/gradient/critic/out/bias": np.array([1.0, np.inf])})
+    assert str(accumulator.fetch()) == "step 14: gradient/critic/out/bias of the critic is inf"
+    accumulator = MetricAccumulator()
+    accumulator.add(1, {"critic/gradient/critic/out/bias": np.array([np.nan]), "critic/loss": np.array([np.nan])})
+    assert str(accumulator.fetch()) == "step 1: loss of the critic is nan"
 
 
 @pytest.mark.slow

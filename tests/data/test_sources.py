@@ -248,7 +248,7 @@ def test_the_fingerprint_is_of_the_images(shards, damaged):
 def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores):
     monkeypatch.setattr(decode_pool, "available_cores", lambda: cores)
     made = {
-        name: build_training.training(tiny("wgan_gp", data__source=name, train__parallel=how)).source
+        name: build_training.build(tiny("wgan_gp", data__source=name, train__parallel=how)).runner.source
         for name in ("resident", "stream")
     }
     shapes = set()
@@ -290,8 +290,8 @@ def test_the_stream_reads_ahead_of_the_steps_that_will_come(tiny, monkeypatch):
 
     submitted = queue.SimpleQueue()
     monkeypatch.setattr(decode_pool, "make_decoder", Recorder)
-    training = build_training.training(tiny("gan", data__source="stream"))
-    source = training.source
+    training = build_training.build(tiny("gan", data__source="stream"))
+    source = training.runner.source
     indices = lambda step: sampler.batch_indices(
         seed=tiny().train.seed, step=step, count=2, shape=(2, 8), size=len(training.train)
     )
@@ -305,7 +305,7 @@ def test_the_stream_reads_ahead_of_the_steps_that_will_come(tiny, monkeypatch):
 
 
 def test_draws_of_a_step_are_all_different_images(tiny):
-    source = build_training.training(tiny("wgan_gp")).source
+    source = build_training.build(tiny("wgan_gp")).runner.source
     drawn = np.asarray(source.at(0, 1).index).ravel()
     assert len(drawn) == 24 == len(set(drawn.tolist()))
 
@@ -315,7 +315,7 @@ def test_a_damaged_record_stops_the_stream_by_name(tiny, damaged):
     whole = bytearray(shard.read_bytes())
     whole[-10] ^= 1
     shard.write_bytes(whole)
-    source = build_training.training(tiny("gan", data__source="stream", data__dir=str(damaged))).source
+    source = build_training.build(tiny("gan", data__source="stream", data__dir=str(damaged))).runner.source
     with pytest.raises(UserError, match="tfrecord-00000-of-00003 is corrupt"):
         for step in range(4):  # an epoch is 50 images, a step 16
             source.at(step, 1)

@@ -1,166 +1,28 @@
-"""Lists from APIs: a server on loopback plays MediaWiki and Openverse, and gives them their moods."""
+"""Lists from APIs: MediaWiki and Openverse, with servers that lag, fail and hang up."""
 
 import collections
 import contextlib
 import csv
 import email.utils
-import http.server
 import io
 import json
 import pathlib
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.parse
 
+import api_server
 import pytest
+from api_server import CATEGORY, NAMES, files, info
 from conftest import ROOT, command, environment, failing
 
 from data_prep import download_images, search_images, wiki_spider
 from data_prep.web import crawl_policy, html_text, image_list, items_csv, mediawiki, rate_limit
 from logogan_jax.core.errors import UserError
 
-CATEGORY = "Category:Unidentified logos"
-NAMES = [
-    "Логотип 1.png", "标志 2.svg", "شعار 3.png", "ロゴ, и ещё.jpg", "E\u0301 combining.png",
-    "🦊 👩‍🚀.png", 'A "quoted" name.gif', "It's 100% + more & less.png", "लोगो.png", "לוגו.svg",
-    *(f"Logo {i}.png" for i in range(10)),
-]  # fmt: skip
-BATCH, FIT = 9, 5  # files in a batch of the API, and those whose details fit into one reply
-
-
-def info(name, **changes):
-    """What MediaWiki tells of a file."""
-    quoted = urllib.parse.quote(name.replace(" ", "_"))
-    return {
-        "size": 12, "width": 3, "height": 4, "url": f"https://upload.example/a/{quoted}",
-        "descriptionurl": f"https://wiki.example/File:{quoted}", "canonicaltitle": f"File:{name}", "sha1": "ab" * 20,
-        "mime": "image/png", "extmetadata": {
-            "LicenseShortName": {"value": "CC BY-SA 4.0", "source": "commons-desc-page"},
-            "LicenseUrl": {"value": "https://creativecommons.org/licenses/by-sa/4.0"},
-            "Artist": {"value": '<a href="/User:Ann">Ann &amp; <b>Bob</b></a><span style="display: none;">x</span>'},
-        }, **changes,
-    }  # fmt: skip
-
-
-def files():
-    """{title: imageinfo} of a category: good files, one without extra data, a redirect, one gone, one hidden."""
-    found = {f"File:{name}": info(name) for name in NAMES}
-    found["File:Logo 3.png"] = info("Logo 3.png", extmetadata=[])
-    found["File:Old name.png"] = info("Logo 4.png")
-    found["File:Gone.png"] = None
-    found["File:Hidden.png"] = {"filehidden": True}
-    return found
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Answers as a MediaWiki and as Openverse. `moods` are the faults of the n-th questions for a list."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.searched, self.free, self.robots, self.moods = files(), [], [], "", {}
-        self.asked, self.agents, self.busy, self.crowd = [], set(), 0, 0
-        self.stalled, self.go_on = threading.Event(), threading.Event()
-        self.base = f"http://127.0.0.1:{self.server_port}"
-        self.api, self.openverse = f"{self.base}/w/api.php", f"{self.base}/v1/images/"
-
-    def handle_error(self, *_):
-        """A client that went away is no fault of ours."""
-
-    def reply(self, query):
-        if "titles" in query:
-            known = {"categoryinfo": {"files": len(self.files), "subcats": 2}} if query["titles"] == CATEGORY else {}
-            return {"batchcomplete": True, "query": {"pages": [{"title": query["titles"], **known}]}}
-        if query["generator"] == "search":
-            pages = [{"title": f"File:{row['canonicaltitle'][5:]}", "index": i, "imageinfo": [row]}
-                     for i, row in enumerate(self.searched, 1)]  # fmt: skip
-            return {"batchcomplete": True, "query": {"pages": pages[::-1]}}
-        if query["gcmtitle"].startswith("Category:Bad"):
-            return {"error": {"code": "invalidcategory", "info": "The category name you entered is not valid."}}
-        return self.part(query)
-
-    def part(self, query):
-        """A part of the category: all titles of a batch, the details of as many as fit."""
-        titles = list(self.files) if query["gcmtitle"] == CATEGORY else []
-        first = int(query.get("gcmcontinue", 0))
-        batch = titles[first : first + BATCH]
-        told = batch.index(query["iicontinue"]) if "iicontinue" in query else 0
-        pages = []
-        for place, title in enumerate(batch):
-            page, details = {"ns": 6, "title": title}, self.files[title]
-            if told <= place < told + FIT:
-                page["imagerepository"] = "local" if details else ""
-                page |= {"imageinfo": [details]} if details else {}
-            pages.append(page)
-        reply, here = {"query": {"pages": pages}} if pages else {}, {"gcmcontinue": str(first)} if first else {}
-        if told + FIT < len(batch):
-            return {**reply, "continue": {**here, "iicontinue": batch[told + FIT], "continue": "||"}}
-        if first + BATCH < len(titles):
-            reply["continue"] = {"gcmcontinue": str(first + BATCH), "continue": "gcmcontinue||"}
-        return {"batchcomplete": True, **reply}
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        path, query = self.path.split("?")[0], dict(urllib.parse.parse_qsl(self.path.partition("?")[2]))
-        self.server.agents.add(self.headers["User-Agent"])
-        self.server.busy += 1
-        self.server.crowd = max(self.server.crowd, self.server.busy)
-        try:
-            self.answer(path, query)
-        finally:
-            self.server.busy -= 1
-
-    def answer(self, path, query):
-        if path == "/robots.txt":
-            return self.send(200, self.server.robots, {"Content-Type": "text/plain"})
-        if path not in ("/w/api.php", "/v1/images/"):
-            return self.send(404, "<html>no such page</html>", {"Content-Type": "text/html"})
-        mood = None
-        if "titles" not in query:
-            self.server.asked.append(query)
-            mood = self.server.moods.pop(len(self.server.asked), None)
-        if mood == "stall":
-            self.server.stalled.set()
-            return self.server.go_on.wait(60)
-        if mood == "drop":
-            return self.connection.close()
-        if mood == "maxlag":
-            lag = {"code": "maxlag", "info": "Waiting for a database server: 7 seconds lagged.", "lag": 7}
-            return self.send(200, json.dumps({"error": lag}), {"Retry-After": "1"})
-        if mood:
-            return self.send(mood[0], "<html>sorry</html>", {"Retry-After": mood[1]} if mood[1] else {})
-        found = self.free_page(query) if path.startswith("/v1") else self.server.reply(query)
-        return self.send(200, json.dumps(found), {"Content-Type": "application/json"})
-
-    def free_page(self, query):
-        size, page = int(query["page_size"]), int(query["page"])
-        results, pages = self.server.free[(page - 1) * size : page * size], -(-len(self.server.free) // size)
-        return {"result_count": len(self.server.free), "page_count": pages, "page": page, "results": results}
-
-    def send(self, status, body, headers):
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body.encode()))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        with contextlib.suppress(OSError):
-            self.wfile.write(body.encode())
-
-
-@pytest.fixture
-def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.go_on.set()
-        server.shutdown()
-        thread.join()
+server = api_server.server  # the fixture
 
 
 def spider(server, folder, *flags):
@@ -223,7 +85,7 @@ def test_a_category_is_listed_to_its_end_in_any_script(server, tmp_path):
 
 @pytest.mark.slow
 def test_a_server_that_lags_fails_or_hangs_up_is_asked_again(server, tmp_path):
-    server.moods = {1: (503, ""), 2: "maxlag", 4: (429, "1"), 5: "drop", 7: "maxlag", 8: "maxlag"}
+    server.faults = {1: (503, ""), 2: "maxlag", 4: (429, "1"), 5: "drop", 7: "maxlag", 8: "maxlag"}
     start = time.monotonic()
     _, err = run(spider(server, tmp_path))
     assert time.monotonic() - start > 6  # a second for each, without asking earlier
@@ -236,7 +98,7 @@ def test_a_server_that_lags_fails_or_hangs_up_is_asked_again(server, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_killed_list_goes_on_where_it_stopped(server, tmp_path, how):
-    server.moods = {3: "stall"}
+    server.faults = {3: "stall"}
     process = subprocess.Popen(spider(server, tmp_path), env=environment(), cwd=ROOT, text=True, stderr=subprocess.PIPE)
     assert server.stalled.wait(30)
     process.send_signal(how)
@@ -473,10 +335,10 @@ def test_a_search_takes_turns_and_lists_what_may_be_used(server, tmp_path):
 def test_a_search_waits_when_told_and_gives_up_in_one_line(server, tmp_path, monkeypatch, capsys):
     slept = []
     monkeypatch.setattr(search_images.time, "sleep", slept.append)
-    server.free, server.moods = [result(1)], {1: (429, "17"), 2: "drop", 3: (500, "")}
+    server.free, server.faults = [result(1)], {1: (429, "17"), 2: "drop", 3: (500, "")}
     assert search(server, tmp_path, "--sources=openverse").startswith("1 files listed")
     assert slept == [17, 2, 4]
-    server.moods = dict.fromkeys(range(9), (429, "86400"))
+    server.faults = dict.fromkeys(range(9), (429, "86400"))
     with pytest.raises(SystemExit):
         search(server, tmp_path / "b", "--sources=openverse")
     assert capsys.readouterr().err.strip().splitlines()[-1].endswith("run the same command again after that")

@@ -13,10 +13,10 @@ import urllib.parse
 
 import numpy as np
 import pytest
+from api_server import ApiServer, Handler, info
 from conftest import ROOT, drawing, environment
 from iconify import ICON_SET
 from PIL import Image
-from test_spider import Handler, Server, info
 
 from data_prep.pictures.convert import encode_png
 
@@ -29,7 +29,7 @@ def picture(number):
     return encode_png(drawing(number, size=90))
 
 
-class Pictures(Server):
+class Pictures(ApiServer):
     """The wiki and Openverse, with pictures behind their links."""
 
     def __init__(self):

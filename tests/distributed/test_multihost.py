@@ -55,10 +55,11 @@ def together(config, workdir, count, *flags):
 
 
 def weights(workdir, step="newest"):
-    opened = restore.opened(workdir, step)
+    opened = restore.restore(workdir, step)
     assert opened.step == summary(workdir)["step"]
     return {
-        name: np.asarray(leaf) for name, leaf in train_state.paths((opened.state.params, opened.state.stats)).items()
+        name: np.asarray(leaf)
+        for name, leaf in train_state.flatten_with_names((opened.state.params, opened.state.model_state)).items()
     }
 
 
@@ -68,8 +69,11 @@ def strayed(workdir, other, steps):
     A number that rounding moves over the kink of a ReLU moves one pixel's gradient: of the whole, that is little.
     """
     here, there = weights(workdir), weights(other)
-    first = restore.opened(other, "newest").model.state
-    begun = {name: np.asarray(leaf) for name, leaf in train_state.paths((first.params, first.stats)).items()}
+    first = restore.restore(other, "newest").model.init_state()
+    begun = {
+        name: np.asarray(leaf)
+        for name, leaf in train_state.flatten_with_names((first.params, first.model_state)).items()
+    }
     far = lambda a, b: np.sqrt(sum(np.sum((a[name] - b[name]) ** 2.0) for name in b))
     assert summary(workdir)["step"] == summary(other)["step"] == steps
     return far(here, there) / far(begun, there)
@@ -101,35 +105,10 @@ def test_processes_train_as_one_and_go_on_as_one(descent, tmp_path, count, sourc
     assert strayed(several, alone, 15) < 1e-3
 
 
-WORKER = """
-import json, sys
-import numpy as np
-from logogan_jax import hosts
-hosts.join(sys.argv[1], 2, int(sys.argv[2]))
-from conftest import four
-from logogan_jax import build
-from logogan_jax.data import decode_pool, streaming
-seen, make_decoder = [], decode_pool.make_decoder
-def recording(part):
-    real = make_decoder(part)
-    submit = real.submit
-    real.submit = lambda positions, needs_pixels: (seen.append(positions.tolist()), submit(positions, needs_pixels))[1]
-    return real
-streaming.decode_pool.make_decoder = recording
-made = build.training(build.resolved(four(sys.argv[3], **{"data.source": "stream", "data.held_out": 0.0})))
-feeds = [made.source.at(step, 1) for step in range(3)]
-rows = [np.asarray(feed.index.addressable_data(0)).tolist() for feed in feeds]
-made.source.close()
-hosts.leave()
-print(json.dumps({"asked": seen[:3], "rows": rows, "images": len(made.train)}))
-"""
-
-
 @pytest.mark.slow
-def test_every_record_of_an_epoch_is_read_by_exactly_one_process(shards, tmp_path):
-    script, at = tmp_path / "worker.py", f"127.0.0.1:{free_port()}"
-    script.write_text(WORKER)
-    words = [sys.executable, str(script), at]
+def test_every_record_of_an_epoch_is_read_by_exactly_one_process(shards):
+    script = ROOT / "tests" / "distributed" / "record_reader.py"
+    words = [sys.executable, str(script), f"127.0.0.1:{free_port()}"]
     workers = [
         subprocess.Popen(
             [*words, str(number), str(shards)], env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}"), cwd=ROOT,
@@ -175,7 +154,7 @@ def test_one_sigterm_stops_all_processes_at_one_step(descent, tmp_path):
     said = [finish(process, Unfinished.status) for process in processes]
     stopped = summary(workdir)
     assert stopped["status"] == "stopped by SIGTERM" and stopped["step"] > 10 and "the same command goes on" in said[0]
-    assert restore.opened(workdir, "newest").step == stopped["step"]
+    assert restore.restore(workdir, "newest").step == stopped["step"]
 
 
 @pytest.mark.slow
@@ -304,7 +283,7 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file,
     found = summary(tmp_path / "run")
     assert found["status"] == "stopped by --max_cost=30"
     assert found["cost"]["dollars_per_hour"] == 3600 and found["cost"]["dollars"] >= 30
-    assert restore.opened(tmp_path / "run", "newest").step == found["step"]
+    assert restore.restore(tmp_path / "run", "newest").step == found["step"]
     assert f"It cost ${found['cost']['dollars']:,.2f}." in said and "a higher --max_cost goes on from there" in said
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     costs = [line["dollars"] for line in lines if "dollars" in line]
@@ -343,7 +322,7 @@ def test_a_machine_of_the_table_has_its_price(tmp_path, monkeypatch):
 def test_an_overdue_checkpoint_is_written_between_the_regular_ones(config_file, tmp_path):
     finish(start(config_file(15), tmp_path / "run", "--config.report.checkpoint_minutes=0.00001"))
     # 5 and 15 are due by the clock alone: one of the clock is kept until there is a newer one.
-    with_clock = restore.checkpoint.Checkpoints(tmp_path / "run" / "checkpoints", 3, read_only=True)
+    with_clock = restore.Checkpoints(tmp_path / "run" / "checkpoints", 3, read_only=True)
     assert with_clock.steps() == [10, 15]
     with_clock.close()
 

@@ -110,8 +110,8 @@ def test_no_shipped_config_meets_slow_convolutions(name, tiny, monkeypatch):
     config.train.batch_size = 8
     pixels = jax.ShapeDtypeStruct((50, config.data.size, config.data.size, 3), jnp.uint8)
     monkeypatch.setattr(build_training, "TFRecordDataset", lambda *_, **__: fake_shards(pixels))
-    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
-    text = made.program(1).lower(made.state, made.source.at(0, 1)).as_text()
+    made = build_training.build(build_training.resolve(config), devices=jax.devices()[:1])
+    text = made.runner.program(1).lower(made.state, made.runner.source.at(0, 1)).as_text()
     assert slow(text) == 0
 
 
@@ -138,7 +138,7 @@ def test_xla_does_not_swap_filters_and_images_in_the_quickstart(tiny):
     config = importlib.import_module("configs.quickstart").get_config()
     config.data.dir = tiny().data.dir
     config.train.batch_size = 8
-    made = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
-    compiled = made.program(1).lower(made.state, made.source.at(0, 1)).compile().as_text()
+    made = build_training.build(build_training.resolve(config), devices=jax.devices()[:1])
+    compiled = made.runner.program(1).lower(made.state, made.runner.source.at(0, 1)).compile().as_text()
     assert "convolution" in compiled
     assert "rhs_reversal" not in compiled

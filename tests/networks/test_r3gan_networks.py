@@ -36,7 +36,7 @@ def test_widths_double_towards_the_base_up_to_eight_times():
 
 
 def test_initialisation_is_that_of_fixup():
-    critic = train_state.paths(
+    critic = train_state.flatten_with_names(
         nnx.to_pure_dict(nnx.state(make("r3gan", "critic", width=32, blocks=2, expansion=2), nnx.Param))
     )
     last = {name: leaf for name, leaf in critic.items() if "narrow" in name or name.endswith("bias")}

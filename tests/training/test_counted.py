@@ -75,11 +75,11 @@ def test_the_step_is_counted_as_it_trains(tiny):
     config = importlib.import_module("configs.quickstart").get_config()
     config.data.dir = tiny().data.dir
     config.train.batch_size = abstract_step.BATCH
-    training = build_training.training(build_training.resolved(config), devices=jax.devices()[:1])
+    training = build_training.build(config, devices=jax.devices()[:1])
     step = abstract_step.AbstractStep("quickstart", jax.devices()[:1])
     shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)
-    assert shapes(training.state) == shapes(step.model.state)
-    real = flops.of(training.program(1), training.state, training.source.at(0, 1))
+    assert shapes(training.state) == shapes(step.state)
+    real = flops.of(training.runner.program(1), training.state, training.runner.source.at(0, 1))
     assert real == flops.of(step.program, *step.arguments) > 0
 
 

@@ -19,7 +19,7 @@ def look(step, value, width=0.01):
 
 
 def signs(lines, largest=100.0):
-    return {sign.name: sign.lasting for sign in divergence.signs(lines, kid=KID, largest_gap=largest)}
+    return {sign.name: sign.lasting for sign in divergence.symptoms(lines, kid=KID, max_score_gap=largest)}
 
 
 def test_a_healthy_log_gives_no_sign():
@@ -45,7 +45,7 @@ def test_a_gap_beyond_what_a_critic_can_show_warns_at_once_and_lasts_fifty_steps
 
 def test_the_largest_gap_is_the_distance_of_black_and_white():
     black, white = -np.ones((28, 28, 3)), np.ones((28, 28, 3))
-    assert divergence.largest_gap((28, 28, 3)) == pytest.approx(np.linalg.norm(white - black))
+    assert divergence.max_score_gap((28, 28, 3)) == pytest.approx(np.linalg.norm(white - black))
 
 
 def test_samples_that_become_alike_are_seen_by_what_they_were():
@@ -65,12 +65,12 @@ def test_a_kernel_distance_far_above_the_best_lasts_with_the_second_evaluation()
     assert signs([look(1000, 0.1), look(2000, 0.5, width=0.4), look(3000, 0.5, width=0.4)]) == {}
     # What is nearly perfect may become slightly less so.
     assert signs([look(1000, 0.0001, 0.0002), look(2000, 0.008, 0.0002), look(3000, 0.008, 0.0002)]) == {}
-    assert divergence.best(lines, KID)["step"] == 2000
+    assert divergence.best_line(lines, KID)["step"] == 2000
 
 
 def test_what_has_lasted_comes_first():
     lines = [*log([50, 100, 150], "critic/gap", [1, 200, 200]), look(150, 0.1), look(200, 0.5)]
-    found = divergence.signs(lines, kid=KID, largest_gap=100)
+    found = divergence.symptoms(lines, kid=KID, max_score_gap=100)
     assert [sign.name for sign in found] == ["gap", "distance"] and [sign.lasting for sign in found] == [True, False]
     assert "200 apart, where 100 is the most" in found[0].reason
     assert "0.5000, and was 0.1000 at step 150" in found[1].reason

@@ -15,7 +15,8 @@ from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.data.in_memory import Feed, InMemorySource
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import conv, conv_geometry
-from logogan_jax.training import flops, scan
+from logogan_jax.training import flops
+from logogan_jax.training.train_step import make_multi_step, make_train_step
 
 HUGE = 1 << 20  # nobody could compute with it
 
@@ -126,19 +127,20 @@ def test_the_three_maps_count_alike_whatever_computes_them(side, kernel, stride)
 # ── a step ──────────────────────────────────────────────────────────────────────────────────
 
 
-def step_flops(config, devices, count=1):
+def step_flops(config, devices, count=1, unroll=True):
     """Operations of `count` steps of a config, without data: only shapes of it exist."""
-    config, size = build_training.resolved(config), 64
-    side, batch, made = config.data.size, config.train.batch_size, []
-
-    def begin():
-        made.append(build_model.of(config, DatasetInfo("", size, {})))
-        return made[0].state
-
-    state, parallel = jax.eval_shape(begin), data_parallel.DataParallel(config.train.parallel, batch, devices)
-    program = build_training.programs(config, made[0], parallel, InMemorySource)(count)
+    config = build_training.resolve(config)
+    size = 64
+    side = config.data.size
+    batch = config.train.batch_size
+    model = build_model.build_model(config, DatasetInfo("", size, {}))
+    state = jax.eval_shape(model.init_state)
+    parallel = data_parallel.DataParallel(config.train.parallel, batch, devices)
+    step = make_train_step(model, lambda _, images: images, ema_images=config.train.ema_images, unroll=unroll)
+    multi_step = make_multi_step(step, InMemorySource, count, unroll=unroll)
+    program = parallel.map_and_jit(multi_step, InMemorySource.specs)
     rows = (len(devices), batch // len(devices)) if config.train.parallel == "pmap" else (batch,)
-    index = shape(count, made[0].objective.batches_per_step, *rows, dtype="int32")
+    index = shape(count, model.objective.batches_per_step, *rows, dtype="int32")
     feed = Feed(shape(size, side, side, 3, dtype="uint8"), shape(size, dtype="int32"), index)
     return flops.of(program, state, feed)
 
@@ -184,9 +186,8 @@ def test_devices_and_steps_of_a_program_share_and_add_up_the_work(how):
     assert step_flops(config, jax.devices()[:2], count=3) == 3 * one
 
 
-def test_a_scanned_step_is_the_unrolled_one(monkeypatch):
+def test_a_scanned_step_is_the_unrolled_one():
     config = walkthrough(data__size=28, train__batch_size=4, objective__critic_updates=2)
     config.model = block(name="wgan", latent=8, width=4, kernel=4)
-    unrolled = step_flops(config, jax.devices()[:1])
-    monkeypatch.setattr(scan, "repeat", lambda body, carry, count: lax.scan(body, carry, jnp.arange(count)))
-    assert step_flops(config, jax.devices()[:1]) == unrolled
+    unrolled = step_flops(config, jax.devices()[:1], count=2)
+    assert step_flops(config, jax.devices()[:1], count=2, unroll=False) == unrolled

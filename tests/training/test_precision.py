@@ -12,7 +12,7 @@ from conftest import ROOT, run, sgd
 
 from logogan_jax.config import build_training
 from logogan_jax.objectives import losses
-from logogan_jax.training.train_state import paths
+from logogan_jax.training.train_state import flatten_with_names
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import precision
@@ -30,7 +30,7 @@ def training(tiny):
         config = tiny(objective, train__dtype=dtype, **more)
         if objective == "r3gan":
             config.model = {"name": "r3gan", "latent": 8, "width": 4, "blocks": 1, "expansion": 1}
-        return build_training.training(sgd(config, 1e-2), devices=jax.devices()[:1])
+        return build_training.build(sgd(config, 1e-2), devices=jax.devices()[:1])
 
     return make
 
@@ -46,14 +46,14 @@ def equations(jaxpr):
 
 def step_of(made):
     """The equations of a step."""
-    return list(equations(jax.make_jaxpr(made.program(1))(made.state, made.source.at(0, 1)).jaxpr))
+    return list(equations(jax.make_jaxpr(made.runner.program(1))(made.state, made.runner.source.at(0, 1)).jaxpr))
 
 
 @EACH
 def test_state_and_metrics_stay_float32(training, objective):
     made = training(objective, "bfloat16")
-    found = jax.eval_shape(made.program(1), made.state, made.source.at(0, 1))
-    wrong = {name: leaf.dtype for name, leaf in paths(found).items()}
+    found = jax.eval_shape(made.runner.program(1), made.state, made.runner.source.at(0, 1))
+    wrong = {name: leaf.dtype for name, leaf in flatten_with_names(found).items()}
     wrong = {name: dtype for name, dtype in wrong.items() if jnp.issubdtype(dtype, jnp.floating) and dtype != "float32"}
     assert not wrong
 
@@ -97,9 +97,11 @@ def test_gradients_agree_with_float32(training, objective):
     moved = {}
     for dtype in ("float32", "bfloat16"):
         made = training(objective, dtype)
-        before = {name: np.asarray(leaf) for name, leaf in paths(made.state.params).items()}
+        before = {name: np.asarray(leaf) for name, leaf in flatten_with_names(made.state.params).items()}
         after, _ = run(made, 1)
-        moved[dtype] = {name: np.asarray(leaf) - before[name] for name, leaf in paths(after.params).items()}
+        moved[dtype] = {
+            name: np.asarray(leaf) - before[name] for name, leaf in flatten_with_names(after.params).items()
+        }
     exact, rounded = moved["float32"], moved["bfloat16"]
     critic = [name for name in exact if name.startswith("critic")]
     whole = math.hypot(*(np.linalg.norm(exact[name]) for name in critic))

@@ -13,7 +13,8 @@ from logogan_jax.config import build_training, defaults
 from logogan_jax.core.errors import UserError
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Player
-from logogan_jax.training import checkpoints, train_state, train_step
+from logogan_jax.training import checkpoints, sampling, train_state, train_step
+from logogan_jax.training.step_runner import StepRunner
 
 DEVICES = jax.devices()
 
@@ -28,7 +29,7 @@ EACH, ONE = quick("gan", "wgan_gp"), quick("gan")  # one of each kind: plain, wi
 
 
 def leaves(tree):
-    return {name: np.asarray(leaf) for name, leaf in train_state.paths(tree).items()}
+    return {name: np.asarray(leaf) for name, leaf in train_state.flatten_with_names(tree).items()}
 
 
 def gap(a, b):
@@ -52,11 +53,27 @@ def smooth(monkeypatch):
 
 def numbers(found):
     """The parts of a state that are not random keys or counters."""
-    return found.params, found.stats, found.ema
+    return found.params, found.model_state, found.ema
 
 
 def test_four_devices_are_simulated():
     assert len(DEVICES) == 4
+
+
+def program_of(training, objective):
+    """One step of a training with another objective, real images as they are."""
+    model = training.model._replace(objective=objective)
+    step = train_step.make_train_step(model, lambda _, images: images, ema_images=1e9, unroll=True)
+    replica = train_step.make_multi_step(step, training.runner.source, 1, unroll=True)
+    return training.parallel.map_and_jit(replica, training.runner.source.specs)
+
+
+def accelerators_runner(training):
+    """The runner of a training in the form that accelerators get: scanned."""
+    step = train_step.make_train_step(training.model, lambda _, images: images, ema_images=40, unroll=False)
+    return StepRunner(
+        step, training.runner.source, training.parallel, steps_per_dispatch=1, unroll=False, say=lambda line: None
+    )
 
 
 def updates_of(objective):
@@ -69,12 +86,12 @@ def updates_of(objective):
 
 @EACH
 def test_a_step_updates_each_player_as_often_as_it_says(tiny, objective):
-    made = build_training.training(tiny(objective), devices=DEVICES[:1])
+    made = build_training.build(tiny(objective), devices=DEVICES[:1])
     before = leaves(made.state.params)
     after, metrics = run(made, 2)
     updates = updates_of(made.model.objective)
-    assert updates.keys() == after.opt.keys() and min(updates.values()) >= 1
-    for name, opt in after.opt.items():
+    assert updates.keys() == after.opt_state.keys() and min(updates.values()) >= 1
+    for name, opt in after.opt_state.items():
         counts = {int(leaf) for path, leaf in leaves(opt).items() if path.endswith("count")}
         assert counts == {2 * updates[name]}, name
     # Biases may rest: adding a constant to every score changes no difference of scores.
@@ -86,32 +103,29 @@ def test_a_step_updates_each_player_as_often_as_it_says(tiny, objective):
 
 @ONE
 def test_only_the_players_in_turn_change(tiny, objective):
-    made = build_training.training(tiny(objective), devices=DEVICES[:1])
+    made = build_training.build(tiny(objective), devices=DEVICES[:1])
     for player in made.model.objective.players:
         alone = made.model.objective._replace(players=(player,))
-        one = train_step.make_step(
-            alone, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=1e9
-        )
-        replica, before = train_step.make_replica(one, made.source, 1), leaves(made.state)
+        before = leaves(made.state)
         current = jax.tree.map(jnp.copy, made.state)
-        after, _ = made.parallel.map_and_jit(replica, made.source.specs)(current, made.source.at(0, 1))
+        after, _ = program_of(made, alone)(current, made.runner.source.at(0, 1))
         changed = {name for name, leaf in leaves(after).items() if (leaf != before[name]).any()}
         parts = {tuple(name.split("/")[:2]) for name in changed} - {("step",)}
-        assert {network for part, network in parts if part in ("params", "opt")} == set(player.trains)
-        averaged_too = {network for part, network in parts if part == "stats"}
-        assert averaged_too == {name for name in player.trains if made.state.stats[name]}
+        assert {network for part, network in parts if part in ("params", "opt_state")} == set(player.trains)
+        averaged_too = {network for part, network in parts if part == "model_state"}
+        assert averaged_too == {name for name in player.trains if made.state.model_state[name]}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_four_steps_equal_two_plus_two_through_a_checkpoint(tiny, objective, tmp_path):
     config = tiny(objective)
-    straight, _ = run(build_training.training(config, devices=DEVICES[:2]), 4)
-    half, _ = run(build_training.training(config, devices=DEVICES[:2]), 2)
+    straight, _ = run(build_training.build(config, devices=DEVICES[:2]), 4)
+    half, _ = run(build_training.build(config, devices=DEVICES[:2]), 2)
     with contextlib.closing(checkpoints.Checkpoints(tmp_path / "checkpoints", 1)) as kept:
         kept.save(2, half, best=())
         kept.wait()
-        again = build_training.training(config, devices=DEVICES[:2])
+        again = build_training.build(config, devices=DEVICES[:2])
         restored = kept.restore(2, again.state)
     resumed, _ = run(again, 2, restored, 2)
     assert train_state.digest(resumed) == train_state.digest(straight)
@@ -140,7 +154,7 @@ def test_every_form_of_image_trains(tiny, drawings, objective, model, height, wi
     config = tiny(objective, data__size=height, data__dir=str(folder), data__channels=channels, train__batch_size=4)
     config.data.width, config.data.labels = width if width != height else 0, labels
     config.model = defaults.block(latent=8, width=4, **model)
-    made = build_training.training(config, devices=DEVICES[:1])
+    made = build_training.build(config, devices=DEVICES[:1])
     after, metrics = run(made, 1)
     assert np.isfinite(list(metrics[0].values())).all()
     key, numbers = jax.random.key(0), np.arange(4)
@@ -150,7 +164,7 @@ def test_every_form_of_image_trains(tiny, drawings, objective, model, height, wi
     assert (one != other).any() == labels
 
 
-def test_labels_are_drawn_as_often_as_they_occur(tiny, shards):
+def test_labels_are_drawn_as_often_as_they_occur(tiny, monkeypatch):
     seen = []
 
     class Telling:
@@ -158,14 +172,10 @@ def test_labels_are_drawn_as_often_as_they_occur(tiny, shards):
             seen.append(label)
             return jnp.zeros((len(z), 2, 2, 1))
 
-    made = build_training.training(tiny("cgan"), devices=DEVICES[:1])
-    generate = train_step.make_generate(made.model.objective, made.model.graphs, [30, 0, 10])
-    step_merge = train_step.merge
-    try:
-        train_step.merge = lambda *_: Telling()
-        generate(made.state, jax.random.key(0), jnp.arange(4000))
-    finally:
-        train_step.merge = step_merge
+    made = build_training.build(tiny("cgan"), devices=DEVICES[:1])
+    generate = sampling.make_generate(made.model.objective, made.model.graphdefs, [30, 0, 10])
+    monkeypatch.setattr(sampling, "merge", lambda *_: Telling())
+    generate(made.state, jax.random.key(0), jnp.arange(4000))
     share = np.bincount(np.asarray(seen[0]), minlength=3) / 4000
     np.testing.assert_allclose(share, [0.75, 0, 0.25], atol=0.03)
 
@@ -179,9 +189,9 @@ def test_a_conditional_config_needs_labels(tiny, tmp_path):
     items, folder = [Item(f"{i}.png", 0, encode_png(drawing(i))) for i in range(10)], tmp_path / "unlabelled"
     write_tfrecords.write(items, folder, spec=ImageSpec(28), name="plain", labels=[], description="", workers=0)
     with pytest.raises(UserError, match=rf"config.data.labels is True, but {folder} has no labels: .*cluster_labels"):
-        build_training.training(tiny("cgan", data__dir=str(folder)))
+        build_training.build(tiny("cgan", data__dir=str(folder)))
     with pytest.raises(UserError, match=r"config.objective.name is 'cgan', which needs labels: use --config.data.lab"):
-        build_training.training(tiny("cgan", data__labels=False))
+        build_training.build(tiny("cgan", data__labels=False))
 
 
 def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
@@ -195,15 +205,12 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
         )
         return 0.0 * jnp.sum(nets.critic(batch.image, keys=keys, train=True)) + jnp.zeros(len(batch.index)), {}
 
-    made = build_training.training(tiny("gan", train__batch_size=4), devices=DEVICES[:1])
+    made = build_training.build(tiny("gan", train__batch_size=4), devices=DEVICES[:1])
     objective = made.model.objective._replace(players=(Player("critic", ("critic",), loss, updates=2),))
-    one = train_step.make_step(
-        objective, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=10
-    )
-    program = made.parallel.map_and_jit(train_step.make_replica(one, made.source, 1), made.source.specs)
+    program = program_of(made, objective)
     current = made.state
     for number in range(3):
-        current, _ = program(current, made.source.at(number, 1))
+        current, _ = program(current, made.runner.source.at(number, 1))
     jax.block_until_ready(current)
     jax.effects_barrier()
     assert len(seen) == 6
@@ -224,8 +231,8 @@ def the_same(one, metrics, other, seen):
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_the_number_of_devices_changes_nothing_but_rounding(tiny, smooth, objective):
     config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True))
-    one, metrics = run(build_training.training(config, devices=DEVICES[:1]), 3)
-    the_same(one, metrics, *run(build_training.training(config, devices=DEVICES), 3))
+    one, metrics = run(build_training.build(config, devices=DEVICES[:1]), 3)
+    the_same(one, metrics, *run(build_training.build(config, devices=DEVICES), 3))
 
 
 @pytest.mark.slow
@@ -233,26 +240,26 @@ def test_the_number_of_devices_changes_nothing_but_rounding(tiny, smooth, object
 def test_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objective):
     """Under pmap, and two steps at a time."""
     config = sgd(tiny(objective, data__rotate=20.0, train__steps_per_dispatch=2))
-    made = build_training.training(config, devices=DEVICES[:2])
-    assert made.per_dispatch == 2
-    doubled, found = build_training.training(config, devices=DEVICES[:2]).state, []
+    made = build_training.build(config, devices=DEVICES[:2])
+    assert made.runner.steps_per_dispatch == 2
+    doubled, found = build_training.build(config, devices=DEVICES[:2]).state, []
     for number in (0, 2):
-        doubled, both = made.program(2)(doubled, made.source.at(number, 2))
+        doubled, both = made.runner.program(2)(doubled, made.runner.source.at(number, 2))
         found += [{name: float(value[i]) for name, value in both.items()} for i in (0, 1)]
     one, metrics = run(made, 4)
     the_same(one, metrics, doubled, found)
     config.train.parallel = "pmap"
-    the_same(one, metrics, *run(build_training.training(config, devices=DEVICES[:2]), 4))
+    the_same(one, metrics, *run(build_training.build(config, devices=DEVICES[:2]), 4))
 
 
 @pytest.mark.slow
 def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smooth, monkeypatch):
     config = sgd(tiny("wgan_gp"))
-    unrolled, _ = run(build_training.training(config, devices=DEVICES[:2]), 2)
-    monkeypatch.setattr("logogan_jax.training.scan.jax.default_backend", lambda: "gpu")
+    unrolled, _ = run(build_training.build(config, devices=DEVICES[:2]), 2)
     monkeypatch.setattr("logogan_jax.networks.conv.jax.default_backend", lambda: "gpu")
-    made = build_training.training(config, devices=DEVICES[:2])
-    assert "while" in made.program(1).lower(made.state, made.source.at(0, 1)).as_text()
+    made = build_training.build(config, devices=DEVICES[:2])
+    made = made._replace(runner=accelerators_runner(made))
+    assert "while" in made.runner.program(1).lower(made.state, made.runner.source.at(0, 1)).as_text()
     scanned, _ = run(made, 2)
     assert gap(numbers(unrolled), numbers(scanned)) < 1e-5
 
@@ -260,7 +267,7 @@ def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smoot
 @pytest.mark.slow
 @pytest.mark.parametrize("half_life", [12, 10**9])
 def test_the_average_has_the_half_life_asked_for_and_warms_up(tiny, half_life):
-    made = build_training.training(tiny("gan", train__ema_images=half_life), devices=DEVICES[:1])
+    made = build_training.build(tiny("gan", train__ema_images=half_life), devices=DEVICES[:1])
     current, expected = made.state, leaves(made.state.params["generator"])
     for number in range(4):
         current, _ = run(made, 1, current, number)
@@ -275,18 +282,18 @@ def test_the_average_has_the_half_life_asked_for_and_warms_up(tiny, half_life):
 
 
 def test_generate_draws_the_same_picture_for_a_number_in_any_company(tiny):
-    made = build_training.training(tiny("gan"), devices=DEVICES[:1]).model
+    made = build_training.build(tiny("gan"), devices=DEVICES[:1])
     key = jax.random.key(0)
-    many = np.asarray(made.generate(made.state, key, np.arange(6)))
+    many = np.asarray(made.model.generate(made.state, key, np.arange(6)))
     assert many.shape == (6, 28, 28, 3) and many.dtype == np.uint8
-    few = np.asarray(made.generate(made.state, key, np.array([4, 1])))
+    few = np.asarray(made.model.generate(made.state, key, np.array([4, 1])))
     np.testing.assert_allclose(few.astype(int), many[[4, 1]].astype(int), atol=1)
     assert (many[0] != many[1]).any()
 
 
 @pytest.mark.slow
 def test_bfloat16_trains_with_float32_weights(tiny):
-    after, metrics = run(build_training.training(tiny("wgan_gp", train__dtype="bfloat16"), devices=DEVICES[:1]), 2)
+    after, metrics = run(build_training.build(tiny("wgan_gp", train__dtype="bfloat16"), devices=DEVICES[:1]), 2)
     assert {leaf.dtype for leaf in leaves(after.params).values()} == {np.dtype("float32")}
     assert np.isfinite(list(metrics[-1].values())).all()
 
@@ -306,10 +313,10 @@ def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(
     config = tiny("r3gan")
     config.model = model
     with pytest.raises(UserError, match=r"config.objective.name is 'r3gan', whose critic .* normalisation"):
-        build_training.training(config)
+        build_training.build(config)
     monkeypatch.setitem(NETWORKS, "dcgan", {**NETWORKS["dcgan"], "critic": Normed})
     with pytest.raises(UserError, match=r"config.objective.name is 'r3gan', whose critic .* normalisation"):
-        build_training.training(tiny("r3gan"))
+        build_training.build(tiny("r3gan"))
 
 
 # ── what the critic looks through ───────────────────────────────────────────────────────────
@@ -319,24 +326,24 @@ def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(
 @pytest.mark.parametrize("objective", ["gan", "r3gan"])
 def test_a_view_trains_the_same_on_any_number_of_devices(tiny, objective):
     config = sgd(tiny(objective, augment__policy="diffaugment"))
-    one, _ = run(build_training.training(config, devices=DEVICES[:1]), 3)
-    many, _ = run(build_training.training(config, devices=DEVICES[:4]), 3)
+    one, _ = run(build_training.build(config, devices=DEVICES[:1]), 3)
+    many, _ = run(build_training.build(config, devices=DEVICES[:4]), 3)
     assert gap(numbers(one), numbers(many)) < 1e-5
-    plain, _ = run(build_training.training(sgd(tiny(objective)), devices=DEVICES[:1]), 3)
+    plain, _ = run(build_training.build(sgd(tiny(objective)), devices=DEVICES[:1]), 3)
     assert any((a != b).any() for a, b in zip(leaves(one.params).values(), leaves(plain.params).values(), strict=True))
-    assert float(one.stats["critic"]["augment_probability"]) == 1.0
+    assert float(one.model_state["critic"]["augment_probability"]) == 1.0
 
 
 @pytest.mark.slow
 def test_adaptive_strength_follows_the_sign_of_the_scores(tiny):
     config = tiny("gan", augment__policy="logo", augment__adaptive=True, augment__adapt_images=80)
     config.optimizer.critic.learning_rate = 1e-2  # soon it tells real from drawn
-    made, expected, strengths = build_training.training(config, devices=DEVICES[:2]), 0.0, []
+    made, expected, strengths = build_training.build(config, devices=DEVICES[:2]), 0.0, []
     current = made.state
     for number in range(12):
         current, (metrics,) = run(made, 1, current, number)
         expected = min(max(expected + np.sign(metrics["critic/sign"] - 0.6) * 8 / 80, 0.0), 1.0)
-        strengths.append(float(current.stats["critic"]["augment_probability"]))
+        strengths.append(float(current.model_state["critic"]["augment_probability"]))
         assert strengths[-1] == pytest.approx(expected, abs=1e-6), number
     assert max(strengths) > 0.2
 
@@ -349,19 +356,16 @@ def test_views_that_cannot_be_are_refused(tiny):
         ("gan", {"augment__policy": "hue"}, "config.augment.policy"),
     ):
         with pytest.raises(UserError, match=said):
-            build_training.training(tiny(objective, **changes))
+            build_training.build(tiny(objective, **changes))
 
 
 def test_projections_apply_after_every_update(tiny):
-    made = build_training.training(tiny("gan"), devices=DEVICES[:1])
+    made = build_training.build(tiny("gan"), devices=DEVICES[:1])
     clip = lambda params: jax.tree.map(lambda p: jnp.clip(p, -0.01, 0.01), params)
     players = made.model.objective.players
     objective = made.model.objective._replace(players=(players[0]._replace(project={"critic": clip}), players[1]))
-    one = train_step.make_step(
-        objective, made.model.graphs, made.model.optimizers, augment=lambda _, x: x, ema_images=10
-    )
-    program = made.parallel.map_and_jit(train_step.make_replica(one, made.source, 1), made.source.specs)
-    after, _ = program(made.state, made.source.at(0, 1))
+    program = program_of(made, objective)
+    after, _ = program(made.state, made.runner.source.at(0, 1))
     assert max(np.abs(leaf).max() for leaf in leaves(after.params["critic"]).values()) <= 0.01 + 1e-9
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, TextIO
 
 from logogan_jax.core import cache, files, progress
 from logogan_jax.core.errors import Unfinished, UserError
+from logogan_jax.core.storage.file_names import check_file_names
 from logogan_jax.core.storage.object_store import Bucket, ObjectInfo, Unreachable, map_parallel
 
 ROUNDS = 4  # listings of a bucket, between which what has changed meanwhile is downloaded again
@@ -143,7 +144,7 @@ class CachedCopy:
 
         Raises Changed if an object is not there any more, or has another size.
         """
-        _check_names(self.address, objects)
+        check_file_names(self.address, objects)
         manifest = self._read_manifest()
         missing = {name: info for name, info in objects.items() if not self._has(name, info, manifest)}
         self._check_room(sum(info.size for info in missing.values()))
@@ -241,12 +242,3 @@ class CachedCopy:
 
 def _line(name: str, value: Downloaded | bool) -> str:
     return json.dumps([name, value]) + "\n"
-
-
-def _check_names(address: str, names: Collection[str]) -> None:
-    """Raise a UserError if two names cannot be files of one folder."""
-    for name in names:
-        parts = name.split("/")
-        above = ("/".join(parts[:i]) for i in range(1, len(parts)))
-        if {"", ".", ".."} & set(parts) or any(folder in names for folder in above):
-            raise UserError(f"{address} holds {name!r}, which cannot be a file beside the others: remove or rename it")

@@ -1,0 +1,129 @@
+"""From a Training and a folder to what saves, measures, guards and reports a run."""
+
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from logogan_jax.config.build_training import Training
+from logogan_jax.core import prng
+from logogan_jax.distributed import data_parallel
+from logogan_jax.metrics.evaluator import Evaluator
+from logogan_jax.metrics.pixel_diversity import mean_pairwise_distance
+from logogan_jax.training import divergence, sampling
+from logogan_jax.training.checkpoints import Checkpoints
+from logogan_jax.training.evaluation_monitor import EvaluationMonitor
+from logogan_jax.training.nonfinite import NonFiniteRecorder
+from logogan_jax.training.reporting import cost, messages, summary
+from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.rollback import DivergenceGuard
+from logogan_jax.training.train_state import TrainState
+
+PICTURES = 64  # in each picture of samples/
+
+
+def real_pictures(training: Training) -> np.ndarray:
+    """Return real images uint8[n, H, W, C], as many as a run draws, to compare its pictures with."""
+    return training.train.pixels(PICTURES)
+
+
+def make_snapshot(training: Training) -> Callable[[TrainState], sampling.Snapshot]:
+    """Return a function from a state to its snapshot, whose pictures are always of the same latents."""
+    key = prng.fold_in(jax.random.key(training.config.train.seed), prng.GRID)
+    key, numbers = training.parallel.device_put((key, np.arange(PICTURES)), data_parallel.REPLICATED)
+    # Not 0, where all images are equal.
+    real_distance = max(float(mean_pairwise_distance(real_pictures(training))), 1e-6)
+    return sampling.make_snapshot(training.model.generate, key, numbers, real_distance)
+
+
+def open_checkpoints(config: ConfigDict, folder: pathlib.Path) -> Checkpoints:
+    """Return the checkpoints of a run in a folder."""
+    return Checkpoints(folder / "checkpoints", config.report.keep, every=config.report.checkpoint_every)
+
+
+def make_monitor(training: Training, evaluator: Evaluator | None, writer: RunWriter) -> EvaluationMonitor:
+    """Return what evaluates a run and judges its log."""
+    return EvaluationMonitor(
+        evaluator,
+        writer,
+        keep_best=training.config.report.keep_best,
+        max_score_gap=divergence.max_score_gap(training.train.shape),
+    )
+
+
+def make_guard(
+    training: Training,
+    folder: pathlib.Path,
+    writer: RunWriter,
+    monitor: EvaluationMonitor,
+    checkpoints: Checkpoints,
+    say: Callable[[str], None],
+) -> DivergenceGuard:
+    """Return what rolls a run back, or stops it, when it diverges."""
+
+    def init_state() -> TrainState:
+        with jax.transfer_guard("allow"):  # the loop allows no transfer that is not asked for
+            return training.model.init_state()
+
+    def place(state: TrainState) -> TrainState:
+        return training.parallel.device_put(state, data_parallel.REPLICATED)
+
+    last = training.config.train.steps
+    recorder = NonFiniteRecorder(folder / "nonfinite", training.runner, training.read_batch, last=last)
+    return DivergenceGuard(
+        training.config.evaluate.guard,
+        writer,
+        monitor,
+        checkpoints,
+        recorder,
+        init_state=init_state,
+        place=place,
+        say=say,
+    )
+
+
+def startup_message(training: Training, workdir: str | pathlib.Path, start: int) -> str:
+    """Return what a run prints first: model, devices, data and folder."""
+    config = training.config
+    labels = len(training.info.labels) if config.data.labels else 0
+    shape = training.train.shape
+    return "\n".join(
+        [
+            messages.describe_networks(config.objective.name, config.model.name, shape, training.state.params),
+            messages.describe_devices(config.train.batch_size, config.train.dtype, training.parallel.devices),
+            messages.describe_data(len(training.train), labels, len(training.held_out), training.not_measured),
+            messages.describe_start(workdir, start),
+        ]
+    )
+
+
+def summary_writer(
+    training: Training, folder: pathlib.Path, writer: RunWriter, monitor: EvaluationMonitor, budget: cost.Budget
+) -> Callable[..., dict[str, Any]]:
+    """Return a function (status=, step=, ...) that writes summary.json and returns its content.
+
+    Its clock starts now.
+    """
+    began = time.perf_counter()
+
+    def write(**ending: Any) -> dict[str, Any]:
+        seconds = time.perf_counter() - began
+        images = training.runner.steps_run * training.images_per_step
+        content = {
+            **ending,
+            "steps": training.config.train.steps,
+            **summary.describe_speed(images, seconds, monitor.seconds, writer.seconds),
+            **monitor.summary(),
+            **summary.describe_cost(budget),
+            "events": writer.events,
+            **summary.describe_environment(training.parallel.devices),
+            "data_fingerprint": training.info.fingerprint,
+        }
+        summary.write(folder, content)
+        return content
+
+    return write

