@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -35,10 +35,8 @@ class Replay(NamedTuple):
     metrics: dict[str, list[float]]
 
 
-def replay(
-    folder: pathlib.Path, config: ConfigDict, info: DatasetInfo, devices: Sequence[jax.Device] | None = None
-) -> Replay:
-    """Run the steps again that a folder of nonfinite/ holds."""
+def replay(folder: pathlib.Path, config: ConfigDict, info: DatasetInfo, devices: Sequence[Any] | None = None) -> Replay:
+    """Run the steps again that a folder of nonfinite/ holds, on some jax.Devices or on all."""
     model = build_model(config, info)
     parallel = DataParallel(config.train.parallel, config.train.batch_size, devices)
     recorded = nonfinite.read(folder, model.init_state())

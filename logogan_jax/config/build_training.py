@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
@@ -84,13 +84,13 @@ def open_dataset(config: ConfigDict) -> TFRecordDataset:
 
 
 def build(
-    config: ConfigDict, devices: Sequence[jax.Device] | None = None, say: Callable[[str], None] = lambda line: None
+    config: ConfigDict, devices: Sequence[Any] | None = None, say: Callable[[str], None] = lambda line: None
 ) -> Training:
     """Build everything that trains a config.
 
     Args:
         config: the config; `resolve` has been called for it, or is called here.
-        devices: all devices of all processes unless some are given.
+        devices: jax.Devices, all of all processes unless some are given.
         say: gets a line about each program that is compiled.
     """
     config = resolve(config)

@@ -24,7 +24,7 @@ def background(channels: int) -> float:
     return -1.0 if channels == 4 else 1.0
 
 
-def to_float(pixels: Pixels) -> jax.Array:
+def to_float(pixels: jax.Array | np.ndarray) -> jax.Array:
     """Convert uint8 in [0, 255] to float32 in [-1, 1]: [..., C], or any shape of which the last side is not 4."""
     values = pixels.astype(jnp.float32)
     if pixels.shape[-1:] == (4,):

@@ -18,7 +18,9 @@ def sum_of_squares(x: jax.Array) -> jax.Array:
     while x.size > SMALL:
         piece = x.size // FOLD
         rest = term(x[piece * FOLD :])
-        x = sum(term(x[i * piece : (i + 1) * piece]) for i in range(FOLD))
+        x = sum(  # pyright: ignore[reportAssignmentType] - typed as if the sum could be that of nothing, 0
+            term(x[i * piece : (i + 1) * piece]) for i in range(FOLD)
+        )
         x = x.at[: rest.size].add(rest)
         term = lambda values: values  # they are squared already
     return jnp.sum(term(x))

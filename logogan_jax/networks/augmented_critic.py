@@ -36,6 +36,7 @@ class AugmentedCritic(nnx.Module):
         Training takes one key per row, key[n]. Rows with the same key are augmented in the same way.
         """
         if train:
+            assert keys is not None, "training needs a key per row"
             keys, augment_keys = prng.split(keys, 2)
             x = self.augment(augment_keys, x, self.augment_probability[...])
         return self.critic(x, label, keys=keys, train=train)

@@ -4,6 +4,8 @@ After Radford et al. 2016 (arXiv 1511.06434), as in Keras's `dcgan_mnist` by Row
 width 64 the generator has 3,017,763 parameters and the critic 6,209,217.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -21,6 +23,7 @@ def apply_dropout(keys: jax.Array | None, x: jax.Array, rate: float) -> jax.Arra
     """Zero each activation with probability `rate` and scale the others up: key[n], [n, ...] -> [n, ...]."""
     if not rate:
         return x
+    assert keys is not None, "dropout needs a key per row"
     kept = prng.bernoulli_mask(keys, 1 - rate, x.shape[1:])
     return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
 
@@ -53,11 +56,13 @@ class Generator(nnx.Module):
         self.stem_norm = norm(base[0] * base[1] * self.width)
         self.ups = nnx.List()
         self.norms = nnx.List()
-        sides, inputs = base, self.width
+        sides = base
+        inputs = self.width
         for outputs in [2 * width] + [width] * (doublings - 1):
             self.ups.append(layers.UpConvTranspose(sides, kernel, inputs, outputs, **layer_args))
             self.norms.append(norm(outputs))
-            sides, inputs = image_sizes.double(sides), outputs
+            sides = image_sizes.double(sides)
+            inputs = outputs
         self.refine = layers.ConvTranspose(sides, kernel, 1, inputs, width // 2, **layer_args)
         self.refine_norm = norm(width // 2)
         self.out = layers.ConvTranspose(sides, kernel, 1, width // 2, channels, **layer_args)
@@ -107,7 +112,10 @@ class Critic(nnx.Module):
     ) -> jax.Array:
         """Score each image. Training takes one key per row, for dropout."""
         x = append_label_maps(x, label, self.map_classes)
-        layer_keys = prng.split(keys, len(self.convs)) if train else [None] * len(self.convs)
+        layer_keys: Sequence[jax.Array | None] = [None] * len(self.convs)
+        if train:
+            assert keys is not None, "training needs a key per row"
+            layer_keys = prng.split(keys, len(self.convs))
         for layer, dropout_keys in zip(self.convs, layer_keys, strict=True):
             x = nnx.leaky_relu(layer(x, train=train), SLOPE)
             x = apply_dropout(dropout_keys, x, self.dropout) if train else x

@@ -56,7 +56,8 @@ def contrast(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.A
 
 def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.Array:
     """Move an image by whole pixels, at most an eighth of each side, in both directions alike."""
-    size, channels = images.shape[1:3], images.shape[-1]
+    size = images.shape[1:3]
+    channels = images.shape[-1]
     reach = [int(side * SHIFT + 0.5) for side in size]
     centre = jnp.array([reach])  # int32[1, 2]: the place of an image that does not move, in the padded one
     choices = (2 * centre + 1).astype(jnp.float32)

@@ -16,7 +16,9 @@ def base_and_doublings(size: Size) -> tuple[Size, int]:
     height, width = size
     doublings = 0
     while max(height, width) > SMALL and height % 2 == 0 and width % 2 == 0:
-        height, width, doublings = height // 2, width // 2, doublings + 1
+        height //= 2
+        width //= 2
+        doublings += 1
     if max(height, width) > LARGEST_BASE or min(height, width) < 1 or doublings < 2:
         raise UserError(_refusal(*size))
     return (height, width), doublings

@@ -197,11 +197,13 @@ def strided_convs(size: Size, channels: int, width: int, kernel: int, **layer_ar
 
     Returns (layers, number of values per image after the last of them).
     """
-    convs, inputs = nnx.List(), channels
+    convs = nnx.List()
+    inputs = channels
     for features in (width, 2 * width, 4 * width, 8 * width):
         geometry = conv_geometry.same(size, kernel, 2)
         convs.append(Conv(geometry, inputs, features, **layer_args))
-        size, inputs = geometry.out_size, features
+        size = geometry.out_size
+        inputs = features
     return convs, size[0] * size[1] * inputs
 
 

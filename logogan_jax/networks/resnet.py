@@ -70,10 +70,12 @@ class Generator(nnx.Module):
             self.label_embedding.length + self.map_classes, base[0] * base[1] * features[0], **layer_args
         )
         self.ups = nnx.List()
-        sides, inputs = base, features[0]
+        sides = base
+        inputs = features[0]
         for outputs in features:
             self.ups.append(UpBlock(sides, inputs, outputs, self.map_classes, **norm_args))
-            sides, inputs = image_sizes.double(sides), outputs
+            sides = image_sizes.double(sides)
+            inputs = outputs
         self.norm = layers.batch_norm(inputs, momentum=0.99, **norm_args)
         if sides == tuple(size):
             geometry = conv_geometry.same(sides, 3, 1)
@@ -115,16 +117,19 @@ class Critic(nnx.Module):
         layer_args = {"spectral": spectral, "axis_name": axis_name, "dtype": dtype, "rngs": rngs}
         self.image_map_classes, projected = split_classes(conditioning, classes, outputs, RESNET_METHODS)
         self.map_classes = classes if conditioning == "layers" else 0
-        features, inputs = block_widths(width, doublings), channels + self.image_map_classes
+        features = block_widths(width, doublings)
+        inputs = channels + self.image_map_classes
         self.pooled = doublings != 4
         self.blocks: nnx.List[nnx.Module] = nnx.List()
         if doublings <= 3:
             self.blocks.append(StemBlock(size, inputs, width, self.map_classes, **layer_args))
-            size, features = image_sizes.halve(size), features[:2]
+            size = image_sizes.halve(size)
+            features = features[:2]
         else:
             geometry = conv_geometry.same(size, 5, 2) if self.pooled else conv_geometry.same(size, 3, 1)
             self.blocks.append(FromRGB(geometry, inputs, width, **layer_args))
-            size, features = geometry.out_size, features if self.pooled else [*features, features[-1]]
+            size = geometry.out_size
+            features = features if self.pooled else [*features, features[-1]]
         for before, after in itertools.pairwise(features):
             self.blocks.append(DownBlock(size, before, after, self.map_classes, **layer_args))
             size = image_sizes.halve(size)

@@ -32,7 +32,9 @@ def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
         real_outputs, fake_outputs = adversarial.score_real_and_generated(nets, batch, keys, prior)
-        real, fake, style = real_outputs[:, 0], fake_outputs[:, 0], real_outputs[:, 1:]
+        real = real_outputs[:, 0]
+        fake = fake_outputs[:, 0]
+        style = real_outputs[:, 1:]
         loss = losses.bce_real(real) + losses.bce_fake(fake) + losses.cross_entropy(style, batch.label)
         correct = jnp.argmax(style, axis=1) == batch.label
         return loss, {
@@ -44,7 +46,8 @@ def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
 
     def generator_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
         outputs = adversarial.score_generated(nets, batch, keys, prior)
-        fake, style = outputs[:, 0], outputs[:, 1:]
+        fake = outputs[:, 0]
+        style = outputs[:, 1:]
         loss = losses.bce_real(fake) + losses.style_ambiguity(style)
         return loss, {"style_entropy": losses.entropy(style)}
 

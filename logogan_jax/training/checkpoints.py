@@ -117,20 +117,23 @@ class Checkpoints:
             )
 
     def _steps(self) -> list[int]:
+        assert self._manager is not None, "only the first process reads checkpoints"
         return sorted(self._manager.all_steps())
 
     def _restore(self, step: int, like: TrainState) -> TrainState:
+        assert self._manager is not None, "only the first process reads checkpoints"
         several = jax.process_count() > 1
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0]) if several else None
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here or x.sharding), like)
         try:
-            return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+            restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
         except (ValueError, KeyError, OSError) as error:
             reason = (str(error).splitlines() or [repr(error)])[0][:200]
             raise UserError(
                 f"{self.folder / str(step)} cannot be restored ({reason}): delete that folder to go back to the "
                 f"checkpoint before it"
             ) from error
+        return restored
 
 
 def _nbytes(state: Any) -> int:

@@ -58,6 +58,7 @@ class EvaluationMonitor:
         Returns:
             Seconds that the devices were at it.
         """
+        assert self._evaluator is not None, "no evaluation is due without an evaluator"
         features, seconds = self._evaluator.embed_samples(state)
         self.seconds += seconds
         estimates = self._thread.submit(self._evaluator.measure, features)
@@ -73,7 +74,9 @@ class EvaluationMonitor:
         # One process's arithmetic counts for all: another's may differ in the last bit.
         values = multihost.run_on_primary(lambda: evaluators.to_log_scalars(estimates.result(), seconds))
         self._writer.write_scalars(step, values)
-        if self.best()["step"] == step:
+        best = self.best()
+        assert best is not None, "the line of this evaluation has just been written"
+        if best["step"] == step:
             self._writer.write_image_grid(step, "samples/best", pixels)
 
     def best(self) -> Line | None:
@@ -96,7 +99,7 @@ class EvaluationMonitor:
             return {}
         kid = self._kid
         estimate = {"value": line[kid], "low": line[f"{kid}_low"], "high": line[f"{kid}_high"]}
-        return {"best": {"step": line["step"], self._evaluator.kid: estimate}}
+        return {"best": {"step": line["step"], kid.removeprefix("evaluation/"): estimate}}
 
     def cancel(self) -> None:
         """Drop the evaluation that is under way: the run has gone back."""

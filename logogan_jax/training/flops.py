@@ -40,7 +40,8 @@ def _count(jaxpr, wanted):
 
 def _equation(eqn, used):
     """(operations, which inputs are read) of one equation of whose results some are used."""
-    kind, everything = eqn.primitive.name, [True] * len(eqn.invars)
+    kind = eqn.primitive.name
+    everything = [True] * len(eqn.invars)
     if kind in COUNTED:
         return COUNTED[kind](eqn), everything
     if kind in CALLS and eqn.params["name"] in MAPS:
@@ -99,7 +100,8 @@ def _product(eqn):
 
 
 def _convolution(eqn):
-    filters, values = eqn.invars[1].aval, eqn.params
+    filters = eqn.invars[1].aval
+    values = eqn.params
     taps = filters.size // filters.shape[values["dimension_numbers"].rhs_spec[0]]
     # Between dilated images lie zeros, with which no model multiplies.
     return 2 * eqn.outvars[0].aval.size * taps // math.prod(values["lhs_dilation"])

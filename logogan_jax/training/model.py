@@ -42,4 +42,5 @@ def merge(graphdefs: dict[str, nnx.GraphDef], params: dict[str, Any], model_stat
 
 def model_state_of(network: nnx.Module) -> dict[str, Any]:
     """Return what a network keeps besides its parameters, as the last call left it."""
-    return nnx.to_pure_dict(nnx.split(network, nnx.Param, ...)[2])
+    _, _, rest = nnx.split(network, nnx.Param, ...)
+    return nnx.to_pure_dict(rest)

@@ -5,6 +5,7 @@ from 0 in `warmup_images`, and falls by `anneal` ("linear" or "cosine") from the
 `anneal_images`. `decay` is Keras 2's, in updates: the rate after n of them is divided by 1 + decay * n.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -43,9 +44,9 @@ def rmsprop_by_turns(*, learning_rate, second_learning_rate, decay=0.0, second_d
     def init(params):
         return Turns(jnp.zeros((), jnp.int32), *(one.init(params) for one in both))
 
-    def update(gradients, state, params=None):
+    def update(updates, state, params=None):
         (one, first), (other, second) = (
-            each.update(gradients, kept, params) for each, kept in zip(both, state[1:], strict=True)
+            each.update(updates, kept, params) for each, kept in zip(both, state[1:], strict=True)
         )
         is_first = state.count % 2 == 0
         either = lambda yes, no: jax.tree.map(lambda a, b: jnp.where(is_first, a, b), yes, no)
@@ -79,7 +80,14 @@ def _decayed(learning_rate, decay):
     return lambda count: learning_rate / (1.0 + decay * count)
 
 
-def _scheduled(rate, images_per_update, warmup_images, anneal, anneal_images, final):
+def _scheduled(
+    rate: float | Callable[[Any], Any],
+    images_per_update: float,
+    warmup_images: float,
+    anneal: str,
+    anneal_images: float,
+    final: float,
+) -> float | Callable[[Any], Any]:
     """The rate, a number or a function of the updates so far, as a schedule of warm-up and annealing has it."""
     if anneal not in ("none", *ANNEALS):
         raise UserError(f"config.optimizer.*.anneal is {anneal!r}: it should be one of none, {', '.join(ANNEALS)}")

@@ -43,9 +43,11 @@ def make_reconstruct(objective: Objective, graphdefs: dict[str, nnx.GraphDef]) -
 
     def reconstruct(state: TrainState, batch: Batch, key: jax.Array) -> jax.Array:
         networks = merge(_averaged(graphdefs, state), state.ema["params"], state.ema["model_state"])
+        assert objective.reconstruct is not None, "this objective cannot reconstruct"
         keys = prng.per_example_keys(key, jnp.arange(len(batch.index)))
         batch = batch._replace(image=images.to_float(batch.image))
-        return images.to_uint8(objective.reconstruct(networks, batch, keys))
+        decoded = objective.reconstruct(networks, batch, keys)  # pyright: ignore[reportArgumentType] - no NumPy here
+        return images.to_uint8(decoded)
 
     return reconstruct
 

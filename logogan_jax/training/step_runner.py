@@ -45,7 +45,7 @@ class StepRunner:
     """Compiles a train step, `steps_per_dispatch` steps in one program, and runs it.
 
     Attributes:
-        source: where the batches come from.
+        source: where the batches come from; for `program` alone, the class of it is enough.
         steps_per_dispatch: steps of a program; the last of a run may have fewer.
         steps_run: steps run so far.
     """
@@ -53,14 +53,14 @@ class StepRunner:
     def __init__(
         self,
         train_step: TrainStep,
-        source: Source,
+        source: Source | type[Source],
         parallel: DataParallel,
         *,
         steps_per_dispatch: int,
         unroll: bool,
         say: Callable[[str], None],
     ):
-        self.source = source
+        self.source: Any = source
         self.steps_per_dispatch = steps_per_dispatch
         self.steps_run = 0
         self._train_step = train_step
@@ -70,7 +70,7 @@ class StepRunner:
         self._programs: dict[int, Any] = {}
         self._compiled: dict[int, CompiledStep] = {}
         self._last_metrics: Metrics | None = None
-        self._state: TrainState | None = None
+        self._state: Any = None  # a TrainState from the first `restart` on
         self._step = 0
         self._restarted = False
         self._stopping = False

@@ -103,7 +103,11 @@ def update_player(
 
     def loss_fn(trainable: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
         networks = merge(model.graphdefs, {**params, **trainable}, state.model_state)
-        per_example_loss, metrics = player.loss(networks, batch, loss_keys)
+        per_example_loss, metrics = player.loss(
+            networks,
+            batch,  # pyright: ignore[reportArgumentType] - no NumPy here
+            loss_keys,
+        )
         assert per_example_loss.shape == rows.shape and per_example_loss.dtype == jnp.float32, player.name
         model_state = {name: model_state_of(getattr(networks, name)) for name in player.trains}
         means = {name: value.mean() for name, value in {"loss": per_example_loss, **metrics}.items()}

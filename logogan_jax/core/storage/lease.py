@@ -105,7 +105,8 @@ class Lease:
         began = changed = time.monotonic()
         while entry and not self._is_free(entry):
             time.sleep(POLL_EVERY)
-            before, entry = entry, self._read()
+            before = entry
+            entry = self._read()
             now = time.monotonic()
             if entry != before:
                 changed = now
