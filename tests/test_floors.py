@@ -129,6 +129,19 @@ def test_mathematics_never_sees_a_config():
             assert not names & {"config", "cfg", "FLAGS"}, module
 
 
+def test_config_values_are_read_in_config_and_in_the_doors_only():
+    """Everything else gets plain values."""
+    for module, path in modules("logogan_jax").items():
+        if folder(module) in {"config", *DOORS, ""}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            reads = isinstance(node, ast.Attribute) and node.attr in ("config", "ConfigDict")
+            takes = isinstance(node, ast.arg) and node.arg in ("config", "cfg", "FLAGS")
+            # jax.config is JAX's own.
+            jaxs = reads and isinstance(node.value, ast.Name) and node.value.id == "jax"
+            assert not (reads or takes) or jaxs, f"{module}:{node.lineno}"
+
+
 def test_functions_and_files_stay_small():
     for path in [*ROOT.glob("logogan_jax/**/*.py"), *ROOT.glob("data_prep/**/*.py")]:
         text = path.read_text()

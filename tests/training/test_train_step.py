@@ -101,6 +101,29 @@ def test_a_step_updates_each_player_as_often_as_it_says(tiny, objective):
     assert all(np.isfinite(list(metrics[1].values())))
 
 
+def trace_strictly(training):
+    """Trace one step while JAX neither promotes types nor adds dimensions by itself."""
+    feed = training.runner.source.at(0, 1)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        jax.eval_shape(training.runner.program(1), training.state, feed)
+
+
+@EACH
+def test_a_step_promotes_no_type_and_no_rank_by_accident(tiny, objective):
+    # Not with Adam: optax's own bias correction takes a float to the power of an integer.
+    trace_strictly(build_training.build(sgd(tiny(objective)), devices=DEVICES[:1]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("objective", "name"), [("r3gan", "r3gan"), ("wgan_gp", "resnet"), ("hinge", "dcgan")])
+def test_no_network_promotes_types_or_ranks_by_accident(tiny, objective, name):
+    config = tiny(objective)
+    config.model = defaults.block(
+        name=name, latent=8, width=4, **({"kernel": 4, "dropout": 0.4} if name == "dcgan" else {})
+    )
+    trace_strictly(build_training.build(sgd(config), devices=DEVICES[:1]))
+
+
 @ONE
 def test_only_the_players_in_turn_change(tiny, objective):
     made = build_training.build(tiny(objective), devices=DEVICES[:1])
