@@ -35,6 +35,7 @@ class AugmentedCritic(nnx.Module):
 
         Training takes one key per row, key[n]. Rows with the same key are augmented in the same way.
         """
+        # In evaluation and in a user's hands the critic scores images as they are.
         if train:
             assert keys is not None, "training needs a key per row"
             keys, augment_keys = prng.split(keys, 2)
@@ -51,6 +52,7 @@ def adaptive_probability(*, images: float, images_per_update: float, target: flo
     step = images_per_update / images
 
     def update(model_state: dict, metrics: dict[str, jax.Array]) -> dict:
+        # A fixed step in the direction of the sign, not in proportion to it, as in the paper.
         probability = model_state["augment_probability"] + step * jnp.sign(metrics["sign"] - target)
         return {**model_state, "augment_probability": jnp.clip(probability, 0.0, 1.0)}
 

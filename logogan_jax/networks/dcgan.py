@@ -24,6 +24,7 @@ def apply_dropout(keys: jax.Array | None, x: jax.Array, rate: float) -> jax.Arra
     if not rate:
         return x
     assert keys is not None, "dropout needs a key per row"
+    # A mask for each row from the row's own key: the same whatever device the row is on.
     kept = prng.bernoulli_mask(keys, 1 - rate, x.shape[1:])
     return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
 
@@ -58,6 +59,8 @@ class Generator(nnx.Module):
         self.norms = nnx.List()
         sides = base
         inputs = self.width
+        # One doubling for each factor of two between the base and the image: 28, 56 and 112 are 7 doubled 2, 3 and 4
+        # times.
         for outputs in [2 * width] + [width] * (doublings - 1):
             self.ups.append(layers.UpConvTranspose(sides, kernel, inputs, outputs, **layer_args))
             self.norms.append(norm(outputs))
@@ -74,11 +77,13 @@ class Generator(nnx.Module):
         normalize = lambda norm, x: nnx.relu(norm(x, use_running_average=not train))
         x = normalize(self.stem_norm, self.stem(self.label_embedding(z, label)))
         x = x.reshape(-1, *self.base, self.width)
+        # The walkthrough drops activations of the stem only.
         x = apply_dropout(keys, x, self.dropout) if train else x
         for up, norm in zip(self.ups, self.norms, strict=True):
             x = normalize(norm, up(x))
         x = normalize(self.refine_norm, self.refine(x))
         # The walkthrough ends in a sigmoid on [0, 1]; tanh is the same curve on [-1, 1].
+        # Images are float32 whatever the dtype of the arithmetic, as losses are.
         return jnp.tanh(self.out(x).astype(jnp.float32))
 
 
@@ -112,6 +117,7 @@ class Critic(nnx.Module):
     ) -> jax.Array:
         """Score each image. Training takes one key per row, for dropout."""
         x = append_label_maps(x, label, self.map_classes)
+        # A key for each layer, or all layers would drop the same activations.
         layer_keys: Sequence[jax.Array | None] = [None] * len(self.convs)
         if train:
             assert keys is not None, "training needs a key per row"

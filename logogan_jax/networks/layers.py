@@ -44,6 +44,7 @@ class WeightLayer(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
+        # The kernel draws its key first: the order of draws decides all initial weights.
         self.kernel = nnx.Param(init(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(shape[-1]))
         self.singular_vector = spectral_norm.initial_vector(self.kernel[...], rngs=rngs) if spectral else None
@@ -52,6 +53,7 @@ class WeightLayer(nnx.Module):
 
     def cast(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return the input and the kernel in `dtype`, and the bias in float32."""
+        # Normalised in float32, before the cast: the largest singular value is a sum over the whole kernel.
         kernel = spectral_norm.normalize(self.kernel[...], self.singular_vector, train=train, axis_name=self.axis_name)
         return x.astype(self.dtype), kernel.astype(self.dtype), self.bias[...]
 
@@ -86,6 +88,7 @@ class ConvPool(WeightLayer):
 
     def __init__(self, size: Size, channels_in: int, channels_out: int, **layer_args: Any):
         super().__init__((3, 3, channels_in, channels_out), **layer_args)
+        # The mean of four shifted 3 x 3 filters is one 4 x 4 filter.
         self.geometry = conv_geometry.same(size, 4, 2)
 
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
@@ -108,6 +111,7 @@ class UpConv(WeightLayer):
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Upsample and convolve. `train` only matters to spectral normalisation."""
         x, kernel, bias = self.cast(x, train)
+        # A transposed convolution applies its filter mirrored, and takes the channels in the other order.
         turned = _sum_of_shifts(kernel)[::-1, ::-1].swapaxes(2, 3)
         return add_bias(conv.conv_transpose(x, turned, self.geometry), bias)
 
@@ -199,6 +203,7 @@ def strided_convs(size: Size, channels: int, width: int, kernel: int, **layer_ar
     """
     convs = nnx.List()
     inputs = channels
+    # The size falls by two and the features double, so each layer is half the work of the one before.
     for features in (width, 2 * width, 4 * width, 8 * width):
         geometry = conv_geometry.same(size, kernel, 2)
         convs.append(Conv(geometry, inputs, features, **layer_args))

@@ -52,6 +52,7 @@ def upsample_bilinear(x: jax.Array) -> jax.Array:
         before = jnp.concatenate([part(0, 1), part(0, side - 1)], axis)
         after = jnp.concatenate([part(1, side), part(side - 1, side)], axis)
         shape = [2 * length if i == axis else length for i, length in enumerate(x.shape)]
+        # Each new pixel lies a quarter of a pixel from its nearest old one.
         x = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1).reshape(shape)
     return x
 
@@ -65,6 +66,7 @@ class ResidualBlock(nnx.Module):
         inside = expansion * features
         self.widen = layers.Conv1x1(features, inside, init=init, **layer_args)
         self.conv = layers.Conv(conv_geometry.same(size, 3, 1), inside, inside, init=init, **layer_args)
+        # Zero: at first a block passes its input on, so depth does not change the size of activations.
         self.narrow = layers.Conv1x1(inside, features, init=nnx.initializers.zeros, **layer_args)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -86,6 +88,7 @@ class Stage(nnx.Module):
 
     def __call__(self, x: jax.Array, resize: Callable[[jax.Array], jax.Array] = lambda x: x) -> jax.Array:
         """Change the channels, then the size, then apply the blocks: [n, h, w, in] -> [n, height, width, out]."""
+        # Channels before size, which is less work when the size grows.
         x = resize(x if self.project is None else self.project(x))
         for block in self.blocks:
             x = block(x)
@@ -139,6 +142,7 @@ class Generator(nnx.Module):
         x = (weights[:, None, None] * basis[None]).astype(self.dtype)
         for number, stage in enumerate(self.stages):
             x = stage(x, upsample_bilinear) if number else stage(x)
+        # No tanh, as in the paper: R1 and R2 alone keep the images near the data.
         return self.out(x).astype(jnp.float32)
 
 
@@ -164,6 +168,7 @@ class Critic(nnx.Module):
         features = stage_widths(width, doublings)
         sizes = stage_sizes(base, doublings)[::-1]
         self.map_classes, projected = split_classes(conditioning, classes, outputs)
+        # `width` channels at full size, where they cost most.
         self.from_rgb = layers.Conv1x1(channels + self.map_classes, width, init=scaled_normal(1.0), **layer_args)
         self.stages = make_stages(features, sizes, blocks, expansion, **layer_args)
         self.basis = nnx.Param(scaled_normal(1.0)(rngs.params(), (base[0] * base[1], features[-1])))

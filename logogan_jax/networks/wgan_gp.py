@@ -35,6 +35,7 @@ class Generator(nnx.Module):
     ):
         base, doublings = image_sizes.base_and_doublings(size)
         layer_args = {"dtype": dtype, "rngs": rngs}
+        # 0.99 is Keras's default, which keras-contrib leaves as it is.
         norm = lambda features: layers.batch_norm(features, momentum=0.99, axis_name=axis_name, **layer_args)
         self.label_embedding = LabelEmbedding(latent, classes, rngs=rngs)
         self.base = base
@@ -42,6 +43,8 @@ class Generator(nnx.Module):
         self.stem = layers.dense(self.label_embedding.length, 16 * width, **layer_args)
         self.project = layers.dense(16 * width, base[0] * base[1] * self.width, **layer_args)
         self.project_norm = norm(base[0] * base[1] * self.width)
+        # The first doubling is followed by a plain convolution, as in keras-contrib; each later doubling, which the
+        # walkthrough added for larger images, is a transposed convolution alone.
         sides = image_sizes.double(base)
         self.layers = nnx.List(
             [
@@ -66,6 +69,7 @@ class Generator(nnx.Module):
         x = x.reshape(-1, *self.base, self.width)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = normalize(norm, layer(x))
+        # Images are float32 whatever the dtype of the arithmetic, as losses are.
         return jnp.tanh(self.out(x).astype(jnp.float32))
 
 
@@ -85,9 +89,11 @@ class Critic(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
+        # No normalisation: the gradient penalty belongs to one image, which batch statistics would mix with others.
         layer_args = {"dtype": dtype, "rngs": rngs}
         self.map_classes, projected = split_classes(conditioning, classes, outputs)
         first = conv_geometry.same(size, kernel, 1)
+        # The second convolution has no padding: Keras's default, where the two others ask for "same".
         second = conv_geometry.valid(first.out_size, kernel, 2)
         third = conv_geometry.same(second.out_size, kernel, 2)
         self.convs = nnx.List(
