@@ -1,1 +1,1 @@
-"""How fast the step that trains is."""
+"""Measurements of how fast the train step is."""

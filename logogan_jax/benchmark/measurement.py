@@ -1,9 +1,9 @@
-"""What a Training's step costs, by the very programs and the loop that train."""
+"""The cost of a train step, measured with the programs and the loop that train."""
 
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -53,12 +53,16 @@ class TrainingSteps:
         """Run dispatches with one feed that is on the devices, as `run` does."""
         return self._run(dispatches, lambda: self._feed)
 
-    def peak_memory(self, device: jax.Device, before: int) -> tuple[int, str]:
-        """Return the most bytes that a device has held, which had held `before` already, and who says so."""
+    def peak_memory(self, device: Any, before: int) -> tuple[int, str]:
+        """Return the most bytes that a jax.Device has held during the steps, and who counted them.
+
+        `before` is the peak before the steps: the device's own count is used where it has risen since.
+        """
         peak = peak_bytes(device)
         if peak > before:
             return peak, "the device's own count"
         memory = self._compile().run.memory_analysis()
+        assert memory is not None, "compilers of all platforms count the memory of a program"
         arguments_and_results = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
         return (
             arguments_and_results + memory.temp_size_in_bytes,
@@ -90,35 +94,41 @@ class TrainingSteps:
         return dispatches * self._count, time.perf_counter() - began
 
 
-def paces(steps, peers, *, repeats, seconds):
-    """Pace of the steps, share of the time that the devices wait for input, Paces of the peers: all in turn."""
+def paces(
+    steps: TrainingSteps, peers: Sequence[stopwatch.Runner], *, repeats: int, seconds: float
+) -> tuple[stopwatch.Pace, float, list[stopwatch.Pace]]:
+    """Time the steps and the peers in turn.
+
+    Returns:
+        The Pace of the steps, the share of the time that the devices wait for input, and the Paces of the peers.
+    """
     runners = [steps.run, steps.run_on_one_feed, *peers]
     fed, constant, *others = stopwatch.in_turn(runners, repeats=repeats, seconds=seconds)
     return fed, 1 - fed.median / constant.median, others
 
 
-def peak_bytes(device: jax.Device) -> int:
-    """Return the most bytes that a device has held in this process; 0 where it does not tell."""
+def peak_bytes(device: Any) -> int:
+    """Return the most bytes that a jax.Device has held in this process; 0 where it does not count them."""
     return (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
 
 
-def largest_rate(dtype: str, device: jax.Device) -> tuple[float, int]:
-    """Return the most floating-point operations a second of large square products, and the side of that product."""
+def largest_rate(dtype: str, device: Any) -> tuple[float, int]:
+    """Return the operations a second of the fastest large square product on a jax.Device, and the side of that."""
     limit = (device.memory_stats() or {}).get("bytes_limit", 16 << 30)
-    # Up to twenty results may wait to be let go.
+    # Up to twenty results of four bytes a number may be in memory at once.
     sides = [side for side in SIDES.get(device.platform, LARGE) if 80 * side**2 <= limit] or [cpu_estimate.TILE]
     rates = {}
     for side in sides:
         once = 2 * side**3 / cpu_estimate.product_rate(side, dtype, device, calls=1)
         calls = max(2, min(20, round(0.5 / once)))
         rates[side] = max(cpu_estimate.product_rate(side, dtype, device, calls=calls) for _ in range(3))
-    side = max(rates, key=rates.get)
+    side = max(rates, key=lambda side: rates[side])
     return rates[side], side
 
 
 @contextlib.contextmanager
 def _empty_cache() -> Iterator[None]:
-    """Keep compiled programs in a new folder meanwhile, whatever the time that they take to compile."""
+    """Keep every compiled program in a new, empty folder within the block, however fast it compiles."""
     values = {"jax_enable_compilation_cache": True, "jax_persistent_cache_min_compile_time_secs": 0.0}
     with tempfile.TemporaryDirectory() as folder:
         values["jax_compilation_cache_dir"] = folder

@@ -1,35 +1,40 @@
-"""The same model in another framework, in a process of its own that runs steps when it is told to.
+"""The same model in another framework, in a separate process that runs steps on request.
 
 The scripts benchmarks/peer_*.py lie beside the package, and in a wheel inside it. Each prints one line of JSON when it
-is warm, then one for every number of steps that it is sent.
+is warm. Then it reads numbers of steps, and prints one line of JSON when it has run them.
 """
 
 import contextlib
 import importlib.util
 import json
+import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any
+
+from ml_collections import ConfigDict
 
 from logogan_jax.core import installation
 from logogan_jax.core.errors import UserError
 
 FOLDER = installation.shipped_path("benchmarks")
 SIZES = (28, 56, 112)
-# What the walkthrough's models have, by the names of networks and objective.
-COUNTERPARTS = {
+# Config values of the models that the scripts build, by the names of networks and objective: size -> {key: value}.
+COUNTERPARTS: dict[tuple[str, str], Callable[[int], dict[str, Any]]] = {
     ("wgan", "wgan_gp"): lambda size: {"model.kernel": 5 if size == 28 else 4, "objective.lazy": 1},
     ("dcgan", "gan"): lambda size: {"model.kernel": 6, "model.dropout": 0.4, "model.spectral": False},
 }
-PATIENCE = 10.0  # seconds that a process has to end
+END_TIMEOUT = 10.0  # seconds that a process has to end by itself
 
 
-def _torch_ways(accelerator, precisions):
+def _torch_ways(accelerator: bool, precisions: Sequence[str]) -> list[tuple[str, ...]]:
     modes = ("eager", "compile", "graph") if accelerator else ("eager",)
     return [(f"--mode={mode}", f"--precision={precision}") for mode in modes for precision in precisions]
 
 
-def _keras_ways(_, precisions):
+def _keras_ways(_: bool, precisions: Sequence[str]) -> list[tuple[str, ...]]:
     backends = [backend for backend in ("jax", "torch") if importlib.util.find_spec(backend)]
     return [(f"--backend={backend}", f"--precision={precision}") for backend in backends for precision in precisions]
 
@@ -38,10 +43,11 @@ PACKAGES = {"torch": "torch", "keras": "keras optree"}
 WAYS = {"torch": _torch_ways, "keras": _keras_ways}
 
 
-def ways(name, platform, dtype):
-    """The flags of each way in which a peer is fast on a platform, one of which is the fastest.
+def ways(name: str, platform: str, dtype: str) -> list[tuple[str, ...]]:
+    """Return the flags of each way to run a peer that may be its fastest on a platform.
 
-    In bfloat16 only where we are; float32 on an accelerator is TF32, as it is in XLA.
+    bfloat16 is tried only where `dtype` is bfloat16. float32 on an accelerator is TF32, as in XLA. Raises a UserError
+    where the peer is unknown or not installed.
     """
     if name not in WAYS:
         raise UserError(f"--peer is {name!r}: it should be one of {', '.join(WAYS)}")
@@ -52,9 +58,13 @@ def ways(name, platform, dtype):
     return WAYS[name](accelerator, [single, *(["bfloat16"] if dtype == "bfloat16" else [])])
 
 
-def arguments(config):
-    """The flags of a resolved config's model, objective and batch, or a UserError that names what no peer has."""
-    pair, data = (config.model.name, config.objective.name), config.data
+def arguments(config: ConfigDict) -> list[str]:
+    """Return the flags of a resolved config's model, objective and batch.
+
+    Raises a UserError that names the first value that no peer has.
+    """
+    pair = (config.model.name, config.objective.name)
+    data = config.data
     if pair not in COUNTERPARTS:
         known = ", ".join(f"{model} with {objective}" for model, objective in COUNTERPARTS)
         raise UserError(f"--peer has no {pair[0]} networks with the objective {pair[1]}: it knows {known}")
@@ -66,20 +76,20 @@ def arguments(config):
         if config[block].get(name, value) != value:
             raise UserError(f"config.{key} is {config[block][name]!r}: --peer has {value!r}, and nothing else")
     updates = config.objective.get("critic_updates")
-    own = [f"--critic_updates={updates}"] if updates else []
-    return [f"--model={pair[1]}", f"--size={data.size}", f"--batch={config.train.batch_size}", *own]
+    extra = [f"--critic_updates={updates}"] if updates else []
+    return [f"--model={pair[1]}", f"--size={data.size}", f"--batch={config.train.batch_size}", *extra]
 
 
-def script(name):
-    """The path of a peer."""
+def script(name: str) -> pathlib.Path:
+    """Return the path of the script of a peer."""
     return FOLDER / f"peer_{name}.py"
 
 
 @contextlib.contextmanager
-def started(name, way, model):
-    """The Peer `name` by the flags of its way and of its model, warm, until the end of the block.
+def start(name: str, way: Sequence[str], model: Sequence[str]) -> Iterator["Peer"]:
+    """Run a peer with the flags of a way and of a model until the end of the block; yield it when it is warm.
 
-    A UserError tells the last line on stderr of one that ends by itself.
+    Raises a UserError with the last line on stderr where the process ends by itself.
     """
     title = " ".join([name, *(flag.partition("=")[2] for flag in way)])
     with tempfile.TemporaryFile("w+") as stderr:
@@ -95,35 +105,44 @@ def started(name, way, model):
 
 
 class Peer:
-    """A process that is warm and runs steps when it is told how many. `about` is what it says of itself."""
+    """A warm process that runs steps on request.
 
-    def __init__(self, name, process, stderr):
-        self.name, self._process, self._stderr = name, process, stderr
+    Attributes:
+        name: framework and flags, in one line.
+        about: what the process says about itself, such as its version and its device.
+    """
+
+    def __init__(self, name: str, process: subprocess.Popen[str], stderr: IO[str]):
+        self.name = name
+        self._process = process
+        self._stderr = stderr
         self.about = self._answer()
 
-    def __call__(self, steps):
-        """(steps done, seconds that they took by its own clock)."""
-        with contextlib.suppress(BrokenPipeError):  # the missing answer tells
+    def __call__(self, steps: int) -> tuple[int, float]:
+        """Run steps; return how many were run, and the seconds that they took by the clock of the process."""
+        with contextlib.suppress(BrokenPipeError):  # `_answer` raises where the process has ended
             print(steps, file=self._process.stdin, flush=True)
         answer = self._answer()
         return answer["steps"], answer["seconds"]
 
-    def _answer(self):
-        """The next line of JSON; libraries may print others."""
+    def _answer(self) -> dict[str, Any]:
+        """Return the next line of JSON; other lines are from libraries."""
+        assert self._process.stdout is not None, "it is a pipe"
         for line in self._process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
         status = self._process.wait()
         self._stderr.seek(0)
-        said = (self._stderr.read().strip().splitlines() or ["nothing"])[-1]
-        raise UserError(f"the peer {self.name} ended with status {status} and said: {said}")
+        last_line = (self._stderr.read().strip().splitlines() or ["nothing"])[-1]
+        raise UserError(f"the peer {self.name} ended with status {status} and said: {last_line}")
 
 
-def _end(process):
-    """The end of its input ends a peer, and if not that, we do."""
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a peer by the end of its input, or kill it if it goes on."""
+    assert process.stdin is not None, "it is a pipe"
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
     try:
-        process.wait(PATIENCE)
+        process.wait(END_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()

@@ -1,11 +1,12 @@
-"""Things timed in turn, again and again."""
+"""Functions timed in turn, again and again."""
 
 import statistics
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
 class Pace(NamedTuple):
-    """How many a second: the median of some repeats of so many turns, the slowest and the fastest."""
+    """A rate per second: the median, the lowest and the highest of `repeats` timings of `turns` turns each."""
 
     median: float
     low: float
@@ -14,21 +15,26 @@ class Pace(NamedTuple):
     turns: int
 
 
-def in_turn(runners, *, repeats, seconds):
-    """The Paces of some runners, functions of a number of turns -> (how many were done, seconds that it took).
+Runner = Callable[[int], tuple[float, float]]  # a number of turns -> (units done, seconds that they took)
 
-    Each takes one turn to get warm and one to tell how long it is, then `repeats` times as many as take about so
-    many `seconds`, at least one. They go A B A B, so that what else the machine does befalls all.
+
+def in_turn(runners: Sequence[Runner], *, repeats: int, seconds: float) -> list[Pace]:
+    """Return the Pace of each runner.
+
+    A runner takes one turn to get warm and one that shows how long a turn is. Then it is timed `repeats` times, each
+    time for as many turns as take about `seconds`, at least one. The runners go A B A B, so that other work of the
+    machine slows all of them alike.
     """
-    turns, paces = [], [[] for _ in runners]
+    turns = []
+    rates = [[] for _ in runners]
     for run in runners:
         run(1)
         turns.append(max(1, round(seconds / run(1)[1])))
     for _ in range(repeats):
-        for run, count, found in zip(runners, turns, paces, strict=True):
-            done, took = run(count)
-            found.append(done / took)
+        for run, count, measured in zip(runners, turns, rates, strict=True):
+            units, elapsed = run(count)
+            measured.append(units / elapsed)
     return [
-        Pace(statistics.median(found), min(found), max(found), repeats, count)
-        for found, count in zip(paces, turns, strict=True)
+        Pace(statistics.median(measured), min(measured), max(measured), repeats, count)
+        for measured, count in zip(rates, turns, strict=True)
     ]

@@ -60,8 +60,8 @@ def rows(shards):
     config.update_from_flattened_dict({"objective.critic_updates": 2, "train.steps_per_dispatch": 2})
     config.report.update(log_every=2, samples_every=2, checkpoint_every=2)
     config = build_training.resolve(config)
-    first, second = (benchmark.measured(config, jax.devices()[:count], **QUICK) for count in (1, 2))
-    return [benchmark.against_first(row, first) for row in (first, second)]
+    first, second = (benchmark.measure(config, jax.devices()[:count], **QUICK) for count in (1, 2))
+    return [benchmark.with_efficiency(row, first) for row in (first, second)]
 
 
 @pytest.mark.slow
@@ -84,7 +84,7 @@ def test_a_row_says_what_a_step_costs(rows):
 
 @pytest.mark.slow
 def test_every_line_of_the_table_has_a_figure(rows):
-    row = benchmark.priced({**rows[0], "config": "tiny"}, 3.6)
+    row = benchmark.with_cost({**rows[0], "config": "tiny"}, 3.6)
     assert row["dollars_per_million"] == pytest.approx(1000 / row["real_images_per_second"])
     first, *lines = [figures.heading(row), *figures.table(row).splitlines()]
     assert first == (
@@ -111,10 +111,10 @@ def test_every_line_of_the_table_has_a_figure(rows):
 def test_the_steps_that_are_timed_are_those_that_train(tiny):
     config = tiny("gan", train__steps_per_dispatch=1)
     trained, _ = run(build_training.build(config), 3)
-    steps = measurement.Steps(build_training.build(config), lambda _: None)
-    assert steps.fed(2)[0] == 2 and steps.fed(1)[0] == 1
+    steps = measurement.TrainingSteps(build_training.build(config))
+    assert steps.run(2)[0] == 2 and steps.run(1)[0] == 1
     assert train_state.digest(steps._state) == train_state.digest(trained)
-    steps.constant(1)
+    steps.run_on_one_feed(1)
     assert steps._state.step == 4
 
 
@@ -150,8 +150,8 @@ def test_numbers_of_devices(monkeypatch):
     asked = []
     monkeypatch.setattr(type(jax.config), "update", lambda _, *change: asked.append(change))
     monkeypatch.setattr(jax, "local_device_count", lambda: 4)
-    assert benchmark.counts([], []) == [4] and benchmark.counts([], ["torch"]) == [1]
-    assert benchmark.counts(["4", "1", "2"], ["torch"]) == [1, 2, 4]
+    assert benchmark.device_counts([], []) == [4] and benchmark.device_counts([], ["torch"]) == [1]
+    assert benchmark.device_counts(["4", "1", "2"], ["torch"]) == [1, 2, 4]
     assert asked == [("jax_num_cpu_devices", 4)]
     for texts, given, said in (
         (["1", "8"], [], "--devices has 8, but there are 4"),
@@ -160,7 +160,7 @@ def test_numbers_of_devices(monkeypatch):
         (["2"], ["torch"], "begin with 1"),
     ):
         with pytest.raises(UserError, match=said):
-            benchmark.counts(texts, given)
+            benchmark.device_counts(texts, given)
 
 
 # ── peers ───────────────────────────────────────────────────────────────────────────────────
@@ -189,7 +189,7 @@ def fake(tmp_path, monkeypatch):
 
 
 def test_a_peer_does_the_steps_that_it_is_asked_for(fake):
-    with peers.started("torch", ["--mode=eager", "--precision=float32"], ["--model=gan", "--batch=8"]) as peer:
+    with peers.start("torch", ["--mode=eager", "--precision=float32"], ["--model=gan", "--batch=8"]) as peer:
         assert peer.name == "torch eager float32" and peer.about["peer"] == "fake 1.0"
         assert peer(7) == (7, 0.07)
         (pace,) = stopwatch.in_turn([peer], repeats=3, seconds=0.5)
@@ -204,7 +204,7 @@ def test_a_peer_does_the_steps_that_it_is_asked_for(fake):
 def test_a_peer_that_ends_tells_why(fake):
     with (
         pytest.raises(UserError, match=r"peer torch eager ended with status 1 and said: out of luck"),
-        peers.started("torch", ["--mode=eager"], ["--batch=13"]) as peer,
+        peers.start("torch", ["--mode=eager"], ["--batch=13"]) as peer,
     ):
         peer(1)
 
@@ -212,8 +212,8 @@ def test_a_peer_that_ends_tells_why(fake):
 @pytest.mark.slow
 def test_a_peer_stands_beside_the_row(fake, tiny, capsys):
     config = tiny("gan")
-    with peers.started("torch", ["--mode=eager"], []) as one, peers.started("torch", ["--mode=other"], []) as two:
-        row = benchmark.measured(config, jax.devices()[:1], [one, two], **QUICK)
+    with peers.start("torch", ["--mode=eager"], []) as one, peers.start("torch", ["--mode=other"], []) as two:
+        row = benchmark.measure(config, jax.devices()[:1], [one, two], **QUICK)
     assert [peer["name"] for peer in row["peers"]] == ["torch eager", "torch other"]
     for peer in row["peers"]:
         assert peer["peer"] == "fake 1.0" and peer["ratio"] == pytest.approx(row["steps_per_second"]["median"] / 100)
