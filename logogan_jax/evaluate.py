@@ -1,111 +1,124 @@
 """Measure a run, or a folder of images: python -m logogan_jax.evaluate --workdir=runs/quickstart.
 
-Prints a table of distances, with 95 % intervals, between what the run draws and the images that were held out from
+Prints a table of distances, with 95 % intervals, between pictures that the run draws and images that were held out from
 its training, looks for copies of training images, and writes evaluation.json and copies.html into the run's folder.
 Two folders are compared without any model: --images=DIR --against=DIR.
 """
 
 import hashlib
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
 from absl import flags
 
 from logogan_jax.config import restore, run_config
+from logogan_jax.config.restore import Images, RestoredRun
 from logogan_jax.core import cache, cli, files, intervals
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import compute, features, kid_fid, memorization_page
+from logogan_jax.metrics.features import FeatureNetwork, Features
 
-MOST = 20_000  # real images that a table is made of, at most; copies are looked for among all
+MAX_REALS = 20_000  # real images that a table is made of, at most; copies are looked for among all
+
+Column = dict[str, Any]  # {"n", "n_against", "against_sha256", metric: {"value", "low", "high"}}
 
 
-def measured(images, against, network):
-    """{"n", "n_against", "against_sha256", metric: {"value", "low", "high"}} of Images against others."""
-    for found in (images, against):
-        if len(found.pixels) < compute.MIN_IMAGES:
-            raise UserError(f"{len(found.pixels)} images are too few to measure: {compute.MIN_IMAGES} are the least")
-    estimates = compute.compute_metrics(against.seen, images.seen, name=network.name)
-    numbers = {name: estimate._asdict() for name, estimate in estimates.items()}
+def measure(images: Images, against: Images, network: FeatureNetwork) -> Column:
+    """Return every metric of images against others, with both numbers of images and the digest of the others."""
+    for image_set in (images, against):
+        count = len(image_set.pixels)
+        if count < compute.MIN_IMAGES:
+            raise UserError(f"{count} images are too few to measure: {compute.MIN_IMAGES} are the least")
+    estimates = compute.compute_metrics(against.features, images.features, name=network.name)
+    metrics = {name: estimate._asdict() for name, estimate in estimates.items()}
     digest = hashlib.sha256(np.ascontiguousarray(against.pixels)).hexdigest()
-    return {"n": len(images.pixels), "n_against": len(against.pixels), "against_sha256": digest, **numbers}
+    return {"n": len(images.pixels), "n_against": len(against.pixels), "against_sha256": digest, **metrics}
 
 
-def of_run(run, network):
-    """(columns {title: numbers}, copies) of a run."""
-    trained, held_out = restore.real_images(run, network)
+def evaluate_run(run: RestoredRun, network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any]]:
+    """Measure samples of a run.
+
+    Returns:
+        The columns of the table by their titles, and what find_copies returns.
+    """
+    train, held_out = restore.real_images(run, network)
     pixels = restore.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
-    drawn = restore.Images(pixels, features.embed(network, pixels))
+    samples = Images(pixels, features.embed(network, pixels))
+    columns = {}
     if flags.FLAGS.against:
         frame = {name: run.config.data[name] for name in ("size", "width", "channels")}
-        other = of_folder(flags.FLAGS.against, "against", frame, network)
-        columns = {flags.FLAGS.against: measured(drawn, other, network)}
+        folder = load_folder(flags.FLAGS.against, "against", frame, network)
+        columns[flags.FLAGS.against] = measure(samples, folder, network)
     elif len(held_out.pixels):
-        columns = {"held out": measured(drawn, some(held_out, MOST), network)}
-    else:
-        columns = {}
-    columns["trained on"] = measured(drawn, some(trained, MOST), network)
+        columns["held out"] = measure(samples, subsample(held_out, MAX_REALS), network)
+    columns["trained on"] = measure(samples, subsample(train, MAX_REALS), network)
     if flags.FLAGS.real_vs_real:
         if not len(held_out.pixels):
             raise UserError("--real_vs_real needs images that were held out, and config.data.held_out left none")
-        real = some(trained, flags.FLAGS.num_samples)
-        columns["real vs real"] = measured(real, some(held_out, MOST), network)
-    return columns, copies(run, drawn, trained, held_out)
+        reals = subsample(train, flags.FLAGS.num_samples)
+        columns["real vs real"] = measure(reals, subsample(held_out, MAX_REALS), network)
+    return columns, find_copies(run, samples, train, held_out)
 
 
-def some(images, most):
-    """As many Images, drawn at random if there are more; always the same."""
-    drawn = np.sort(np.random.default_rng(0).permutation(len(images.pixels))[:most])
-    return restore.Images(images.pixels[drawn], features.Features(*(rows[drawn] for rows in images.seen)))
+def subsample(images: Images, most: int) -> Images:
+    """Return at most `most` of the images, chosen at random but the same in every call."""
+    positions = np.sort(np.random.default_rng(0).permutation(len(images.pixels))[:most])
+    return Images(images.pixels[positions], Features(*(rows[positions] for rows in images.features)))
 
 
-def copies(run, drawn, trained, held_out):
-    """What is said of copies of training images; their page is written into the run's folder."""
-    detector = restore.memorization_detector(trained, held_out)
-    found = detector.find(*drawn)
+def find_copies(run: RestoredRun, samples: Images, train: Images, held_out: Images) -> dict[str, Any]:
+    """Return the numbers of copies of training images among samples; write copies.html into the run's folder."""
+    detector = restore.memorization_detector(train, held_out)
+    report = detector.find(*samples)
     title = f"{run.workdir.name} at step {run.step:,}"
     memorization_page.write(
-        run.workdir / "copies.html", drawn.pixels, found, trained.pixels, detector=detector, title=title
+        run.workdir / "copies.html", samples.pixels, report, train.pixels, detector=detector, title=title
     )
     return {
-        "share": intervals.proportion(found.copied)._asdict(),
-        "count": int(found.copied.sum()),
-        "n": len(found.copied),
+        "share": intervals.proportion(report.copied)._asdict(),
+        "count": int(report.copied.sum()),
+        "n": len(report.copied),
         "false_alarm_rate": detector.false_alarm_rate,
         "held_out": detector.held_out,
         "held_out_alarms": detector.held_out_alarms,
-        "images": np.flatnonzero(found.copied).tolist(),
+        "images": np.flatnonzero(report.copied).tolist(),
     }
 
 
-def of_folder(path, flag, frame, network):
-    """Images of a folder, or of shards, brought to a frame {size, width, channels}."""
+def load_folder(path: str, flag: str, frame: dict[str, int], network: FeatureNetwork) -> Images:
+    """Load the images of a folder, or of shards, converted to a frame {"size", "width", "channels"}.
+
+    `flag` is the name of the command's flag in messages.
+    """
+    # Imported here, so that to measure a run needs none of the tools that prepare data.
     from data_prep.doctor import sources
     from data_prep.pictures import convert
     from data_prep.pictures.pixels import load_pixels
 
-    found, rejected = load_pixels(sources.open_source(path, flag), convert.ImageSpec(**frame))
+    pixels, rejected = load_pixels(sources.open_source(path, flag), convert.ImageSpec(**frame))
     if rejected:
         name, reason = rejected[0]
         print(f"{len(rejected)} files of --{flag}={path} are left out, the first of them {name}: {reason}")
-    if not len(found):
+    if not len(pixels):
         raise UserError(f"--{flag}={path} holds no image that can be read: give a folder of images, or of shards")
-    return restore.Images(found, features.embed(network, found))
+    return Images(pixels, features.embed(network, pixels))
 
 
-def table(columns, network):
-    """The numbers as lines of text, one column for each set of images."""
+def format_table(columns: dict[str, Column], network: FeatureNetwork) -> str:
+    """Return the columns as lines of text, one for each metric."""
     rows = [("", list(columns))]
-    rows.append(("images", [f"{found['n']:,} against {found['n_against']:,}" for found in columns.values()]))
+    rows.append(("images", [f"{column['n']:,} against {column['n_against']:,}" for column in columns.values()]))
     for metric in compute.METRICS:
         name = compute.metric_name(metric, network.name)
-        rows.append((name, [_spoken(found[name]) for found in columns.values()]))
+        rows.append((name, [_format_estimate(column[name]) for column in columns.values()]))
     return "\n".join(f"{name:22}" + "".join(f"{cell:>32}" for cell in cells) for name, cells in rows)
 
 
-def caution(columns, network):
-    """What a reader of the table should know before comparing it."""
-    fewest = min(min(found["n"], found["n_against"]) for found in columns.values())
+def small_sample_warning(columns: dict[str, Column], network: FeatureNetwork) -> str:
+    """Return a line that warns of a biased Frechet distance, or "" where no column has few images."""
+    fewest = min(min(column["n"], column["n_against"]) for column in columns.values())
     few = kid_fid.FRECHET_MIN_IMAGES
     if fewest >= few:
         return ""
@@ -113,12 +126,22 @@ def caution(columns, network):
     return f"{name} grows where images are few ({fewest:,} here, below {few:,}): compare it at the same numbers only."
 
 
-def _spoken(estimate):
+def format_copies(copies: dict[str, Any]) -> str:
+    """Return the numbers of find_copies as one line."""
+    share = copies["share"]
+    return (
+        f"copies of training images: {copies['count']:,} of {copies['n']:,}, {share['value']:.1%} "
+        f"({share['low']:.1%} to {share['high']:.1%}), where {copies['false_alarm_rate']:.1%} of new logos would "
+        f"count as such; the closest are in copies.html"
+    )
+
+
+def _format_estimate(estimate: dict[str, float]) -> str:
     return f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})"
 
 
-def define():
-    """The flags of the command."""
+def define() -> None:
+    """Define the flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to measure")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
     flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=compute.MIN_IMAGES)
@@ -131,51 +154,54 @@ def define():
     flags.DEFINE_string("out", None, "file for the numbers; default: evaluation.json in the run's folder")
 
 
-def main():
-    """The command."""
+def main() -> None:
+    """Run the command."""
     cache.enable_compilation_cache()
     network = features.load_network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
     if flags.FLAGS.workdir and not flags.FLAGS.images:
-        run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step)
-        columns, copied = of_run(run, network)
-        about |= {"run": run.workdir.name, "step": run.step, "seed": flags.FLAGS.seed}
-        about |= {
-            "recipe_sha256": run_config.digest(run.config),
-            "data_fingerprint": run.info.fingerprint,
-            "copies": copied,
-        }
-        out = pathlib.Path(flags.FLAGS.out or run.workdir / "evaluation.json").expanduser()
-        data, made = run.info.fingerprint[:12], about["recipe_sha256"][:12]
-        print(f"{run.workdir} at step {run.step:,}, data {data}, recipe {made}")
+        columns, facts, out = _measure_run(network)
     elif flags.FLAGS.images and flags.FLAGS.against and not flags.FLAGS.workdir:
-        if flags.FLAGS.size is None:
-            raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
-        frame = {"size": flags.FLAGS.size}
-        one = of_folder(flags.FLAGS.images, "images", frame, network)
-        other = of_folder(flags.FLAGS.against, "against", frame, network)
-        columns = {flags.FLAGS.against: measured(one, other, network)}
-        about |= {"images": flags.FLAGS.images, "size": flags.FLAGS.size}
-        out = pathlib.Path(flags.FLAGS.out).expanduser() if flags.FLAGS.out else None
-        print(f"{flags.FLAGS.images} against {flags.FLAGS.against}, both at {flags.FLAGS.size} pixels")
+        columns, facts, out = _measure_folders(network)
     else:
         raise UserError("give --workdir=RUN, or two folders of images: --images=DIR --against=DIR")
-    print("\n".join(filter(None, (table(columns, network), caution(columns, network)))))
-    if "copies" in about:
-        print(words_on(about["copies"]))
+    print("\n".join(filter(None, (format_table(columns, network), small_sample_warning(columns, network)))))
+    if "copies" in facts:
+        print(format_copies(facts["copies"]))
     if out:
-        files.write_json(out, {**about, "against": columns, "device": jax.devices()[0].device_kind})
+        device = jax.devices()[0].device_kind
+        files.write_json(out, {**about, **facts, "against": columns, "device": device})
         print(f"The numbers are in {out}")
 
 
-def words_on(copied):
-    """The copies that were found, in a line."""
-    share = copied["share"]
-    return (
-        f"copies of training images: {copied['count']:,} of {copied['n']:,}, {share['value']:.1%} "
-        f"({share['low']:.1%} to {share['high']:.1%}), where {copied['false_alarm_rate']:.1%} of new logos would "
-        f"count as such; the closest are in copies.html"
-    )
+def _measure_run(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path]:
+    """Return the columns of --workdir, facts for the file of numbers, and the path of that file."""
+    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step)
+    columns, copies = evaluate_run(run, network)
+    recipe = run_config.digest(run.config)
+    facts = {
+        "run": run.workdir.name,
+        "step": run.step,
+        "seed": flags.FLAGS.seed,
+        "recipe_sha256": recipe,
+        "data_fingerprint": run.info.fingerprint,
+        "copies": copies,
+    }
+    print(f"{run.workdir} at step {run.step:,}, data {run.info.fingerprint[:12]}, recipe {recipe[:12]}")
+    return columns, facts, pathlib.Path(flags.FLAGS.out or run.workdir / "evaluation.json").expanduser()
+
+
+def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path | None]:
+    """Return the column of --images against --against, facts for the file of numbers, and its path if there is one."""
+    size = flags.FLAGS.size
+    if size is None:
+        raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
+    images = load_folder(flags.FLAGS.images, "images", {"size": size}, network)
+    against = load_folder(flags.FLAGS.against, "against", {"size": size}, network)
+    columns = {flags.FLAGS.against: measure(images, against, network)}
+    print(f"{flags.FLAGS.images} against {flags.FLAGS.against}, both at {size} pixels")
+    out = pathlib.Path(flags.FLAGS.out).expanduser() if flags.FLAGS.out else None
+    return columns, {"images": flags.FLAGS.images, "size": size}, out
 
 
 def command() -> None:

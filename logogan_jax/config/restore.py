@@ -40,10 +40,10 @@ class RestoredRun(NamedTuple):
 
 
 class Images(NamedTuple):
-    """Images uint8[n, H, W, C], and their features, which are None where there are no images."""
+    """Images uint8[n, H, W, C], and their features, which are empty where there are no images."""
 
     pixels: np.ndarray
-    features: Features | None
+    features: Features
 
 
 def read_config(address: str) -> tuple[pathlib.Path, ConfigDict, DatasetInfo]:
@@ -114,7 +114,7 @@ def real_images(run: RestoredRun, network: FeatureNetwork) -> tuple[Images, Imag
 def memorization_detector(train: Images, held_out: Images) -> MemorizationDetector:
     """Return a detector of copies of training images."""
     try:
-        return MemorizationDetector(*train, tuple(held_out) if len(held_out.pixels) else None)
+        return MemorizationDetector(*train, held_out if len(held_out.pixels) else None)
     except ValueError as error:
         raise UserError(f"config.data.dir: {error}") from None
 
@@ -132,7 +132,8 @@ def _subsets(run: RestoredRun) -> tuple[Subset, Subset]:
 
 def _embedded(subset: Subset, run: RestoredRun, network: FeatureNetwork) -> Images:
     if not len(subset):
-        return Images(np.zeros((0, *subset.shape), np.uint8), None)
+        empty = np.zeros((0, 0), np.float32)
+        return Images(np.zeros((0, *subset.shape), np.uint8), Features(empty, empty))
     pixels = subset.pixels()
     name = f"{run.info.fingerprint[:24]}-{subset.start}+{len(subset)}"
     return Images(pixels, feature_cache.load_or_embed(network, name, lambda: pixels))

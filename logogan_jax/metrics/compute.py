@@ -1,7 +1,9 @@
 """Every metric by name, for features of real images and of fakes."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+from logogan_jax.core.intervals import Estimate
 from logogan_jax.metrics import kid_fid, precision_recall
 from logogan_jax.metrics.features import Features
 from logogan_jax.metrics.precision_recall import Neighbourhoods
@@ -10,30 +12,30 @@ MIN_IMAGES = precision_recall.GROUPS  # images that each set must have
 
 
 class Pair(NamedTuple):
-    """Two sets of images as the metrics see them."""
+    """Features of two sets of images, and the neighbourhoods in `head` that five metrics share."""
 
     real: Features
     fake: Features
-    near: Neighbourhoods
+    neighbourhoods: Neighbourhoods
 
 
-# Name -> function of a Pair -> Estimate. Where it says what is good: small distances, and the rest near 1.
-METRICS = {
+# Small distances are good; the other metrics are good near 1.
+METRICS: dict[str, Callable[[Pair], Estimate]] = {
     "kid": lambda pair: kid_fid.kid(pair.real.head, pair.fake.head),
     "fd": lambda pair: kid_fid.frechet_distance(pair.real.taps, pair.fake.taps),
-    "precision": lambda pair: precision_recall.precision(pair.near),
-    "recall": lambda pair: precision_recall.recall(pair.near),
-    "density": lambda pair: precision_recall.density(pair.near),
-    "coverage": lambda pair: precision_recall.coverage(pair.near),
-    "diversity": lambda pair: precision_recall.diversity(pair.near),
+    "precision": lambda pair: precision_recall.precision(pair.neighbourhoods),
+    "recall": lambda pair: precision_recall.recall(pair.neighbourhoods),
+    "density": lambda pair: precision_recall.density(pair.neighbourhoods),
+    "coverage": lambda pair: precision_recall.coverage(pair.neighbourhoods),
+    "diversity": lambda pair: precision_recall.diversity(pair.neighbourhoods),
 }
 
 
-def compute_metrics(real, fake, *, name):
-    """Every metric of Features of real images against those of fakes, under its name with the network's -> Estimate.
+def compute_metrics(real: Features, fake: Features, *, name: str) -> dict[str, Estimate]:
+    """Return every metric of fakes against real images, by its full name; `name` is the feature network's.
 
-    Both sets need at least MIN_IMAGES images. A Frechet distance of fewer than kid_fid.FRECHET_MIN_IMAGES images says
-    mostly how few they are: whoever prints it prints their number, too.
+    Raises ValueError if a set has fewer than MIN_IMAGES images. A Frechet distance of fewer than
+    kid_fid.FRECHET_MIN_IMAGES images is mostly bias: print the number of images beside it.
     """
     fewest = min(len(real.head), len(fake.head))
     if fewest < MIN_IMAGES:
@@ -42,6 +44,6 @@ def compute_metrics(real, fake, *, name):
     return {metric_name(metric, name): function(pair) for metric, function in METRICS.items()}
 
 
-def metric_name(metric, network):
-    """The full name of a metric: with Inception's features, the Frechet distance is the FID."""
+def metric_name(metric: str, network: str) -> str:
+    """Return the full name of a metric; with Inception's features, the Frechet distance is the FID."""
     return f"{'fid' if (metric, network) == ('fd', 'inception') else metric}_{network}"

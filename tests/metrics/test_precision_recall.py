@@ -63,7 +63,7 @@ def test_the_same_features_are_at_no_distance_however_large():
 def test_rounding_is_no_distance():
     """A sum of squares and a product of matrices do not round alike."""
     x = np.random.default_rng(0).normal(size=(60, 301)).astype(np.float32)
-    assert (np.diag(precision_recall._squares(x, x, np.full(301, 0.1))) == 0).all()
+    assert (np.diag(precision_recall._squared_distances(x, x, np.full(301, 0.1))) == 0).all()
 
 
 def test_a_share_of_none_or_all_still_has_an_interval():
