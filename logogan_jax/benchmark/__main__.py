@@ -20,7 +20,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 import logogan_jax
-from logogan_jax.benchmark import figures, measurement, peers
+from logogan_jax.benchmark import figures, measurement, peers, stopwatch
 from logogan_jax.config import build_training, default_dataset
 from logogan_jax.core import cache, cli
 from logogan_jax.core.errors import UserError
@@ -89,16 +89,13 @@ def measure(
         "peak_bytes_by": peak_counted_by,
         "seconds": compile_seconds,
         "input_bound_share": input_bound_share,
-        "peers": [
-            {
-                **peer.about,
-                "name": peer.name,
-                "steps_per_second": peer_pace._asdict(),
-                "ratio": pace.median / peer_pace.median,
-            }
-            for peer, peer_pace in zip(running_peers, peer_paces, strict=True)
-        ],
+        "peers": [_peer_row(peer, peer_pace, pace) for peer, peer_pace in zip(running_peers, peer_paces, strict=True)],
     }
+
+
+def _peer_row(peer: peers.Peer, peer_pace: stopwatch.Pace, pace: stopwatch.Pace) -> dict[str, Any]:
+    ratio = pace.median / peer_pace.median
+    return {**peer.about, "name": peer.name, "steps_per_second": peer_pace._asdict(), "ratio": ratio}
 
 
 def with_efficiency(row: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
