@@ -54,7 +54,7 @@ def count_between_log_lines(path: pathlib.Path, dispatches: int) -> dict[str, fl
     events = [e for plane in ProfileData.from_file(str(path)).planes for line in plane.lines for e in line.events]
     events.sort(key=lambda event: event.start_ns)
     programs = [e for e in events if re.match(r"[^\[]*Executable::Execute \(jit_", e.name)]
-    steps = [e for e in programs if e.name.endswith("(jit_replica)")]
+    steps = [e for e in programs if e.name.endswith("(jit_multi_step)")]
     if not steps:
         return {}
     assert len(steps) == dispatches, f"{len(steps)} dispatches of the step"

@@ -48,8 +48,9 @@ def evaluate_run(run: RestoredRun, network: FeatureNetwork) -> tuple[dict[str, C
     samples = Images(pixels, features.embed(network, pixels))
     columns = {}
     if flags.FLAGS.against:
-        frame = {name: run.config.data[name] for name in ("size", "width", "channels")}
-        folder = load_folder(flags.FLAGS.against, "against", frame, network)
+        data = run.config.data
+        shape = (data.size, data.width or data.size, data.channels)
+        folder = load_folder(flags.FLAGS.against, "against", shape, network)
         columns[flags.FLAGS.against] = measure(samples, folder, network)
     elif len(held_out.pixels):
         columns["held out"] = measure(samples, subsample(held_out, MAX_REALS), network)
@@ -87,8 +88,8 @@ def find_copies(run: RestoredRun, samples: Images, train: Images, held_out: Imag
     }
 
 
-def load_folder(path: str, flag: str, frame: dict[str, int], network: FeatureNetwork) -> Images:
-    """Load the images of a folder, or of shards, converted to a frame {"size", "width", "channels"}.
+def load_folder(path: str, flag: str, shape: tuple[int, int, int], network: FeatureNetwork) -> Images:
+    """Load the images of a folder, or of shards, converted to a shape (height, width, channels).
 
     `flag` is the name of the command's flag in messages.
     """
@@ -97,7 +98,8 @@ def load_folder(path: str, flag: str, frame: dict[str, int], network: FeatureNet
     from data_prep.pictures import convert
     from data_prep.pictures.pixels import load_pixels
 
-    pixels, rejected = load_pixels(sources.open_source(path, flag), convert.ImageSpec(**frame))
+    height, width, channels = shape
+    pixels, rejected = load_pixels(sources.open_source(path, flag), convert.ImageSpec(height, channels, width=width))
     if rejected:
         name, reason = rejected[0]
         print(f"{len(rejected)} files of --{flag}={path} are left out, the first of them {name}: {reason}")
@@ -196,8 +198,8 @@ def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[s
     size = flags.FLAGS.size
     if size is None:
         raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
-    images = load_folder(flags.FLAGS.images, "images", {"size": size}, network)
-    against = load_folder(flags.FLAGS.against, "against", {"size": size}, network)
+    images = load_folder(flags.FLAGS.images, "images", (size, size, 3), network)
+    against = load_folder(flags.FLAGS.against, "against", (size, size, 3), network)
     columns = {flags.FLAGS.against: measure(images, against, network)}
     print(f"{flags.FLAGS.images} against {flags.FLAGS.against}, both at {size} pixels")
     out = pathlib.Path(flags.FLAGS.out).expanduser() if flags.FLAGS.out else None

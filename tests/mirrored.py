@@ -42,6 +42,13 @@ def save(folder, step, lineage, size=3000):
     os.rename(partial, folder / "checkpoints" / str(step))
 
 
+def remove(folder, step):
+    """Remove a checkpoint, which disappears whole."""
+    partial = folder / "checkpoints" / f"{step}.orbax-checkpoint-tmp"
+    os.rename(folder / "checkpoints" / str(step), partial)
+    shutil.rmtree(partial)
+
+
 def add(path, line):
     with open(path, "a") as file:
         file.write(json.dumps(line) + "\n")
@@ -60,7 +67,7 @@ def go(folder, send, last=LAST, size=3000):
     while (step := max(steps(folder), default=0)) < last:
         back = lines(folder / "events.jsonl")
         if step == BAD and not back:
-            shutil.rmtree(folder / "checkpoints" / str(step))
+            remove(folder, step)
             add(folder / "events.jsonl", {"step": step, "action": "roll back"})
             rewind(folder, step - 1)
             send()
@@ -71,7 +78,7 @@ def go(folder, send, last=LAST, size=3000):
         (folder / "samples" / f"{step:06d}.png").write_bytes(b"png" * step)
         save(folder, step, "new" if back else "old", size)
         for old in sorted(steps(folder))[:-KEEP]:
-            shutil.rmtree(folder / "checkpoints" / str(old))
+            remove(folder, old)
         send()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import folded_conv
-from logogan_jax.metrics.folded_conv import Layer
+from logogan_jax.metrics.folded_conv import FoldedConv, Layer
 from logogan_jax.networks import conv_geometry
 
 SIDE = 224
@@ -64,7 +64,7 @@ def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def _block(
     tensors: Mapping[str, np.ndarray], name: str, kernel: int, expansion: int, channels: int, out: int
-) -> dict[str, Layer]:
+) -> dict[str, FoldedConv]:
     wide = channels * expansion
     block = {}
     if expansion > 1:
@@ -114,7 +114,7 @@ def _pointwise(x: jax.Array, layer: Layer) -> jax.Array:
 def shifted(x: jax.Array, layer: Layer, *, stride: int) -> jax.Array:
     """Filter each channel by itself, padded as TensorFlow pads: a weighted sum of shifted copies of the image."""
     weight, bias = layer
-    geometry = conv_geometry.same(x.shape[1:3], weight.shape[0], stride)
+    geometry = conv_geometry.same((x.shape[1], x.shape[2]), weight.shape[0], stride)
     x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
     rows, columns = ((side - 1) * stride + 1 for side in geometry.out_size)
     places = ((i, j) for i in range(geometry.kernel) for j in range(geometry.kernel))

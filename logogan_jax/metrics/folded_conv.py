@@ -10,13 +10,14 @@ from logogan_jax.networks.conv_geometry import NHWC
 
 EPSILON = 1e-3  # of the normalisation, in both networks
 
-
-Layer = tuple[np.ndarray, np.ndarray]  # filter float32[height, width, in, out], bias float32[out]
+# Filter float32[height, width, in, out], bias float32[out].
+FoldedConv = tuple[np.ndarray, np.ndarray]
+Layer = tuple[jax.Array, jax.Array]
 
 
 def fold(
     tensors: Mapping[str, np.ndarray], convolution: str, normalisation: str, shape: tuple[int, int, int, int]
-) -> Layer:
+) -> FoldedConv:
     """Fold a normalisation into the convolution before it.
 
     `tensors` are a PyTorch network's by name, whose filters are [out, in, height, width]; `shape` is

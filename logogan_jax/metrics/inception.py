@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logogan_jax.metrics import folded_conv
-from logogan_jax.metrics.folded_conv import Layer
+from logogan_jax.metrics.folded_conv import FoldedConv, Layer
 
 SIDE = 299
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -28,7 +28,7 @@ _ROW = (1, 7)
 _COLUMN = (7, 1)
 
 
-def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, Layer]:
+def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, FoldedConv]:
     """Return the network's weights, {name: (filter, bias)} in float32, from the published tensors by name."""
     folded_conv.tensor(tensors, "fc.weight", (CLASSES, 2048))
     weights = {}

@@ -7,7 +7,8 @@ counts as a copy are those that a stated share of real images, never trained on,
 
 import functools
 import hashlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ import numpy as np
 
 from logogan_jax.core import images
 from logogan_jax.metrics import features
+from logogan_jax.metrics.features import Features
 
 FALSE_ALARMS = 0.01  # share of new, real images that are taken for copies, by both tests together
 SHIFT = 2  # pixels by which a copy may be moved, in each direction
@@ -50,42 +52,53 @@ class MemorizationDetector:
     another of the training images count nowhere here: those `repeated` are copies indeed.
     """
 
-    def __init__(self, pixels, seen, held_out=None, *, false_alarm_rate=FALSE_ALARMS):
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        embedded: Features,
+        held_out: tuple[np.ndarray, Features] | None = None,
+        *,
+        false_alarm_rate: float = FALSE_ALARMS,
+    ):
         pixels = images.on_white(pixels)
         self._kept = _different(pixels)
         if len(self._kept) <= _CROWD + 1:
             raise ValueError(f"{len(self._kept)} different training images are too few: at least {_CROWD + 2}")
-        self._spaces = (_Space(seen.head[self._kept], _as_it_is, _as_it_is),
-                        _Space(pixels[self._kept], _coarse, _moved))  # fmt: skip
+        self._by_feature = _Neighbors(embedded.head[self._kept], _as_it_is, _as_it_is)
+        self._by_pixel = _Neighbors(pixels[self._kept], _coarse, _shifted_and_mirrored)
         own = np.random.default_rng(0).permutation(len(self._kept))[:_CALIBRATED]
-        known = [space.of_training(own) for space in self._spaces]
+        feature = self._by_feature.of_training(own)
+        pixel = self._by_pixel.of_training(own)
         if held_out and len(held_out[0]):
-            more = self._seek(*held_out)
-            known = [_Near(*map(np.concatenate, zip(*pair, strict=True))) for pair in zip(known, more, strict=True)]
-        new = known[1].distance > SAME
-        ratios = np.stack([near.ratio[new] for near in known])
+            more_feature, more_pixel = self._search(*held_out)
+            feature = _concatenate(feature, more_feature)
+            pixel = _concatenate(pixel, more_pixel)
+        new = pixel.distance > SAME
+        ratios = np.stack([feature.ratio[new], pixel.ratio[new]])
         self._limits = np.maximum(limits(ratios, share=false_alarm_rate), 1e-9)
         self.false_alarm_rate = false_alarm_rate
-        self.calibrated, self.held_out = int(new.sum()), int(new[len(own) :].sum())
+        self.calibrated = int(new.sum())
+        self.held_out = int(new[len(own) :].sum())
         self.repeated = len(pixels) - len(self._kept) + int((~new).sum())
-        alarms = (ratios < self._limits).any(0)
+        alarms = np.any(ratios < self._limits, axis=0)
         self.held_out_alarms = int(alarms[self.calibrated - self.held_out :].sum())
 
-    def find(self, pixels, seen):
-        """The MemorizationReport among images uint8[n, H, W, 1|3|4] with their Features."""
-        feature, pixel = self._seek(pixels, seen)
-        seen_near = feature.ratio / self._limits[0]
-        pixel_near = np.where(pixel.distance > SAME, pixel.ratio / self._limits[1], 0.0)
-        copied = (seen_near < 1) | (pixel_near < 1)
-        return MemorizationReport(self._kept[feature.nearest], seen_near, self._kept[pixel.nearest], pixel_near, copied)
+    def find(self, pixels: np.ndarray, embedded: Features) -> MemorizationReport:
+        """Return the MemorizationReport of images uint8[n, H, W, 1|3|4] with their Features."""
+        feature, pixel = self._search(pixels, embedded)
+        feature_distance = feature.ratio / self._limits[0]
+        pixel_distance = np.where(pixel.distance > SAME, pixel.ratio / self._limits[1], 0.0)
+        copied = (feature_distance < 1) | (pixel_distance < 1)
+        return MemorizationReport(
+            self._kept[feature.nearest], feature_distance, self._kept[pixel.nearest], pixel_distance, copied
+        )
 
-    def _seek(self, pixels, seen):
-        found = seen.head, images.on_white(pixels)
-        return [space.of(rows) for space, rows in zip(self._spaces, found, strict=True)]
+    def _search(self, pixels: np.ndarray, embedded: Features) -> tuple["_Near", "_Near"]:
+        return self._by_feature.of(embedded.head), self._by_pixel.of(images.on_white(pixels))
 
 
-def limits(ratios, *, share):
-    """The highest limits [k, 1], alike in rank, with at most a share of n images below any: of ratios [k, n]."""
+def limits(ratios: np.ndarray, *, share: float) -> np.ndarray:
+    """Return the highest limits [k, 1], alike in rank, with at most a share of n images below any: of ratios [k, n]."""
     ranks = np.argsort(np.argsort(ratios, axis=1, kind="stable"), axis=1, kind="stable")
     # An image lies below the limits of some rank, in any ratio, just when its least rank is less.
     rank = np.sort(ranks.min(0))[int(share * ratios.shape[1])]
@@ -96,68 +109,83 @@ def limits(ratios, *, share):
 
 
 class _Near(NamedTuple):
-    """Nearest training image int[n], distance over that image's own to its nearest, distance, float64[n]."""
+    """What is nearest to n images."""
 
-    nearest: np.ndarray
-    ratio: np.ndarray
-    distance: np.ndarray
+    nearest: np.ndarray  # int[n]: positions of training images
+    ratio: np.ndarray  # float64[n]: the distance over that training image's own to its nearest
+    distance: np.ndarray  # float64[n]
 
 
-class _Space:
-    """Training images, all different, in one sense of near.
+def _concatenate(first: _Near, second: _Near) -> _Near:
+    return _Near(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
 
-    `plain(rows) -> [b, 1, D]` is how they are seen themselves, `views(rows) -> [b, V, D]` all the ways to see an image
-    that is held to them, of which the nearest counts.
+
+_Views = Callable[[Any], jax.Array]  # images or features [b, ...] -> float32[b, views, D]
+
+
+class _Neighbors:
+    """Training images, all different, and a distance in which the nearest of them are found.
+
+    `plain` gives one view of each training image, `views` all views of an image that is compared with them, of which
+    the nearest counts.
     """
 
-    def __init__(self, rows, plain, views):
-        self._rows, self._views = rows, views
+    def __init__(self, rows: np.ndarray, plain: _Views, views: _Views):
+        self._rows = rows
+        self._views = views
         parts = [plain(rows[start : start + _CHUNK])[:, 0] for start in range(0, len(rows), _CHUNK)]
         reference = np.concatenate([jax.device_get(part) for part in parts])
         self._centre = jax.device_put(reference.mean(0))  # small numbers have small errors
         self._reference = jax.device_put(reference) - self._centre
-        self._nearest = np.full((len(rows), _CROWD + 1), -1)  # of each training image; searched for when asked
+        # The nearest of each training image. They are searched for when they are asked for.
+        self._nearest = np.full((len(rows), _CROWD + 1), -1)
         self._distance = np.zeros((len(rows), _CROWD + 1))
 
-    def of(self, rows):
-        """_Near of images."""
-        nobody = np.full(len(rows), -1)
-        nearest, distance = self._search(rows, nobody)
-        return self._relative(nearest[:, 0], distance[:, 0], nobody)
+    def of(self, rows: np.ndarray) -> _Near:
+        """Return what is nearest to new images."""
+        none = np.full(len(rows), -1)
+        nearest, distance = self._search(rows, none)
+        return self._relative(nearest[:, 0], distance[:, 0], none)
 
-    def of_training(self, positions):
-        """_Near of training images, each as if it were not among them."""
-        self._know(positions)
+    def of_training(self, positions: np.ndarray) -> _Near:
+        """Return what is nearest to training images, each as if it were not among them."""
+        self._search_training(positions)
         return self._relative(self._nearest[positions, 0], self._distance[positions, 0], positions)
 
-    def _relative(self, nearest, distance, without):
-        self._know(nearest)
+    def _relative(self, nearest: np.ndarray, distance: np.ndarray, without: np.ndarray) -> _Near:
+        """Divide each distance by the mean distance of that training image to its nearest, `without` one of them."""
+        self._search_training(nearest)
         counted = self._nearest[nearest] != without[:, None]
         counted &= np.cumsum(counted, axis=1) <= _CROWD
         crowd = (self._distance[nearest] * counted).sum(1) / _CROWD
         return _Near(nearest, distance / np.maximum(crowd, 1e-9), distance)
 
-    def _know(self, positions):
+    def _search_training(self, positions: np.ndarray) -> None:
         unknown = np.unique(positions[self._nearest[positions, 0] < 0])
         if len(unknown):
             self._nearest[unknown], self._distance[unknown] = self._search(self._rows[unknown], unknown)
 
-    def _search(self, rows, own):
-        """(positions, distances) [n, 4] of the training images nearest to images, which are not their `own`."""
+    def _search(self, rows: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (positions, distances) [n, 4] of the training images nearest to images, which are not their `own`."""
         found = []
         for start in range(0, len(rows), _CHUNK):
-            part, but = rows[start : start + _CHUNK], own[start : start + _CHUNK]
-            count, rest = len(part), _CHUNK - len(part)
-            part = np.concatenate([part, np.zeros((rest, *part.shape[1:]), part.dtype)])
-            but = np.concatenate([but, np.full(rest, -1)]).astype(np.int32)
-            near = _search(self._views, part, but, self._reference, self._centre)
-            found.append([np.asarray(value)[:count] for value in near])
-        return [np.concatenate(part) for part in zip(*found, strict=True)]
+            part = rows[start : start + _CHUNK]
+            own_part = own[start : start + _CHUNK]
+            # One shape, one program: the last chunk is filled up.
+            rest = _CHUNK - len(part)
+            filled = np.concatenate([part, np.zeros((rest, *part.shape[1:]), part.dtype)])
+            own_filled = np.concatenate([own_part, np.full(rest, -1)]).astype(np.int32)
+            near = _search(self._views, filled, own_filled, self._reference, self._centre)
+            found.append([np.asarray(value)[: len(part)] for value in near])
+        positions, distances = zip(*found, strict=True)
+        return np.concatenate(positions), np.concatenate(distances)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _search(views, rows, own, reference, centre):
-    """(int32, float32) [b, 4]: the rows of `reference` [N, D] nearest to any view of each image, and how far."""
+def _search(
+    views: _Views, rows: jax.Array, own: jax.Array, reference: jax.Array, centre: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return (int32, float32) [b, 4]: the rows of `reference` [N, D] nearest to any view of each image, and how far."""
     seen = views(rows) - centre
     squared = jnp.square(reference).sum(1)
 
@@ -178,8 +206,8 @@ def _search(views, rows, own, reference, centre):
 # ── How images are seen ─────────────────────────────────────────────────────────────────────
 
 
-def _different(pixels):
-    """Positions of the first of each different picture."""
+def _different(pixels: np.ndarray) -> np.ndarray:
+    """Return the positions of the first of each different picture: int[k]."""
     digests = [hashlib.sha256(np.ascontiguousarray(image)).digest() for image in pixels]
     return np.sort(np.unique(digests, return_index=True)[1])
 
@@ -189,28 +217,29 @@ def _as_it_is(rows):
 
 
 def _coarse(pixels):
-    """uint8[b, H, W, C] -> float32[b, 1, D]: mean brightness and colour of the squares of a grid."""
-    return _grids(_toned(jnp.asarray(pixels)), shift=0)
+    """Return the mean brightness and colour of the squares of a grid: uint8[b, H, W, C] -> float32[b, 1, D]."""
+    return _grids(_brightness_and_colour(pixels), shift=0)
 
 
-def _moved(pixels):
-    """The same of every shift by up to two pixels, mirrored or not -> float32[b, 50, D]."""
-    x = _toned(pixels)
+def _shifted_and_mirrored(pixels):
+    """Return the same of every shift by up to two pixels, mirrored or not: -> float32[b, 50, D]."""
+    x = _brightness_and_colour(pixels)
     return jnp.concatenate([_grids(x, shift=SHIFT), _grids(x[:, :, ::-1], shift=SHIFT)], 1)
 
 
-def _toned(pixels):
-    """uint8[b, H, W, C] -> float32[b, H, W, 4]: brightness, and how far each colour is from it, with its weight."""
-    x = features.to_rgb(pixels) / 255
+def _brightness_and_colour(pixels):
+    """Return the brightness, and how far each colour is from it, by its weight: -> float32[b, H, W, 4]."""
+    x = features.to_rgb(jnp.asarray(pixels)) / 255
     bright = x @ jnp.array([0.299, 0.587, 0.114])
     return jnp.concatenate([jnp.sqrt(3.0) * bright[..., None], COLOUR * (x - bright[..., None])], -1)
 
 
 def _grids(x, *, shift):
-    """Means over the squares of a grid on each of the places that it can be moved to: -> float32[b, V, D]."""
+    """Return means over the squares of a grid on each of the places it can be moved to: -> float32[b, V, D]."""
     height, width = x.shape[1:3]
     side = max(1, round(min(height, width) / GRID))
-    rows, columns = -(-height // side), -(-width // side)
+    rows = -(-height // side)
+    columns = -(-width // side)
     down, right = ((shift, shift + squares * side - size) for squares, size in ((rows, height), (columns, width)))
     x = jnp.pad(x, ((0, 0), down, right, (0, 0)), mode="edge")
     means = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, side, side, 1), (1, 1, 1, 1), "valid") / side**2

@@ -12,7 +12,8 @@ import pickle
 import struct
 import types
 import zipfile
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -27,8 +28,8 @@ _DTYPES = {"Float": "f4", "Double": "f8", "Half": "f2", "Long": "i8", "Int": "i4
 _STORAGES = {f"torch.{name}Storage": dtype for name, dtype in _DTYPES.items()}
 
 
-def load(path):
-    """{name: read-only array} of a file that torch.save(network.state_dict()) wrote, in its old or its zip format."""
+def load(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """Return {name: read-only array} of a file that torch.save(network.state_dict()) wrote, old or zip."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"{path} is not a file: it should be a PyTorch weights file")
@@ -69,12 +70,12 @@ class _Tensor(NamedTuple):
 
     storage: _Storage
     offset: int
-    shape: tuple
-    strides: tuple
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
 
 
-def _tensor(storage, offset, shape, strides, *_):
-    """A tensor whose every element lies in its storage."""
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
+    """Return a tensor whose every element lies in its storage."""
     if type(storage) is not _Storage or type(shape) is not tuple or type(strides) is not tuple:
         raise ValueError("a tensor in it has no storage, shape or strides")
     if not all(type(number) is int and number >= 0 for number in (offset, *shape, *strides)):
@@ -86,7 +87,7 @@ def _tensor(storage, offset, shape, strides, *_):
     return _Tensor(storage, offset, shape, strides)
 
 
-_CALLS = {
+_CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": lambda: {},
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
@@ -96,15 +97,20 @@ _CALLS = {
 # The machine of the standard library that is written in Python: that in C has a table of operations that cannot be
 # cut down, and lets eight bytes of a file claim all memory.
 class _Machine(pickle._Unpickler):
-    def find_class(self, module, name):
-        """The word for a name in the file, if a dictionary of tensors may hold it."""
-        name = _Name(f"{module}.{name}")
-        if name not in _CALLS and name not in _STORAGES:
-            raise _Refused(repr(name[:150]))
-        return name
+    # What the class has, and its annotations do not name.
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
 
-    def persistent_load(self, what):
-        """The storage that the file refers to."""
+    def find_class(self, module: str, name: str) -> _Name:
+        """Return the word for a name in the file, if a dictionary of tensors may hold it."""
+        dotted = _Name(f"{module}.{name}")
+        if dotted not in _CALLS and dotted not in _STORAGES:
+            raise _Refused(repr(dotted[:150]))
+        return dotted
+
+    def persistent_load(self, what: Any) -> _Storage:
+        """Return the storage that the file refers to."""
         kind, storage, key, _, count, *view = what
         if kind != "storage" or type(key) is not str or type(count) is not int or count < 0 or any(view):
             raise ValueError("it refers to something that is no storage")
@@ -112,36 +118,38 @@ class _Machine(pickle._Unpickler):
             raise ValueError(f"it holds numbers of the kind {str(storage)[:80]!r}")
         return _Storage(key, _STORAGES[storage], count)
 
-    def _call(self):
-        arguments, name = self.stack.pop(), self.stack.pop()
+    def _call(self) -> None:
+        arguments = self.stack.pop()
+        name = self.stack.pop()
         if type(name) is not _Name or name not in _CALLS:
             raise _Refused(f"what is no function ({name[:80]!r})" if isinstance(name, str) else "what is no function")
         self.append(_CALLS[name](*arguments))
 
-    def _configure(self):
+    def _configure(self) -> None:
         self.stack.pop()  # the versions of the network's layers, or whatever else: it configures nothing
 
-    def _put(self):
-        value, key = self.stack.pop(), self.stack.pop()
+    def _put(self) -> None:
+        value = self.stack.pop()
+        key = self.stack.pop()
         self._insert([key, value])
 
-    def _put_many(self):
+    def _put_many(self) -> None:
         self._insert(self.pop_mark())
 
-    def _insert(self, items):
+    def _insert(self, items: list[Any]) -> None:
         # Only words and numbers are keys, because the hash of tuples in tuples ends the process when they are deep.
         if not isinstance(self.stack[-1], dict) or not all(type(key) in (str, int) for key in items[::2]):
             raise ValueError("it holds Python objects")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
-    dispatch = types.MappingProxyType(
+    dispatch: Any = types.MappingProxyType(
         {code: pickle._Unpickler.dispatch[code] for code in (getattr(pickle, name)[0] for name in _CODES.split())}
         | {pickle.REDUCE[0]: _call, pickle.BUILD[0]: _configure, pickle.SETITEM[0]: _put, pickle.SETITEMS[0]: _put_many}
     )
 
 
-def _pickled(file):
-    """The next pickle of a file: words, numbers, tuples, lists, dictionaries, storages and tensors."""
+def _pickled(file: BinaryIO) -> Any:
+    """Return the next pickle of a file: words, numbers, tuples, lists, dictionaries, storages and tensors."""
     try:
         return _Machine(file).load()
     except KeyError:
@@ -150,8 +158,8 @@ def _pickled(file):
         raise ValueError("it is cut short") from None
 
 
-def _state(found):
-    """The dictionary, if it is one of tensors."""
+def _state(found: Any) -> dict[str, _Tensor]:
+    """Return the dictionary, if it is one of tensors."""
     if not isinstance(found, dict) or not found:
         raise ValueError("it holds no dictionary of tensors")
     for name, value in found.items():
@@ -160,21 +168,25 @@ def _state(found):
     return found
 
 
-def _view(tensor, data, start, order="<"):
-    """The tensor's array, given bytes in which its storage begins at `start`."""
+def _view(tensor: _Tensor, data: bytes, start: int, order: str = "<") -> np.ndarray:
+    """Return the tensor's array, given bytes in which its storage begins at `start`."""
     dtype = np.dtype(order + tensor.storage.dtype)
-    begin, steps = start + tensor.offset * dtype.itemsize, [step * dtype.itemsize for step in tensor.strides]
+    begin = start + tensor.offset * dtype.itemsize
+    steps = [step * dtype.itemsize for step in tensor.strides]
     return np.ndarray(tensor.shape, dtype, data, begin, steps)
 
 
-def _from_stream(data):
-    """The old format: five pickles, then each storage's length and bytes."""
+def _from_stream(data: bytes) -> dict[str, np.ndarray]:
+    """Read the old format: five pickles, then each storage's length and bytes."""
     file = io.BytesIO(data)
     if _pickled(file) != _MAGIC:
         raise ValueError("it begins with something else")
-    _pickled(file), _pickled(file)  # the version of the format, and the machine that wrote it
-    state, keys = _state(_pickled(file)), _pickled(file)
-    storages, starts = {tensor.storage.key: tensor.storage for tensor in state.values()}, {}
+    _pickled(file)  # the version of the format
+    _pickled(file)  # the machine that wrote it
+    state = _state(_pickled(file))
+    keys = _pickled(file)
+    storages = {tensor.storage.key: tensor.storage for tensor in state.values()}
+    starts: dict[_Storage, int] = {}
     for key in keys:
         begin = file.tell() + 8
         length = len(data[begin - 8 : begin]) == 8 and struct.unpack_from("<q", data, begin - 8)[0]
@@ -186,8 +198,8 @@ def _from_stream(data):
     return {name: _view(tensor, data, starts[tensor.storage]) for name, tensor in state.items()}
 
 
-def _from_zip(data):
-    """The format since PyTorch 1.6: an archive of one pickle and a file of bytes for each storage."""
+def _from_zip(data: bytes) -> dict[str, np.ndarray]:
+    """Read the format since PyTorch 1.6: an archive of one pickle and a file of bytes for each storage."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = archive.infolist()
         mains = [part.filename for part in parts if part.filename.endswith("/data.pkl")]
@@ -197,7 +209,8 @@ def _from_zip(data):
         if packed or sum(part.file_size for part in parts) > len(data):
             raise ValueError("its parts claim more bytes than it has")
         folder = mains[0].removesuffix("data.pkl")
-        state, rows = _state(_pickled(io.BytesIO(archive.read(mains[0])))), {}
+        state = _state(_pickled(io.BytesIO(archive.read(mains[0]))))
+        rows: dict[_Storage, bytes] = {}
         for storage in {tensor.storage for tensor in state.values()}:
             rows[storage] = archive.read(f"{folder}data/{storage.key}")
             if len(rows[storage]) != storage.count * np.dtype(storage.dtype).itemsize:

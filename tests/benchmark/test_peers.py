@@ -218,7 +218,7 @@ def test_pytorch_has_our_updates(kind, ours, found):
 def shapes(kind, size, role, **changes):
     """Our parameters of a config as arrays without memory."""
     config, name = config_of(kind, size), "wgan" if kind == "wgan_gp" else "dcgan"
-    values = {"size": (size, size), "channels": 3, "dtype": jnp.float32, **config.model, **changes}
+    values = {"size": (size, size), "channels": 3, "dtype": jnp.float32, "axis_name": None, **config.model, **changes}
     values = {key: values[key] for key in inspect.signature(NETWORKS[name][role].__init__).parameters if key in values}
     net = nnx.eval_shape(lambda: NETWORKS[name][role](**values, rngs=nnx.Rngs(0)))
     return jax.tree.map(lambda p: np.broadcast_to(np.float32(0), p.shape), nnx.to_pure_dict(nnx.state(net, nnx.Param)))

@@ -166,7 +166,7 @@ def test_a_stop_ends_even_where_the_pool_does_not(monkeypatch):
     with pytest.raises(KeyboardInterrupt), pool.map_ordered(behave, ["a"] * 99, workers=1) as results:
         assert next(results) == "A"
         raise KeyboardInterrupt
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert not set(multiprocessing.active_children()) - before
 
 

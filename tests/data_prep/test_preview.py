@@ -83,7 +83,7 @@ def test_tall_transparent_logos_are_shown_on_white(tiny, drawings, tmp_path):
 def test_the_command_writes_one_picture_or_one_line(shards, tmp_path, config_file):
     config = f"--config={config_file(4)}"
     tool = lambda *flags: failing(config, *flags, module="data_prep.preview_augment")
-    assert "--out=/nowhere/x.png should be a .png in a folder that is there" in tool("--out=/nowhere/x.png")
+    assert "--out=/nowhere/x.png should be a .png in an existing folder" in tool("--out=/nowhere/x.png")
     assert "should be a .png" in tool(f"--out={tmp_path}/x.jpg")
     assert "did you mean" in tool(f"--out={tmp_path}/x.png", "--config.data.rotat=3")
     assert "'mirror' is none of" in tool(f"--out={tmp_path}/x.png", "--config.augment.policy=mirror")

@@ -105,7 +105,7 @@ SAID = {
         f"{2 * LIST + 12 + 3} files converted into squares, 0 rejected.",
     ],
     "doctor": ["clean"],
-    "shards": ["images written to shards", "8 logos of shards, each with 7 of its views, are in preview.png"],
+    "shards": ["images written to shards", "8 logos of shards, each with 7 augmented views, are in preview.png"],
     "arrays": ["20 ", "20 images written to shards_2018"],
     "upload": ["s3://my-bucket/shards"],
     "train": ["Everything is in runs/mine", "16 pictures and grid.png of step 1 are in drawn"],
