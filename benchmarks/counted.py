@@ -66,7 +66,7 @@ def count_lowered(name: str) -> dict[str, int]:
     program = step.program.lower(*step.arguments)
     cost = program.cost_analysis()
     return {
-        "model_flops": int(flops.of(step.program, *step.arguments)),
+        "model_flops": int(flops.count_flops(step.program, *step.arguments)),
         "gradient_bytes": step.gradient_bytes(),
         "state_bytes": step.state_bytes(),
         "doubly_dilated": programs.doubly_dilated_in_stablehlo(program.as_text()),

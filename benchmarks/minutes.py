@@ -34,7 +34,7 @@ def count(name: str, **changes: Any) -> tuple[int, int, int]:
     data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))
     config.train.dtype = "float32"
     training = build_training.build(build_training.resolve(config), devices=jax.devices()[:1])
-    work = flops.of(training.runner.program(1), training.state, training.runner.source.at(0, 1))
+    work = flops.count_flops(training.runner.program(1), training.state, training.runner.source.at(0, 1))
     images = config.train.batch_size * training.model.objective.real_batches_per_step
     return work, config.train.steps, images
 

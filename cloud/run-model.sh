@@ -35,7 +35,7 @@ say() { echo "run-model.sh, $(date -u +%FT%TZ): $*"; }
 
 # AWS and Google tell a spot machine of its end on a page of their metadata server, not by a signal.
 ask() { curl -sf --max-time 2 "$@"; }
-doomed() {
+is_being_preempted() {
     local server=${METADATA:-http://169.254.169.254} token
     if token=$(ask -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" "$server/latest/api/token"); then
         ask -H "X-aws-ec2-metadata-token: $token" "$server/latest/meta-data/spot/instance-action" >/dev/null
@@ -44,7 +44,7 @@ doomed() {
     fi
 }
 watch() {
-    until doomed; do sleep 3; done
+    until is_being_preempted; do sleep 3; done
     kill -TERM $$
 }
 

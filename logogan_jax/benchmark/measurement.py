@@ -43,7 +43,7 @@ class TrainingSteps:
 
     def flops(self) -> float:
         """Return the floating-point operations of one step."""
-        return flops.of(self._runner.program(self._count), self._state, self._feed) / self._count
+        return flops.count_flops(self._runner.program(self._count), self._state, self._feed) / self._count
 
     def run(self, dispatches: int) -> tuple[int, float]:
         """Run dispatches with feeds from the source; return steps and seconds until their result was there."""

@@ -1,4 +1,4 @@
-"""How fast large products run here, which tells how long other arithmetic will take."""
+"""How fast this machine multiplies large matrices, from which the duration of other arithmetic is estimated."""
 
 import time
 
@@ -6,19 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SHARE = 0.35  # of a large product's rate, which the step's convolutions and memory traffic reach
+SHARE = 0.35  # of a large product's rate that a step reaches, with its convolutions and memory traffic
 TILE = 1024
 
 
-def seconds(flops):
-    """Seconds that this CPU needs for so many floating-point operations of a step, from one large product."""
+def seconds(flops: float) -> float:
+    """Estimate the seconds that this CPU needs for a step of `flops` floating-point operations, from one product."""
     return flops / (product_rate(TILE, "float32", calls=3) * SHARE)
 
 
-def product_rate(side, dtype, device=None, *, calls):
-    """Floating-point operations a second of so many products of [side, side] with itself, one after the other.
+def product_rate(side: int, dtype: str, device: jax.Device | None = None, *, calls: int) -> float:
+    """Measure the floating-point operations a second of `calls` products of a matrix [side, side] with itself.
 
-    The numbers are random, as a network's are: of ones a GPU makes faster work. `side` is a multiple of TILE.
+    The numbers are random, as a network's are, because a GPU multiplies ones faster. `side` is a multiple of TILE.
     """
     tile = np.random.default_rng(0).standard_normal((TILE, TILE), np.float32)
     square = jax.device_put(tile, device).astype(dtype)

@@ -99,7 +99,7 @@ class StepRunner:
             lowered = program.lower(state, feed)
             tracing = time.perf_counter() - began
             if not self._compiled and self._parallel.devices[0].platform == "cpu":
-                self._say(_duration_hint(flops.of(program, state, feed) / count, last - step))
+                self._say(_duration_hint(flops.count_flops(program, state, feed) / count, last - step))
             began = time.perf_counter()
             compiled = lowered.compile()
             compiling = time.perf_counter() - began

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from buckets import BOTH, NAMES, body
-from test_download_images import QUICK, after, listing, picture, server  # noqa: F401 - a fixture
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import connect, digests, filesystem

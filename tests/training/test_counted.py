@@ -79,8 +79,8 @@ def test_the_step_is_counted_as_it_trains(tiny):
     step = abstract_step.AbstractStep("quickstart", jax.devices()[:1])
     shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)
     assert shapes(training.state) == shapes(step.state)
-    real = flops.of(training.runner.program(1), training.state, training.runner.source.at(0, 1))
-    assert real == flops.of(step.program, *step.arguments) > 0
+    real = flops.count_flops(training.runner.program(1), training.state, training.runner.source.at(0, 1))
+    assert real == flops.count_flops(step.program, *step.arguments) > 0
 
 
 # ── messages about differences ────────────────────────────────────────────────────────────
