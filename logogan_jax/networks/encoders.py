@@ -41,6 +41,7 @@ class Encoder(nnx.Module):
         x = conditioning.append_label_maps(x, label, self.map_classes)
         for layer in self.convs:
             x = nnx.leaky_relu(layer(x), SLOPE)
+        # The logarithm of the variance is any number: no constraint is needed to keep the variance positive.
         mean, log_variance = jnp.split(self.out(x.reshape(x.shape[0], -1)).astype(jnp.float32), 2, axis=-1)
         return mean, log_variance
 
@@ -54,6 +55,7 @@ class LatentCodes(nnx.Module):
 
     def __init__(self, *, images: int, latent: int, rngs: nnx.Rngs):
         table = jax.random.normal(rngs.params(), (images, latent))
+        # In the ball all codes have bounded length, so that a generator cannot fit an image by a longer code.
         norm = jnp.linalg.norm(table, axis=-1, keepdims=True)
         self.table = nnx.Param(table / jnp.maximum(norm, 1))
 

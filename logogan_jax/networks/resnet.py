@@ -59,6 +59,7 @@ class Generator(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
+        # The largest images have the fewest channels, where a channel costs most.
         base, doublings = image_sizes.base_and_doublings(size)
         layer_args = {"dtype": dtype, "rngs": rngs}
         norm_args = {"axis_name": axis_name, **layer_args}
@@ -88,6 +89,7 @@ class Generator(nnx.Module):
         self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
     ) -> jax.Array:
         """Generate images. Training takes batch statistics; `keys` change nothing here."""
+        # z has no pixels: its one-hot vector is appended once.
         z = append_label_maps(self.label_embedding(z, label), label, self.map_classes)
         x = self.stem(z).reshape(-1, *self.shape)
         for up in self.ups:
@@ -129,11 +131,13 @@ class Critic(nnx.Module):
             geometry = conv_geometry.same(size, 5, 2) if self.pooled else conv_geometry.same(size, 3, 1)
             self.blocks.append(FromRGB(geometry, inputs, width, **layer_args))
             size = geometry.out_size
+            # Resnet-64 halves once more with as many channels: four blocks from four halvings.
             features = features if self.pooled else [*features, features[-1]]
         for before, after in itertools.pairwise(features):
             self.blocks.append(DownBlock(size, before, after, self.map_classes, **layer_args))
             size = image_sizes.halve(size)
         if self.pooled:
+            # Two more at the smallest size, where they cost least.
             self.blocks.extend([ResBlock(size, features[-1], self.map_classes, **layer_args) for _ in range(2)])
         flat = features[-1] * (1 if self.pooled else size[0] * size[1])
         self.out = CriticHead(flat + self.map_classes, outputs=outputs, classes=projected, **layer_args)
@@ -145,5 +149,6 @@ class Critic(nnx.Module):
         x = append_label_maps(x, label, self.image_map_classes)
         for block in self.blocks:
             x = block(x, label, train=train)
+        # Resnet-64 sees places in its last layer, the others only that something is there.
         x = nnx.relu(x).mean((1, 2)) if self.pooled else x.reshape(x.shape[0], -1)
         return self.out(append_label_maps(x, label, self.map_classes), label, train=train)

@@ -34,6 +34,7 @@ class UpBlock(nnx.Module):
         layer_args = {"dtype": dtype, "rngs": rngs}
         norm = lambda features: layers.batch_norm(features, momentum=0.99, axis_name=axis_name, **layer_args)
         self.norms = nnx.List([norm(inputs), norm(outputs)])
+        # He's deviation where a ReLU comes before; Glorot's, the layers' default, in the shortcut.
         self.first = layers.UpConv(size, 3, inputs + map_classes, outputs, init=he_uniform, **layer_args)
         geometry = conv_geometry.same(image_sizes.double(size), 3, 1)
         self.second = layers.Conv(geometry, outputs + map_classes, outputs, init=he_uniform, **layer_args)
@@ -43,8 +44,10 @@ class UpBlock(nnx.Module):
     def __call__(self, x: jax.Array, label: jax.Array | None, *, train: bool) -> jax.Array:
         """Normalise, upsample and convolve twice. Training takes batch statistics."""
         normalize = lambda norm, x: nnx.relu(norm(x, use_running_average=not train))
+        # Normalisation comes before the activation and the convolution: x itself is passed on unchanged.
         y = self.first(append_label_maps(normalize(self.norms[0], x), label, self.map_classes))
         y = self.second(append_label_maps(normalize(self.norms[1], y), label, self.map_classes))
+        # The shortcut convolves before it upsamples: the same result from a quarter of the work.
         return layers.upsample_nearest(self.shortcut(x)) + y
 
 
@@ -65,12 +68,14 @@ class StemBlock(nnx.Module):
     def __init__(self, size: Size, inputs: int, outputs: int, map_classes: int, **layer_args: Any):
         geometry = conv_geometry.same(size, 3, 1)
         self.first = layers.Conv(geometry, inputs, outputs, init=he_uniform, **layer_args)
+        # A convolution and average pooling in one, as a strided convolution with a wider filter.
         self.second = layers.ConvPool(size, outputs + map_classes, outputs, init=he_uniform, **layer_args)
         self.shortcut = layers.Conv1x1(inputs, outputs, **layer_args)
         self.map_classes = map_classes
 
     def __call__(self, x: jax.Array, label: jax.Array | None, *, train: bool) -> jax.Array:
         """Convolve and halve. There is no ReLU before the first convolution: its input is the image."""
+        # A ReLU of the image would lose all its dark half.
         y = nnx.relu(self.first(x, train=train))
         y = self.second(append_label_maps(y, label, self.map_classes), train=train)
         return self.shortcut(layers.average_pool(x), train=train) + y

@@ -67,6 +67,7 @@ def _score_gap(lines: Sequence[Line], most: float) -> Symptom | None:
 
 def _diversity(lines: Sequence[Line]) -> Symptom | None:
     values = [(line["step"], line["samples/diversity"]) for line in lines if "samples/diversity" in line]
+    # Compared with the run itself: objectives differ in how diverse their samples ever become.
     most = max((value for _, value in values), default=0)
     bad = _bad_at_end(values, lambda diversity: diversity < DIVERSITY * most)
     if not bad:
@@ -76,6 +77,7 @@ def _diversity(lines: Sequence[Line]) -> Symptom | None:
 
 
 def _kernel_distance(lines: Sequence[Line], kid: str) -> Symptom | None:
+    # Intervals, not values, are compared: a worse draw of samples is no symptom.
     best = best_line(lines, kid)
     if best is None:
         return None

@@ -21,6 +21,7 @@ class Limits:
 
     def check(self, schedule: Schedule) -> None:
         """Look at the clocks; the first process's count for all."""
+        # Clocks of two hosts differ. Were each to ask its own, one could stop while the others wait for it for ever.
         overdue, spent = multihost.run_on_primary(lambda: (self._checkpoint_timer.expired(), self._budget.exhausted()))
         if overdue:
             schedule.save_next()

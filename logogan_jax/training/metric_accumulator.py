@@ -34,6 +34,7 @@ class MetricAccumulator:
 
     def fetch(self) -> NonFinite | None:
         """Bring the metrics to the host; return the first number that is not finite, after which none counts."""
+        # All at once: each transfer on its own would wait for the devices again.
         dispatches = jax.device_get(self._on_devices)
         self._on_devices = []
         for last, metrics in dispatches:
@@ -41,6 +42,7 @@ class MetricAccumulator:
             for i in range(steps):
                 values = {name: float(value[i]) for name, value in metrics.items()}
                 bad = first_non_finite(last - steps + i + 1, values)
+                # The steps after it are computed from numbers that are not finite: their means would say nothing.
                 if bad:
                     return bad
                 self._fetched.append(values)
@@ -73,5 +75,6 @@ def join_gradient_norms(values: dict[str, float]) -> dict[str, float]:
         if GRADIENT in name:
             player, _, network, _ = name.split("/", 3)
             total = f"{player}/gradient_norm/{network}"
+            # The norm of the whole is the root of the sum of the squared norms of its parts.
             joined[total] = math.hypot(joined.get(total, 0.0), value)
     return joined

@@ -42,5 +42,7 @@ def merge(graphdefs: dict[str, nnx.GraphDef], params: dict[str, Any], model_stat
 
 def model_state_of(network: nnx.Module) -> dict[str, Any]:
     """Return what a network keeps besides its parameters, as the last call left it."""
+    # Flax writes new batch statistics into the module while it runs. Here they become values again, since a step is a
+    # function of its state.
     _, _, rest = nnx.split(network, nnx.Param, ...)
     return nnx.to_pure_dict(rest)

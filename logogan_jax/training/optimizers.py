@@ -31,6 +31,7 @@ def adam(
 ) -> optax.GradientTransformation:
     """Adam (Kingma & Ba 2015, arXiv 1412.6980)."""
     rate = _scheduled(_decayed(learning_rate, decay), images_per_update, warmup_images, anneal, anneal_images, final)
+    # Optax's defaults are the paper's: an epsilon of 1e-8, outside the root.
     return optax.adam(rate, b1=b1, b2=b2)
 
 
@@ -68,6 +69,7 @@ def rmsprop_by_turns(
         first_updates, first_state = first.update(updates, state.first, params)
         second_updates, second_state = second.update(updates, state.second, params)
         is_first = state.count % 2 == 0
+        # Both are computed and one is taken: a branch of two programs costs more than these few sums.
         select = lambda yes, no: jax.tree.map(lambda a, b: jnp.where(is_first, a, b), yes, no)
         new_state = Turns(state.count + 1, select(first_state, state.first), select(state.second, second_state))
         return select(first_updates, second_updates), new_state
@@ -133,6 +135,7 @@ def _scheduled(
         return rate
 
     def schedule(count):
+        # In images, not in steps, so that another batch size keeps the schedule of the recipe.
         images = count * jnp.float32(images_per_update)
         share = jnp.minimum(images / warmup_images, 1.0) if warmup_images else 1.0
         if anneal != "none":

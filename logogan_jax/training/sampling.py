@@ -30,8 +30,10 @@ def make_generate(
     def generate(state: TrainState, key: jax.Array, numbers: jax.Array, label: jax.Array | None = None) -> jax.Array:
         networks = merge(_averaged(graphdefs, state), state.ema["params"], state.ema["model_state"])
         if label is None:
+            # A number of its own for each picture, so that its label does not depend on how many are drawn at once.
             draws = prng.uniform(prng.per_example_keys(prng.fold_in(key, prng.LABEL), numbers))
             label = jnp.searchsorted(bounds, draws, side="right").astype(jnp.int32)
+        # The prior may need networks: GLO fits a Gaussian to its learned codes.
         latents = objective.prior(networks, prng.per_example_keys(key, numbers))
         return images.to_uint8(networks.generator(latents, label, train=False))
 
@@ -53,6 +55,7 @@ def make_reconstruct(objective: Objective, graphdefs: dict[str, nnx.GraphDef]) -
 
 
 def _averaged(graphdefs: dict[str, nnx.GraphDef], state: TrainState) -> dict[str, nnx.GraphDef]:
+    # Only these: pictures need neither the critic nor its memory.
     return {name: graphdefs[name] for name in state.ema["params"]}
 
 
@@ -84,6 +87,7 @@ def make_snapshot(
 
     @jax.jit
     def snapshot(state: TrainState, key: jax.Array, numbers: jax.Array) -> Snapshot:
+        # One program for all three: the devices are asked once between two dispatches, however much is due.
         pixels = generate(state, key, numbers)
         return Snapshot(jax.tree.map(jnp.copy, state), pixels, mean_pairwise_distance(pixels) / real_distance)
 

@@ -39,6 +39,7 @@ class Schedule:
 
     def checkpoint(self, step: int) -> bool:
         """Return whether to save the state."""
+        # Evaluated states are saved, or the best of them could not be kept.
         return self._save_next or self.evaluate(step) or self._due(self._periods.checkpoint, step)
 
     def any(self, step: int) -> bool:

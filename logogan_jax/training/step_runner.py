@@ -96,6 +96,8 @@ class StepRunner:
             feed = self.source.at(step, count)
             began = time.perf_counter()
             program = self.program(count)
+            # Compiled ahead of time, so that the first step's time is not the compiler's, and a shape that changes is
+            # an error instead of a silent second compilation.
             lowered = program.lower(state, feed)
             tracing = time.perf_counter() - began
             if not self._compiled and self._parallel.devices[0].platform == "cpu":
@@ -188,6 +190,7 @@ class StepRunner:
 
 def _duration_hint(flops_per_step: float, steps: int) -> str:
     """Return how long the steps will take on this CPU, in words, and what is quicker if that is long."""
+    # The loop forbids transfers that nobody asked for; this measurement makes some.
     with jax.transfer_guard("allow"):
         seconds = cpu_estimate.seconds(flops_per_step) * steps
     hint = f" Logos in minutes: {QUICKSTART}" if seconds > 3600 else ""

@@ -53,6 +53,7 @@ def init(
     }
     return TrainState(
         step=jnp.zeros((), jnp.int32),
+        # Raw data, not a typed key, because a checkpoint holds arrays only.
         key=jax.random.key_data(jax.random.key(seed)),
         lr_scale=jnp.ones((), jnp.float32),
         params=params,
@@ -71,6 +72,7 @@ def flatten_with_names(tree: Any) -> dict[str, Any]:
 def digest(state: TrainState) -> str:
     """Return the SHA-256 over name, dtype, shape and bytes of every leaf, as hexadecimal."""
     total = hashlib.sha256()
+    # Sorted, because the order of a tree's leaves is no part of its values.
     for name, leaf in sorted(flatten_with_names(jax.device_get(state)).items()):
         array = np.asarray(leaf)
         total.update(f"{name} {array.dtype} {array.shape}\n".encode())

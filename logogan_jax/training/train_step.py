@@ -45,7 +45,10 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
         for update in updates:
             state, metrics = update(state, batch)
             for name, value in metrics.items():
+                # A player that is updated several times, such as a Wasserstein critic, is logged by its mean over
+                # them: its last update alone would hide an update that went wrong.
                 seen.setdefault(name, []).append(value)
+        # Once a step, not once an update: the average follows the generator, which most objectives update once.
         ema = update_ema(state, batch.image.shape[1], ema_images)
         state = state._replace(ema=ema, step=state.step + 1)
         return state, {name: jnp.stack(values).mean() for name, values in seen.items()}
@@ -63,6 +66,7 @@ def updates_in_order(model: Model, augment: Callable, unroll: bool) -> list[Trai
     for index, player in enumerate(model.objective.players):
         update = functools.partial(update_player, model, augment, index)
         if unroll or player.updates == 1:
+            # A Python number as the index lets XLA slice the batches at compile time.
             updates += [functools.partial(update, update_index) for update_index in range(player.updates)]
         else:
             updates.append(functools.partial(scan_updates, update, player.updates))
@@ -94,6 +98,7 @@ def update_player(
     player = model.objective.players[index]
     batch = batch_of_update(model, index, update_index, batch)
     # A row's keys depend on its place in the global batch, so that any number of devices draws the same numbers.
+    # The global numbers of this replica's rows.
     rows = data_parallel.replica_rows(batch.image.shape[0])
     key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
     augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
@@ -108,13 +113,17 @@ def update_player(
             batch,  # pyright: ignore[reportArgumentType] - no NumPy here
             loss_keys,
         )
+        # A loss already averaged, or in bfloat16, would train, only worse: this is the place to notice.
         assert per_example_loss.shape == rows.shape and per_example_loss.dtype == jnp.float32, player.name
         model_state = {name: model_state_of(getattr(networks, name)) for name in player.trains}
         means = {name: value.mean() for name, value in {"loss": per_example_loss, **metrics}.items()}
+        # Equal shares of rows on all replicas make the mean of their means that of the global batch.
         return per_example_loss.mean(), (means, model_state)
 
+    # Only what this player trains is differentiated: no gradient is computed and dropped.
     trainable = {name: params[name] for name in player.trains}
     gradients, (metrics, model_state) = jax.grad(loss_fn, has_aux=True)(trainable)
+    # Together, so that XLA can combine them: a small collective costs its latency, whatever its size.
     gradients, metrics = data_parallel.pmean((gradients, metrics))
     state = apply_gradients(model, index, state, gradients)
     for name in player.trains:
@@ -129,6 +138,7 @@ def update_player(
 
 def batch_of_update(model: Model, index: int, update_index: int | jax.Array, batch: Batch) -> Batch:
     """Return the batch of one update of a player: every update of a step has a batch of its own, in order of play."""
+    # No two updates share images: a critic updated five times on one batch would overfit it.
     first = sum(player.updates for player in model.objective.players[:index])
     return Batch(*(array[first + update_index] for array in batch))
 
@@ -162,6 +172,7 @@ def update_ema(state: TrainState, rows: int, ema_images: float) -> dict[str, dic
     """
     batch_size = rows * jax.lax.axis_size(data_parallel.AXIS)
     images_seen = (state.step + 1).astype(jnp.float32) * batch_size
+    # Early on a long half-life would keep showing the first, random weights.
     half_life = jnp.minimum(ema_images, EMA_WARMUP * images_seen)
     decay = jnp.exp(-math.log(2) * batch_size / half_life)
     current = {
