@@ -15,10 +15,11 @@ def _report_missing_package(kind: type[BaseException], error: BaseException, tra
     package = str(getattr(error, "name", None))
     extra = _EXTRAS.get(package)
     if not (issubclass(kind, ModuleNotFoundError) and extra):
-        return sys.__excepthook__(kind, error, trace)
+        return _report_others(kind, error, trace)
     print(f"error: this tool needs {package}: {install_command(extra)}", file=sys.stderr, flush=True)
     os._exit(2)
 
 
+_report_others = sys.excepthook
 if sys.argv[:1] == ["-m"]:  # a tool is being started, and its own error reporting is not active yet
     sys.excepthook = _report_missing_package

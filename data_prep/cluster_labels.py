@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from data_prep import arguments
 from data_prep.pictures.convert import ImageSpec
 from data_prep.shards import metadata, output_folder
-from logogan_jax.core import cache, errors, images, progress
+from logogan_jax.core import backend, errors, images, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.installation import install_command
 from logogan_jax.data import decode_pool, tfrecord
@@ -36,7 +36,7 @@ def embed_images(dataset: TFRecordDataset) -> np.ndarray:
     """Features float32[n, D] of all images, scaled to length 1; the user's cache keeps them for other --clusters."""
     from logogan_jax.metrics import feature_cache, features
 
-    cache.enable_compilation_cache()
+    backend.start()
     network = features.load_network("efflite0", "data_prep.cluster_labels")
     blocks = []
     with progress.Bar("features", len(dataset)) as bar:

@@ -25,6 +25,7 @@ def embedded_logos(*, size: int, width: int = 0, channels: int) -> pathlib.Path:
     sides = f"{size}x{width or size}"
     target = cache.path("data", f"simple-icons-{version}-{sides}-{MODES[channels].lower()}")
     if not (target / "metadata.json").exists():
+        cache.make_folder("data")
         print(f"Drawing the embedded logos at {arguments.describe_size(spec)}, once, into {target}")
         try:
             _simple_icons(target, spec)

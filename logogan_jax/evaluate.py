@@ -15,7 +15,7 @@ from absl import flags
 
 from logogan_jax.config import restore, run_config
 from logogan_jax.config.restore import Images, RestoredRun
-from logogan_jax.core import cache, cli, files, intervals
+from logogan_jax.core import backend, cli, files, intervals
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import compute, features, kid_fid, memorization_page
 from logogan_jax.metrics.features import FeatureNetwork, Features
@@ -158,7 +158,7 @@ def define() -> None:
 
 def main() -> None:
     """Run the command."""
-    cache.enable_compilation_cache()
+    backend.start()
     network = features.load_network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
     if flags.FLAGS.workdir and not flags.FLAGS.images:

@@ -13,7 +13,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from logogan_jax.config import default_dataset
-from logogan_jax.core import cache, cli
+from logogan_jax.core import backend, cli
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.distributed import supervisor
 from logogan_jax.training.reporting import cost
@@ -42,10 +42,10 @@ def main() -> None:
     if coordinator:
         supervisor.run_supervised(functools.partial(_train_together, coordinator, values.config, workdir, budget))
     else:
+        backend.start()
         default_dataset.set_default_dataset(values.config)
         from logogan_jax import train
 
-        cache.enable_compilation_cache()
         _exit_unless(train.train(values.config, workdir, budget))
 
 
@@ -55,10 +55,10 @@ def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget
 
     # Before anything asks JAX for its devices.
     multihost.initialize(*coordinator)
+    backend.start()
     default_dataset.set_default_dataset(config)
     from logogan_jax import train
 
-    cache.enable_compilation_cache()
     finished = train.train(config, workdir, budget)
     multihost.shutdown()
     _exit_unless(finished)

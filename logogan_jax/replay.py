@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import build_training, restore
 from logogan_jax.config.build_model import build_model
-from logogan_jax.core import cache, cli
+from logogan_jax.core import backend, cli
 from logogan_jax.core.errors import Diverged
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.data.streaming import StreamingSource
@@ -58,7 +58,7 @@ def define() -> None:
 
 def main() -> None:
     """Run the command."""
-    cache.enable_compilation_cache()
+    backend.start()
     workdir, config, info = restore.read_config(flags.FLAGS.workdir)
     folder = nonfinite.newest(workdir)
     result = replay(folder, config, info)

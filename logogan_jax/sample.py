@@ -7,7 +7,7 @@ from absl import flags
 
 from logogan_jax.config import restore
 from logogan_jax.config.restore import RestoredRun
-from logogan_jax.core import cache, cli, images
+from logogan_jax.core import backend, cli, images
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import features
 
@@ -73,7 +73,7 @@ def define() -> None:
 
 def main() -> None:
     """Run the command."""
-    cache.enable_compilation_cache()
+    backend.start()
     folder = pathlib.Path(flags.FLAGS.out).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")

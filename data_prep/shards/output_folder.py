@@ -1,13 +1,15 @@
 """A new folder that appears under its name only when it is complete, and that one process writes at a time."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
 
+from logogan_jax.core import locks
 from logogan_jax.core.errors import UserError
+
+_ATTEMPTS = 100  # to lock a folder that other processes rename meanwhile
 
 
 @contextlib.contextmanager
@@ -38,21 +40,23 @@ def create(target: pathlib.Path) -> Iterator[pathlib.Path]:
 def _locked(partial: pathlib.Path) -> Iterator[None]:
     """Hold the lock of a folder, which is made if necessary, until the block ends."""
     lock = partial / ".lock"
-    while True:
+    waiting = f"Another process is writing {partial}; waiting for it."
+    reason = "other processes keep renaming it"
+    for _ in range(_ATTEMPTS):
         try:
-            partial.mkdir(parents=True, exist_ok=True)
-            file = open(lock, "a")  # noqa: SIM115 - held until the block ends
-        except FileNotFoundError:
-            continue  # another process is just renaming the folder
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                partial.mkdir()
+            file = locks.wait_for_lock(lock, message=waiting)
+        except FileNotFoundError as error:
+            reason = error.strerror
+            continue  # another process is just renaming the folder, or the place does not exist
         except OSError as error:
-            raise UserError(f"{partial.parent} cannot be written ({error.strerror}): choose another place") from None
+            reason = error.strerror
+            break
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                print(f"Another process is writing {partial}; waiting for it.", flush=True)
-                fcntl.flock(file, fcntl.LOCK_EX)
             if lock.exists() and os.path.samestat(os.stat(lock), os.fstat(file.fileno())):
                 yield
                 return
             # The other process has renamed the folder together with this lock file: try again with a new one.
+    raise UserError(f"{partial.parent} cannot be written ({reason}): choose another place")

@@ -21,8 +21,8 @@ from ml_collections import ConfigDict, config_flags
 
 import logogan_jax
 from logogan_jax.benchmark import figures, measurement, peers, stopwatch
-from logogan_jax.config import build_training, default_dataset
-from logogan_jax.core import cache, cli
+from logogan_jax.config import build_training, default_dataset, memory
+from logogan_jax.core import backend, cli
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import sources
 
@@ -150,6 +150,7 @@ def device_counts(texts: Sequence[str], peer_names: Sequence[str]) -> list[int]:
         raise UserError(f"--devices begins with {numbers[0]}: a --peer runs on one device, so begin with 1")
     if numbers and numbers[-1] > 1:
         jax.config.update("jax_num_cpu_devices", numbers[-1])  # a CPU is one device by default
+    backend.check()
     available = jax.local_device_count()
     if numbers and numbers[-1] > available:
         raise UserError(f"--devices has {numbers[-1]}, but there are {available}: give numbers up to {available}")
@@ -197,7 +198,7 @@ def main() -> None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     numbers = device_counts(args.devices, args.peer)
     rows = []
-    cache.enable_compilation_cache()
+    backend.start()
     config = build_training.resolve(args.config)
     default_dataset.set_default_dataset(config)
     with contextlib.ExitStack() as stack:
@@ -205,9 +206,10 @@ def main() -> None:
         for number in numbers:
             devices = jax.local_devices()[:number]
             timed_peers = running_peers if number == 1 else ()
-            row = measure(
-                config, devices, timed_peers, repeats=args.repeats, seconds=args.seconds, profile=args.profile
-            )
+            with memory.name_settings(config):
+                row = measure(
+                    config, devices, timed_peers, repeats=args.repeats, seconds=args.seconds, profile=args.profile
+                )
             row = {**provenance(), **with_efficiency(row, rows[0] if rows else row), "peers_failed": failed}
             rows.append(row if args.price is None else with_cost(row, args.price))
             print(figures.heading(rows[-1]), figures.table(rows[-1]), sep="\n", flush=True)

@@ -2,11 +2,24 @@
 
 import contextlib
 import errno
+import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+
+# What a file system will answer again to the same command, unless the user changes something.
+_LASTING = {
+    getattr(errno, name)
+    for name in (
+        "EACCES", "EEXIST", "EFBIG", "EINVAL", "EISDIR", "ELOOP", "ENAMETOOLONG", "ENODEV", "ENOENT", "ENOSYS",
+        "ENOTDIR", "ENOTEMPTY", "ENOTSUP", "ENXIO", "EOPNOTSUPP", "EPERM", "EROFS",
+    )
+}  # fmt: skip
+
+_OUT_OF_MEMORY = re.compile(r"RESOURCE_EXHAUSTED|out[ _]of[ _]memory|ALLOC_FAILED|bad_alloc", re.IGNORECASE)
 
 
 class UserError(Exception):
@@ -31,22 +44,65 @@ class Unfinished(UserError):
 def exit_on_error() -> Iterator[None]:
     """End the program with one line on stderr if the block raises an error that the user can mend.
 
-    The status is that of a UserError, 2 for a full disk, 130 for Ctrl-C, 143 for SIGTERM. Other errors keep their
-    traceback.
+    The status is that of a UserError; 2 for a full disk, for too little memory, and for a file or folder that cannot
+    be used; 130 for Ctrl-C, 143 for SIGTERM. Other errors keep their traceback.
     """
+    print_everything()
     try:
         with _terminable():
+            _check_working_folder()
             yield
     except UserError as error:
         sys.exit(_fail(error, error.status))
     except KeyboardInterrupt as error:
         print("stopped: the same command goes on where this one was", file=sys.stderr, flush=True)
         sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        line = _describe(error)
+        if not line:
             raise
+        sys.exit(_fail(line))
+
+
+def print_everything() -> None:
+    """Let stdout and stderr show what their encoding lacks as an escape, such as \\xe9, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's has not, and shows everything
+            stream.reconfigure(errors="backslashreplace")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory of the host or of a device was not enough."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # JAX has no error class of its own for this: the words of XLA and of CUDA have to do.
+    by_device = isinstance(error, (RuntimeError, ValueError)) and _OUT_OF_MEMORY.search(str(error))
+    return isinstance(error, MemoryError) or (bool(by_device) and "No space left" not in str(error))
+
+
+def _describe(error: Exception) -> str | None:
+    """Return one line about an error outside of the program that the user can mend, or None for any other error."""
+    if is_out_of_memory(error):
+        return "the memory is full: use smaller or fewer images, end other programs, or take a larger machine"
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # of pathlib's expanduser
+        return "a path with ~ names a home folder that is not known here: write the whole path"
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" while writing {error.filename}" if error.filename else ""
-        sys.exit(_fail(f"the disk is full{where}: free some space and run the same command again"))
+        return f"the disk is full{where}: free some space and run the same command again"
+    if error.errno in _LASTING and error.filename is not None:
+        name = error.filename if error.filename2 is None else error.filename2
+        path = os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else name
+        return f"{path} cannot be used ({error.strerror}): check the path and who may read and write there"
+    return None
+
+
+def _check_working_folder() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UserError("the folder in which this command was started is gone: cd to one that exists") from None
 
 
 @contextlib.contextmanager
@@ -67,5 +123,6 @@ def _terminable() -> Iterator[None]:
 
 
 def _fail(message: object, status: int = 2) -> int:
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    # One line, whatever a path or a library's words contain.
+    print("error:", " ".join(str(message).splitlines()), file=sys.stderr, flush=True)
     return status

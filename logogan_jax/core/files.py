@@ -1,13 +1,12 @@
-"""Files that are whole under their name or not there, and locks that end with the process."""
+"""Files that are whole under their name or not there."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -21,20 +20,6 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def try_lock(path: str | os.PathLike, how: int = fcntl.LOCK_EX) -> TextIO | None:
-    """Take a lock on a file. Returns the open file that holds it, or None if another process has it.
-
-    The lock lasts until the file is closed or the process ends, however it ends.
-    """
-    file = open(path, "a")  # noqa: SIM115 - held by the caller
-    try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
 
 
 def to_json(value: Any) -> str:

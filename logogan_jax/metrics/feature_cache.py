@@ -22,7 +22,10 @@ def load_or_embed(network: FeatureNetwork, images: str, pixels: Callable[[], np.
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         pass  # not there yet, or damaged
     embedded = features.embed(network, pixels())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomic_write(path) as partial, open(partial, "wb") as file:
-        np.savez(file, **embedded._asdict())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_write(path) as partial, open(partial, "wb") as file:
+            np.savez(file, **embedded._asdict())
+    except OSError as error:  # they are only computed again
+        cache.warn(f"{path.parent}: {error.strerror}")
     return embedded

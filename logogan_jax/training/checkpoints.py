@@ -146,6 +146,6 @@ def _full_disk_named(folder: pathlib.Path) -> Iterator[None]:
         yield
     except Exception as error:
         # The writer below Orbax reports a full disk in error types of its own.
-        if any(sign in str(error) for sign in ("No space left", "ENOSPC", "RESOURCE_EXHAUSTED")):
+        if any(sign in str(error) for sign in ("No space left", "ENOSPC", "EDQUOT")):
             raise OSError(errno.ENOSPC, "No space left on device", str(folder)) from error
         raise

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from logogan_jax.core import files
+from logogan_jax.core import locks
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.distributed import multihost
@@ -51,7 +51,7 @@ def locked_folder(folder: pathlib.Path) -> Iterator[None]:
     """Make the folder if it is missing, check that it is a run's or empty, and lock it until the block ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = files.try_lock(folder / ".lock")
+        lock = locks.try_lock(folder / ".lock")
     except OSError as error:
         raise UserError(f"--workdir={folder} cannot be written ({error.strerror}): choose another") from None
     if lock is None:

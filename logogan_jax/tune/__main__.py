@@ -17,9 +17,9 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax.core import cli, files, installation, nested, progress
+from logogan_jax.core import cli, files, installation, locks, nested, progress
 from logogan_jax.core.errors import UserError
-from logogan_jax.tune import gpu_assignment, journal_lock, report, search, search_space
+from logogan_jax.tune import gpu_assignment, report, search, search_space
 
 _FOLDERS = ("trials", "logs", "locks")  # in the folder of a study
 
@@ -87,7 +87,7 @@ def _prepare(folder: pathlib.Path, plan: search.Plan) -> None:
     try:
         for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        with journal_lock.hold_lock(folder / "locks" / "study"):
+        with locks.hold_lock(folder / "locks" / "study"):
             others = [path.name for path in sorted(folder.iterdir()) if path.name not in _FOLDERS]
             if others and not (folder / "study.json").exists():
                 raise UserError(f"--workdir={folder} holds {others[0]} but no study (no study.json): choose another")

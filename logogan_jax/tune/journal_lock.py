@@ -1,20 +1,9 @@
-"""Locks on files, which end with the process that holds them, however it ends."""
+"""The lock of Optuna's journal, which ends with the process that holds it, however it ends."""
 
-import contextlib
-import fcntl
-import io
 import os
-import pathlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
-
-@contextlib.contextmanager
-def hold_lock(path: pathlib.Path) -> Iterator[None]:
-    """Hold a lock until the block ends; waits while another process holds it."""
-    with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+from logogan_jax.core import locks
 
 
 class JournalLock:
@@ -25,12 +14,11 @@ class JournalLock:
 
     def __init__(self, journal: str):
         self._journal = journal
-        self._file: io.TextIOWrapper | None = None
+        self._file: TextIO | None = None
 
     def acquire(self) -> bool:
         """Wait until no other process appends, then return True."""
-        self._file = open(f"{self._journal}.lock", "a")  # noqa: SIM115 - until release
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = locks.wait_for_lock(f"{self._journal}.lock")
         with open(self._journal, "rb+") as journal:
             if _is_torn(journal):
                 journal.truncate(journal.read().rfind(b"\n") + 1)

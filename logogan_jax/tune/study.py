@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from logogan_jax.core import files
+from logogan_jax.core import locks
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.tune import journal_lock
 from logogan_jax.tune.search import Plan
@@ -68,7 +68,7 @@ class Study:
 
     def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """Return a block during which no other command draws a trial or writes a report in the folder."""
-        return journal_lock.hold_lock(self._folder / "locks" / "study")
+        return locks.hold_lock(self._folder / "locks" / "study")
 
     def claim(self, total: int) -> Claim | None:
         """Claim a trial that was left unfinished, or a new one while there are fewer than `total`, or return None."""
@@ -139,7 +139,7 @@ class Study:
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
 
     def _try_lock(self, number: int) -> IO[Any] | None:
-        return files.try_lock(self._folder / "locks" / f"{number:04d}")
+        return locks.try_lock(self._folder / "locks" / f"{number:04d}")
 
     def _claim(self, number: int, lock: IO[Any]) -> Claim:
         study = self._storage.get_study_id_from_name(NAME)

@@ -11,7 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import BASE, EVALUATIONS, FAKE_TRAINING, RANGES, is_alive, starts
 
-from logogan_jax.core import files, progress
+from logogan_jax.core import locks, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.tune import gpu_assignment, scheduler, search, search_space, study, trial_process
 from logogan_jax.tune.trial import Outcome
@@ -151,13 +151,13 @@ def test_a_trial_that_ends_while_others_look_for_one_is_not_taken_again(tuned, m
     current = tuned.study
     other = study.Study(tuned.folder, tuned.plan)
     claim = current.claim(2)
-    try_lock = files.try_lock
+    try_lock = locks.try_lock
 
     def late(path):
         current.record_outcome(claim, Outcome("failed", reason="it rained"))
         return try_lock(path)
 
-    monkeypatch.setattr(files, "try_lock", late)
+    monkeypatch.setattr(locks, "try_lock", late)
     assert other.claim(2) is None and other.trials()[1].reason == "it rained"
 
 

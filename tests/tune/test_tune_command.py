@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, environment, failing
 from studies import BASE, CONFIG, EVALUATIONS, HERE, RANGES, Balanced, is_alive, starts, wait_until
 
-from logogan_jax.core import files
+from logogan_jax.core import locks
 from logogan_jax.tune import search, study
 
 
@@ -56,7 +56,7 @@ def test_after_kill_9_the_same_command_goes_on_to_exactly_as_many_trials(begin):
     process.kill()
     process.wait()
     for number in range(8):  # a trial belongs to its run as long as that lives
-        lock = files.try_lock(begin.folder / "locks" / f"{number:04d}")
+        lock = locks.try_lock(begin.folder / "locks" / f"{number:04d}")
         assert lock is None or not any(is_alive(pid) for pid, *_ in starts(begin.folder, number))
         if lock:
             lock.close()
@@ -144,13 +144,13 @@ def test_a_run_is_told_when_its_study_is_killed():
 
 
 def test_a_lock_ends_with_its_last_holder(tmp_path):
-    lock = files.try_lock(tmp_path / "lock")
-    assert files.try_lock(tmp_path / "lock") is None
+    lock = locks.try_lock(tmp_path / "lock")
+    assert locks.try_lock(tmp_path / "lock") is None
     with subprocess.Popen(["sleep", "60"], pass_fds=[lock.fileno()]) as heir:
         lock.close()
-        assert files.try_lock(tmp_path / "lock") is None
+        assert locks.try_lock(tmp_path / "lock") is None
         heir.kill()
-    files.try_lock(tmp_path / "lock").close()
+    locks.try_lock(tmp_path / "lock").close()
 
 
 REAL = """

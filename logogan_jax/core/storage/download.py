@@ -1,18 +1,16 @@
 """What is in a bucket, downloaded to a folder of this machine, and only as far as it is not there yet."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import pathlib
 import re
 import shutil
-import sys
 import time
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, TextIO
 
-from logogan_jax.core import cache, files, progress
+from logogan_jax.core import cache, files, locks, progress
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.core.storage.file_names import check_file_names
 from logogan_jax.core.storage.object_store import Bucket, ObjectInfo, Unreachable, map_parallel
@@ -94,15 +92,10 @@ class CachedCopy:
         self.bucket = bucket
         self.address = str(bucket)
         readable = re.sub(r"[^\w.-]", "_", self.address.rpartition("/")[2], flags=re.ASCII)[:40]
-        self.home = cache.path(kind, f"{readable}-{hashlib.sha256(self.address.encode()).hexdigest()[:12]}")
-        self.folder = self.home / "files"
+        name = f"{readable}-{hashlib.sha256(self.address.encode()).hexdigest()[:12]}"
+        self.folder = cache.make_folder(kind, name, "files")
+        self.home = self.folder.parent
         self._manifest = self.home / "manifest.jsonl"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"{self.home} cannot be made ({error.strerror}): set LOGOGAN_CACHE to a folder that can be written"
-            ) from None
 
     # ── who uses it ─────────────────────────────────────────────────────────────────────────
 
@@ -113,20 +106,16 @@ class CachedCopy:
         Who waits for another that downloads it says so. Afterwards this process counts as one that reads it.
         """
         _read_locks.pop(self.address, None)
-        exclusive = files.try_lock(self.home / "lock")
-        if exclusive is None:
-            print(f"waiting for another process that downloads {self.address}", file=sys.stderr, flush=True)
-            exclusive = open(self.home / "lock", "a")  # noqa: SIM115 - closed below
-            fcntl.flock(exclusive, fcntl.LOCK_EX)
-        with exclusive:
+        waiting = f"waiting for another process that downloads {self.address}"
+        with locks.wait_for_lock(self.home / "lock", message=waiting):
             readers = self.home / "readers"
-            alone = files.try_lock(readers)
+            alone = locks.try_lock(readers)
             try:
                 yield alone is not None
             finally:
                 if alone:
                     alone.close()
-            _read_locks[self.address] = files.try_lock(readers, fcntl.LOCK_SH)
+            _read_locks[self.address] = locks.try_lock(readers, shared=True)
 
     def is_read_here(self) -> bool:
         """Return whether this process has read the copy before, and must go on to see the same files."""

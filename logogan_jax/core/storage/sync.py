@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from logogan_jax.core import files
+from logogan_jax.core import files, locks
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import commit_markers, download, upload
 from logogan_jax.core.storage.commit_markers import CommitMarkers, FileDigest
@@ -77,7 +77,7 @@ class SyncedRun:
 
         Raises a UserError about another process or machine that writes there, or about what is wrong with the bucket.
         """
-        self._lock_file = files.try_lock(self._copy.home / "lock")
+        self._lock_file = locks.try_lock(self._copy.home / "lock")
         if self._lock_file is None:
             raise UserError(f"another process is training in {self._bucket}: stop it, or choose another --workdir")
         # A copy that another writer has overtaken counts for nothing, even if this process is killed before it has
