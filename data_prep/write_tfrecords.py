@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from data_prep import arguments
+from data_prep import arguments, pool
 from data_prep.pictures.convert import ImageSpec, Item
 from data_prep.shards import metadata, output_folder, plan, shard_files
 from logogan_jax.core import errors
@@ -205,9 +205,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, help="processes (default: one per core; try more for a bucket)")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
-        for flag in ("shards", "workers"):
-            if (getattr(args, flag) or 1) < 1:
-                raise UserError(f"--{flag}={getattr(args, flag)} should be at least 1")
+        for flag, highest in (("shards", plan.MAX_SHARDS), ("workers", pool.MAX_WORKERS)):
+            if not 1 <= (1 if getattr(args, flag) is None else getattr(args, flag)) <= highest:
+                raise UserError(f"--{flag}={getattr(args, flag)} should be from 1 to {highest:,}")
         spec = arguments.image_spec(args)
         items = FolderItems(args.path, args.labels == "folders")
         description = f"Images of a folder, {arguments.describe_size(spec)}."

@@ -18,6 +18,7 @@ from logogan_jax.core import files
 
 IMAGES_PER_SHARD = 10_000  # about, in a large data set
 MIN_IMAGES_PER_SHARD = 64  # about, in a small one
+MAX_SHARDS = 99_999  # whose numbers have five digits in the names of their files
 USUAL_SHARDS = 8  # in a data set of a size between those
 ITEMS_IN_MEMORY = 20_000  # before they are written to the disk
 

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple, Protocol
 import numpy as np
 
 from logogan_jax.core.errors import UserError
+from logogan_jax.core.machine import available_cores
 from logogan_jax.data.shared_buffer import SharedBuffer
 
 MIN_IMAGES_FOR_POOL = 10_000  # starting processes takes longer than decoding fewer
@@ -48,11 +49,6 @@ class Decoder(Protocol):
 
     def close(self) -> None:
         """Stop whatever decodes."""
-
-
-def available_cores() -> int:
-    """Number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_decoder(dataset: Images) -> Decoder:
