@@ -114,8 +114,9 @@ def train_loop(
             elif schedule.log(step):
                 diversity = float(jax.device_get(snapshot.diversity))
                 log.write(step, join_gradient_norms(accumulator.mean()) | {"samples/diversity": diversity})
-                limits.check(schedule)
                 rollback = guard.check(step, snapshot.state)
+            if schedule.clocks(step):
+                limits.check(schedule)
             if rollback:
                 training.runner.restart(rollback.state, rollback.step)
                 accumulator.clear()

@@ -50,6 +50,9 @@ def _objective(config: ConfigDict, info: DatasetInfo) -> tuple[Objective, dict[s
     label_counts = info.labels if config.data.labels else {}
     values = {"latent": config.model.latent, "classes": len(label_counts), "axis_name": data_parallel.AXIS}
     objective = registry.from_config(OBJECTIVES, config.objective, "config.objective", **values)
+    for player in objective.players:
+        if player.updates < 1:
+            raise UserError(f"config.objective.critic_updates is {player.updates}: it should be at least 1")
     _check_labels(config, objective, info)
     if config.augment.policy and "critic" not in objective.networks:
         raise UserError(f"config.augment.policy is for a critic, and config.objective.name {name!r} has none: leave it")

@@ -74,9 +74,9 @@ def _add_run(config: ConfigDict) -> None:
         steps_per_dispatch=0,  # steps in one compiled program; 0: 1 on a CPU, up to 10 on an accelerator
     )
     config.report = block(
-        log_every=50,  # steps between log lines
-        samples_every=500,  # steps between pictures
-        checkpoint_every=1_000,  # steps between checkpoints
+        log_every=50,  # steps between log lines; 0: one at the last step alone
+        samples_every=500,  # steps between pictures; 0: one at the last step alone
+        checkpoint_every=1_000,  # steps between checkpoints; 0: count minutes only; the last state is always saved
         checkpoint_minutes=10.0,  # most minutes between checkpoints, up to the next log line; 0: count steps only
         keep=3,  # number of newest checkpoints to keep
         keep_best=1,  # number of checkpoints with the best kernel distance to keep

@@ -20,10 +20,18 @@ _AT_LEAST_ONE = (
     "train.batch_size",
     "train.ema_images",
     "augment.adapt_images",
-    "report.log_every",
     "report.keep",
     "report.keep_best",
 )
+# What each of these keys counts; 0 stands for none.
+_AT_LEAST_ZERO = {
+    "report.log_every": "steps",
+    "report.samples_every": "steps",
+    "report.checkpoint_every": "steps",
+    "report.checkpoint_minutes": "minutes",
+    "evaluate.every_images": "images",
+    "data.same_batch_for": "steps",
+}
 
 
 def check_values(config: ConfigDict) -> None:
@@ -32,18 +40,17 @@ def check_values(config: ConfigDict) -> None:
         block, name = key.split(".")
         if config[block].get(name, 1) < 1:
             raise UserError(f"config.{key} is {config[block][name]}: it should be at least 1")
+    for key, unit in _AT_LEAST_ZERO.items():
+        block, name = key.split(".")
+        if not config[block][name] >= 0:  # nor NaN
+            raise UserError(f"config.{key} is {config[block][name]}: it should be a number of {unit}, or 0")
     _check_data(config.data)
     _check_augmentation(config.augment)
     _check_evaluation(config.evaluate)
-    if config.report.checkpoint_minutes < 0:
-        minutes = config.report.checkpoint_minutes
-        raise UserError(f"config.report.checkpoint_minutes is {minutes}: it should be a number of minutes, or 0")
     steps_per_dispatch(config)
 
 
 def _check_data(data: ConfigDict) -> None:
-    if data.same_batch_for < 0:
-        raise UserError(f"config.data.same_batch_for is {data.same_batch_for}: it should be a number of steps, or 0")
     if data.width < 0:
         raise UserError(f"config.data.width is {data.width}: it should be a width in pixels, or 0 for squares")
     if data.channels not in (1, 3, 4):

@@ -4,8 +4,8 @@ import time
 
 
 def is_due(period: int, step: int, last: int) -> bool:
-    """Return whether a step is a multiple of `period`, or the last one; a period of 0 means never."""
-    return period > 0 and (step % period == 0 or step == last)
+    """Return whether a step is a multiple of `period`, or the last one; a period of 0 means the last one alone."""
+    return step == last or (period > 0 and step % period == 0)
 
 
 class Throughput:

@@ -25,6 +25,7 @@ class Checkpoints:
         folder: where they are.
         keep: how many of the newest are kept.
         every: only steps that are multiples of this count as the newest; any other is kept until there is a newer one.
+            0 for no such steps.
         read_only: whether nothing may be changed.
     """
 
@@ -55,7 +56,7 @@ class Checkpoints:
 
     def is_regular(self, step: int) -> bool:
         """Return whether a checkpoint of this step was written by the period of steps, not by a clock or a stop."""
-        return step % self._every == 0
+        return self._every > 0 and step % self._every == 0
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """Return the state saved at a step: placed as `like`, or host arrays where several processes share it."""

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 from logogan_jax.core import timing
 
+CLOCK_PERIOD = 50  # steps between looks at the clocks of a run that has no log lines
+
 
 class Periods(NamedTuple):
-    """Steps between two of each, 0 for never."""
+    """Steps between two of each; 0 for none before the last step, and for no evaluation at all."""
 
     log: int
     evaluate: int
@@ -18,6 +20,7 @@ class Schedule:
     """Tells what is due at a step: at the multiples of its period, and at the last step.
 
     A checkpoint is also due with every evaluation, whose state may be the best so far, and when somebody asks for one.
+    The clocks are looked at with every log line, or every CLOCK_PERIOD steps where there are none.
     """
 
     def __init__(self, periods: Periods, last: int):
@@ -31,7 +34,7 @@ class Schedule:
 
     def evaluate(self, step: int) -> bool:
         """Return whether to measure the generator."""
-        return self._due(self._periods.evaluate, step)
+        return self._periods.evaluate > 0 and self._due(self._periods.evaluate, step)
 
     def sample(self, step: int) -> bool:
         """Return whether to write a picture of samples."""
@@ -42,9 +45,13 @@ class Schedule:
         # Evaluated states are saved, or the best of them could not be kept.
         return self._save_next or self.evaluate(step) or self._due(self._periods.checkpoint, step)
 
+    def clocks(self, step: int) -> bool:
+        """Return whether to look at the time and the money."""
+        return self._due(self._periods.log or CLOCK_PERIOD, step)
+
     def any(self, step: int) -> bool:
         """Return whether anything is due."""
-        return self.log(step) or self.evaluate(step) or self.sample(step) or self.checkpoint(step)
+        return self.clocks(step) or self.evaluate(step) or self.sample(step) or self.checkpoint(step)
 
     def save_next(self) -> None:
         """Let a checkpoint be due at the next step that comes."""
