@@ -40,19 +40,23 @@ def measure(images: Images, against: Images, network: FeatureNetwork) -> Column:
 def evaluate_run(run: RestoredRun, network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any]]:
     """Measure samples of a run.
 
+    With --against the run's own images are not needed: where they are not here, only those of --against count.
+
     Returns:
-        The columns of the table by their titles, and what find_copies returns.
+        The columns of the table by their titles, and {"copies": what find_copies returns}, or {} without its images.
     """
-    train, held_out = restore.real_images(run, network)
+    data = run.config.data
+    against = flags.FLAGS.against
+    shape = (data.size, data.width or data.size, data.channels)
+    others = load_folder(against, "against", shape, network) if against else None
+    own_images = _own_images(run, network)
     pixels = restore.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
     samples = Images(pixels, features.embed(network, pixels))
-    columns = {}
-    if flags.FLAGS.against:
-        data = run.config.data
-        shape = (data.size, data.width or data.size, data.channels)
-        folder = load_folder(flags.FLAGS.against, "against", shape, network)
-        columns[flags.FLAGS.against] = measure(samples, folder, network)
-    elif len(held_out.pixels):
+    columns = {against: measure(samples, others, network)} if others else {}
+    if own_images is None:
+        return columns, {}
+    train, held_out = own_images
+    if not others and len(held_out.pixels):
         columns["held out"] = measure(samples, subsample(held_out, MAX_REALS), network)
     columns["trained on"] = measure(samples, subsample(train, MAX_REALS), network)
     if flags.FLAGS.real_vs_real:
@@ -60,7 +64,18 @@ def evaluate_run(run: RestoredRun, network: FeatureNetwork) -> tuple[dict[str, C
             raise UserError("--real_vs_real needs images that were held out, and config.data.held_out left none")
         reals = subsample(train, flags.FLAGS.num_samples)
         columns["real vs real"] = measure(reals, subsample(held_out, MAX_REALS), network)
-    return columns, find_copies(run, samples, train, held_out)
+    return columns, {"copies": find_copies(run, samples, train, held_out)}
+
+
+def _own_images(run: RestoredRun, network: FeatureNetwork) -> tuple[Images, Images] | None:
+    """Return the images a run was trained on and those held out, or None where they are neither here nor needed."""
+    try:
+        return restore.real_images(run, network)
+    except UserError as error:
+        if not flags.FLAGS.against or flags.FLAGS.real_vs_real or flags.FLAGS.data:
+            raise
+        print(f"Copies of the run's own images are not looked for: {error}")
+        return None
 
 
 def subsample(images: Images, most: int) -> Images:
@@ -148,6 +163,7 @@ def define() -> None:
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
     flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=compute.MIN_IMAGES)
     flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
+    flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
     flags.DEFINE_string("images", None, "folder of images or shards to measure instead of a run")
     flags.DEFINE_string("against", None, "folder of images or shards to measure against")
     flags.DEFINE_integer("size", None, "side in pixels to which two folders are brought", lower_bound=8)
@@ -178,7 +194,7 @@ def main() -> None:
 
 def _measure_run(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path]:
     """Return the columns of --workdir, facts for the file of numbers, and the path of that file."""
-    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step)
+    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
     columns, copies = evaluate_run(run, network)
     recipe = run_config.digest(run.config)
     facts = {
@@ -187,7 +203,7 @@ def _measure_run(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, 
         "seed": flags.FLAGS.seed,
         "recipe_sha256": recipe,
         "data_fingerprint": run.info.fingerprint,
-        "copies": copies,
+        **copies,
     }
     print(f"{run.workdir} at step {run.step:,}, data {run.info.fingerprint[:12]}, recipe {recipe[:12]}")
     return columns, facts, pathlib.Path(flags.FLAGS.out or run.workdir / "evaluation.json").expanduser()

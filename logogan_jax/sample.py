@@ -68,6 +68,7 @@ def define() -> None:
     flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ... and grid.png")
     flags.DEFINE_string("label", None, "only of this label; default: all labels, as often as in the data")
     flags.DEFINE_bool("reconstruct", False, "reconstructions of held-out images (vae), or of training images (glo)")
+    flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
     flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
 
 
@@ -77,7 +78,7 @@ def main() -> None:
     folder = pathlib.Path(flags.FLAGS.out).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
-    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step)
+    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
     if flags.FLAGS.reconstruct:
         pixels, originals, remark = _reconstructions(run)
     else:

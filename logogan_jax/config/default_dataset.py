@@ -1,6 +1,10 @@
 """The data set of a config that names none: logos that come with the install."""
 
+import pathlib
+
 from ml_collections import ConfigDict
+
+_NAME = "simple-icons-"  # with which the folders of embedded logos begin
 
 
 def set_default_dataset(config: ConfigDict) -> None:
@@ -12,3 +16,16 @@ def set_default_dataset(config: ConfigDict) -> None:
 
     data = config.data
     data.dir = str(make_logos.embedded_logos(size=data.size, width=data.width, channels=data.channels))
+
+
+def is_embedded(folder: str) -> bool:
+    """Return whether a config.data.dir is one that `set_default_dataset` has set, here or on another machine."""
+    return pathlib.Path(folder).name.startswith(_NAME)
+
+
+def replace_missing(config: ConfigDict) -> None:
+    """Let a config.data.dir of embedded logos that is not on this machine be the folder of this machine."""
+    folder = config.data.dir
+    if is_embedded(folder) and not pathlib.Path(folder).expanduser().is_dir():
+        config.data.dir = ""
+        set_default_dataset(config)

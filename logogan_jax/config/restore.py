@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from logogan_jax.config import run_config
+from logogan_jax.config import default_dataset, run_config
 from logogan_jax.config.build_model import build_model
 from logogan_jax.config.build_training import open_dataset
 from logogan_jax.core import prng
@@ -55,9 +55,13 @@ def read_config(address: str) -> tuple[pathlib.Path, ConfigDict, DatasetInfo]:
     return workdir, *read
 
 
-def restore(address: str, step: str) -> RestoredRun:
-    """Restore a run at a step: its number, "newest", or "best", which is the newest where nothing was measured."""
+def restore(address: str, step: str, data: str | None = None) -> RestoredRun:
+    """Restore a run at a step: its number, "newest", or "best", which is the newest where nothing was measured.
+
+    `data` is where its images lie now, if not where they were.
+    """
     workdir, config, info = read_config(address)
+    config.data.dir = data or config.data.dir
     checkpoints = Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
     with contextlib.closing(checkpoints):
         kept = checkpoints.steps()
@@ -119,13 +123,25 @@ def memorization_detector(train: Images, held_out: Images) -> MemorizationDetect
         raise UserError(f"config.data.dir: {error}") from None
 
 
+def _has_data(run: RestoredRun) -> bool:
+    """Return whether the images of a run can be where its config says; those that ship with the package can."""
+    folder = run.config.data.dir
+    return "://" in folder or pathlib.Path(folder).expanduser().is_dir() or default_dataset.is_embedded(folder)
+
+
 def _subsets(run: RestoredRun) -> tuple[Subset, Subset]:
+    if not _has_data(run):
+        raise UserError(
+            f"{run.workdir} was trained on the images in {run.config.data.dir}, which is no folder here: say where "
+            f"they lie now by --data=DIR"
+        )
+    default_dataset.replace_missing(run.config)
     dataset = open_dataset(run.config)
     if dataset.fingerprint != run.info.fingerprint:
         raise UserError(
             f"{run.config.data.dir} holds other images (fingerprint {dataset.fingerprint[:12]}) than {run.workdir} was "
-            f"trained on ({run.info.fingerprint[:12]}): restore the old ones, or give images to measure against by "
-            f"--against=DIR"
+            f"trained on ({run.info.fingerprint[:12]}): say where the old ones lie now by --data=DIR, or "
+            f"measure against others by --against=DIR"
         )
     return dataset.split(run.config.data.held_out, evaluator.MIN_HELD_OUT)
 

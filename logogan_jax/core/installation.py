@@ -33,6 +33,8 @@ def config_path(value: str) -> str:
     Raises:
         UserError: The value is a name that neither a file nor a shipped config has; the message names the nearest one.
     """
+    if value.startswith("~"):
+        return str(pathlib.Path(value).expanduser())
     name = value.partition(":")[0]  # ml_collections hands what follows to get_config()
     if not name or "/" in name or name.endswith(".py") or pathlib.Path(name).is_file():
         return value

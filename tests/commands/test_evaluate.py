@@ -3,14 +3,15 @@
 import json
 import shutil
 import subprocess
+import types
 
 import jax
 import numpy as np
 import pytest
 from conftest import ROOT, command, drawing, environment, failing, four, pictures, summary
 
-from logogan_jax import replay, sample, train
-from logogan_jax.config import build_training, defaults, restore, run_config
+from logogan_jax import evaluate, replay, sample, train
+from logogan_jax.config import build_training, default_dataset, defaults, restore, run_config
 from logogan_jax.core.errors import Diverged, UserError
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.data.dataset import TFRecordDataset
@@ -405,3 +406,98 @@ def test_two_folders_are_compared_without_a_model(tmp_path, real_run):
 @pytest.mark.slow
 def test_what_cannot_be_measured_is_one_line(flags, message):
     assert message in failing(*flags, module="logogan_jax.evaluate")
+
+
+# ── On another machine ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def moved(whole, tmp_path_factory):
+    """A function that copies the run to a machine that has not its images at their relative path."""
+
+    def copied():
+        run = tmp_path_factory.mktemp("moved") / "run"
+        shutil.copytree(whole(), run)
+        path = run / "config.json"
+        content = json.loads(path.read_text())
+        content["config"]["data"]["dir"] = "my shards"
+        path.write_text(json.dumps(content))
+        return run
+
+    return copied
+
+
+@pytest.fixture
+def evaluate_flags(monkeypatch):
+    """A function that sets the flags of the evaluate command."""
+
+    def give(**values):
+        given = {"against": None, "data": None, "real_vs_real": False, "num_samples": 24, "seed": 0, **values}
+        monkeypatch.setattr(evaluate.flags, "FLAGS", types.SimpleNamespace(**given))
+
+    return give
+
+
+@pytest.fixture(scope="module")
+def folder_of_others(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("others")
+    for i in range(12):
+        drawing(i + 100).save(folder / f"{i}.png")
+    return str(folder)
+
+
+def test_a_run_is_measured_against_a_folder_where_its_own_images_are_not(
+    moved, toy, evaluate_flags, folder_of_others, capsys
+):
+    evaluate_flags(against=folder_of_others)
+    columns, copies = evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
+    assert list(columns) == [folder_of_others] and columns[folder_of_others]["n_against"] == 12 and copies == {}
+    said = capsys.readouterr().out
+    assert "Copies of the run's own images are not looked for" in said
+    assert (
+        "was trained on the images in my shards, which is no folder here: say where they lie now by --data=DIR" in said
+    )
+
+
+def test_other_images_at_the_runs_path_do_not_keep_it_from_a_folder(
+    moved, toy, evaluate_flags, folder_of_others, monkeypatch, drawings, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my shards").symlink_to(drawings(28, 28, 3))
+    evaluate_flags(against=folder_of_others)
+    columns, _ = evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
+    assert list(columns) == [folder_of_others]
+    assert "holds other images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("values", [{}, {"against": "", "real_vs_real": True}])
+def test_what_needs_the_runs_own_images_names_the_flag_for_where_they_lie_now(moved, toy, evaluate_flags, values):
+    evaluate_flags(**values)
+    with pytest.raises(UserError, match=r"my shards, which is no folder here: say where they lie now by --data=DIR"):
+        evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
+    with pytest.raises(UserError, match=r"say where they lie now by --data=DIR"):
+        sample.draw_originals(restore.restore(moved(), "best"), num=1, seed=0, label=None)
+
+
+def test_the_images_of_a_run_are_found_where_they_lie_now(moved, toy, shards, evaluate_flags):
+    evaluate_flags(data=str(shards))
+    run = restore.restore(moved(), "best", str(shards))
+    columns, copies = evaluate.evaluate_run(run, toy)
+    assert list(columns) == ["held out", "trained on"] and copies["copies"]["n"] == 24
+    kept, _ = sample.draw_originals(run, num=3, seed=0, label=None)
+    assert len(kept) == 3
+
+
+def test_the_embedded_logos_of_another_machines_cache_are_those_of_this_one(tiny, monkeypatch, shards):
+    drawn = []
+
+    def draw(config):
+        drawn.append(config.data.dir)
+        config.data.dir = str(shards)
+
+    monkeypatch.setattr(default_dataset, "set_default_dataset", draw)
+    config = tiny("gan", data__dir="/home/another/.cache/logogan_jax/data/simple-icons-1-28x28-rgb")
+    default_dataset.replace_missing(config)
+    assert drawn == [""] and config.data.dir == str(shards)
+    default_dataset.replace_missing(config)
+    assert drawn == [""], "a folder that is there stays"
