@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from PIL import Image
 
 from data_prep import arguments, folders
-from data_prep.pictures import convert
+from data_prep.pictures import convert, modes
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
 
 
 def split(path: pathlib.Path, columns: int, rows: int) -> list[tuple[str, Image.Image]]:
-    """Cut one sheet into [("_0_0", cell), ("_0_1", cell), ...], column by column."""
-    sheet = convert.decode(path.read_bytes(), 1024)
+    """Cut one sheet, upright and in sRGB, into [("_0_0", cell), ("_0_1", cell), ...], column by column."""
+    picture = convert.open_picture(path.read_bytes(), 1024)
+    sheet = modes.to_srgb(picture)
+    if picture.mode == "L" and sheet.mode == "RGB":
+        sheet = sheet.convert("L")  # grey stays grey
     if sheet.width < columns or sheet.height < rows:
         raise ValueError(f"{sheet.width} x {sheet.height} pixels are too few for {columns} x {rows} cells")
     x = [round(i * sheet.width / columns) for i in range(columns + 1)]

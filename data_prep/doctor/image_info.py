@@ -4,7 +4,7 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from data_prep import pool
 from data_prep.doctor.duplicates import SIDE
@@ -72,7 +72,8 @@ def examine(item: Item, spec: ImageSpec) -> ImageInfo | pool.Failed:
     """Return what is known of an image, or why it cannot be read."""
     try:
         data = item.source if isinstance(item.source, bytes) else filesystem.read_file(item.source)
-        image = convert.decode(data, EXAMINED_SIDE, longer=spec.fit == "pad")
+        picture = convert.open_picture(data, EXAMINED_SIDE, longer=spec.fit == "pad")
+        image = modes.to_srgb(picture)
         upright = flatten(image)
         square = convert.to_pixels(image, ImageSpec(EXAMINED_SIDE, 3, spec.fit, spec.trim))
     except convert.DECODE_ERRORS as error:
@@ -80,14 +81,13 @@ def examine(item: Item, spec: ImageSpec) -> ImageInfo | pool.Failed:
     thumbnail = Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     digest = hashlib.sha256(b"%dx%d" % upright.size + upright.tobytes()).digest()[:16]
     return ImageInfo(
-        image.format or "SVG", image.mode, *upright.size, getattr(image, "is_animated", False), len(data), digest,
+        picture.format or "SVG", picture.mode, *upright.size, getattr(picture, "is_animated", False), len(data), digest,
         measure_ink(square), thumbnail.tobytes(),
     )  # fmt: skip
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as RGB: whole, upright, and on the background that suits it."""
-    image = modes.to_srgb(ImageOps.exif_transpose(image))
+    """Return an image of convert.decode as RGB: whole, and on the background that suits it."""
     return modes.composite(modes.choose_background(image), image) if image.mode == "RGBA" else image
 
 

@@ -6,9 +6,9 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from data_prep.pictures import rasters, resize, svg
+from data_prep.pictures import modes, rasters, resize, svg, svg_text
 from logogan_jax.core.storage import filesystem
 
 # What decoding a broken or hostile picture raises.
@@ -70,25 +70,31 @@ def convert(item: Item, spec: ImageSpec) -> Converted:
 
 
 def decode(data: bytes, side: int, width: int = 0, *, longer: bool = False) -> Image.Image:
-    """Decode the bytes of a file, the first frame of an animation; an SVG is drawn as svg.render does.
+    """Decode the bytes of a file as upright RGB or RGBA in sRGB, the first frame of an animation.
+
+    An SVG is drawn as svg.render does.
 
     Raises:
         One of DECODE_ERRORS.
     """
-    if not data:
-        raise ValueError("the file is empty")
-    if svg.looks_like(data):
-        return svg.render(svg.read(data), side, width, longer=longer)
-    return rasters.read(data)
+    return modes.to_srgb(open_picture(data, side, width, longer=longer))
 
 
 def decode_for(data: bytes, spec: ImageSpec) -> Image.Image:
     """As decode, at no higher resolution than the ImageSpec can use."""
     height, width, _ = spec.shape
-    if svg.looks_like(data) or not data:
-        return decode(data, height, width, longer=spec.fit == "pad")
     # If margins are to be trimmed, what is inside them may need every pixel.
-    return rasters.read(data, minimum=0 if spec.trim else 2 * max(height, width))
+    minimum = 0 if spec.trim else 2 * max(height, width)
+    return modes.to_srgb(open_picture(data, height, width, longer=spec.fit == "pad", minimum=minimum))
+
+
+def open_picture(data: bytes, side: int, width: int = 0, *, longer: bool = False, minimum: int = 0) -> Image.Image:
+    """As decode, but as the file holds the picture: in any mode and orientation; see rasters.read for `minimum`."""
+    if not data:
+        raise ValueError("the file is empty")
+    if svg_text.looks_like_svg(data):
+        return svg.render(svg.read(data), side, width, longer=longer)
+    return rasters.read(data, minimum)
 
 
 def to_pixels(image: Image.Image, spec: ImageSpec) -> np.ndarray:
@@ -110,8 +116,6 @@ def encode_png(image: Image.Image) -> bytes:
 
 def describe_error(error: BaseException) -> str:
     """One of DECODE_ERRORS, in words for the user."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
     if isinstance(error, rasters.TOO_LARGE):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):

@@ -2,8 +2,11 @@
 
 import io
 import warnings
+from collections.abc import Collection
 
-from PIL import Image
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from data_prep.pictures import file_kinds, png_chunks
 
 Image.init()
 # Formats that Pillow reads by itself. EPS is not among them: Pillow hands it to Ghostscript, which executes it.
@@ -12,17 +15,33 @@ FORMATS = Image.OPEN.keys() & {
     "TIFF", "WEBP", "XBM", "XPM",
 }  # fmt: skip
 Image.MAX_IMAGE_PIXELS = 100_000_000  # larger pictures count as an attack; 10,000 x 10,000 is allowed
+PngImagePlugin.MAX_TEXT_CHUNK = png_chunks.MAX_PROFILE_BYTES  # holds for profiles too
 
 # What `header` raises for a picture whose header claims more pixels.
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def header(data: bytes) -> Image.Image:
-    """Open a picture without decoding its pixels; one of TOO_LARGE if its header claims too many."""
+    """Open a picture without decoding its pixels.
+
+    Raises:
+        One of TOO_LARGE: if its header claims too many pixels.
+        ValueError: if it is no picture that can be read; it says what it is instead.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(data), formats=sorted(FORMATS))
+        return open_lazily(data, FORMATS)
+
+
+def open_lazily(data: bytes, formats: Collection[str]) -> Image.Image:
+    """As header, for some formats; DecompressionBombError only if there are twice the pixels that are too many."""
+    with warnings.catch_warnings():
+        for kind in (UserWarning, DeprecationWarning):  # about odd metadata
+            warnings.simplefilter("ignore", kind)
+        try:
+            return Image.open(io.BytesIO(png_chunks.drop_metadata(data)), formats=sorted(formats))
+        except UnidentifiedImageError:
+            raise ValueError(file_kinds.describe(data)) from None
 
 
 def read(data: bytes, minimum: int = 0) -> Image.Image:

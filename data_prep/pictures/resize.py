@@ -33,7 +33,7 @@ def fit(
 
 def _to_mode(image: Image.Image, channels: int) -> tuple[Image.Image, tuple[int, ...] | None]:
     """(upright RGB or RGBA image, its background colour, or None if that must be seen from its corners)."""
-    image = modes.to_srgb(ImageOps.exif_transpose(image))
+    image = modes.to_srgb(image)
     if channels == 4:
         background = (0, 0, 0, 0) if image.mode == "RGBA" else None
         return image.convert("RGBA"), background

@@ -5,12 +5,9 @@ would be drawn wrong, so it is refused. So is one that is made to exhaust its re
 """
 
 import base64
-import contextlib
-import gzip
 import io
 import re
 import urllib.parse
-import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from xml.parsers import expat
@@ -18,9 +15,8 @@ from xml.parsers import expat
 import resvg_py
 from PIL import Image
 
-from data_prep.pictures import rasters
+from data_prep.pictures import rasters, svg_text
 
-MAX_BYTES = 32 << 20  # of text
 MAX_ASPECT = 50.0
 _DPI = 96  # resvg-py's default is none, which makes sizes in millimetres zero
 # Elements whose href is loaded or drawn; <a> and metadata may refer to anything.
@@ -46,14 +42,9 @@ class Drawing(NamedTuple):
     aspect: float | None
 
 
-def looks_like(data: bytes) -> bool:
-    """Whether bytes are an SVG, perhaps gzipped, whatever the name of their file."""
-    return data[:2] == b"\x1f\x8b" or b"<svg" in data[:4096].replace(b"\0", b"") or data.lstrip()[:5] == b"<?xml"
-
-
 def read(data: bytes) -> Drawing:
     """Decode and check the bytes of an SVG; ValueError says what is wrong with it."""
-    return check(_decode_text(data))
+    return check(svg_text.decode(data))
 
 
 def check(text: str) -> Drawing:
@@ -112,26 +103,6 @@ def _width_sets_scale(aspect: float, box: float, longer: bool) -> bool:
     return (aspect >= box) == longer or aspect == box
 
 
-def _decode_text(data: bytes) -> str:
-    """The text of an SVG, gzipped or not, in whatever encoding it declares."""
-    if data[:2] == b"\x1f\x8b":
-        with contextlib.closing(gzip.GzipFile(fileobj=io.BytesIO(data))) as stream:
-            try:
-                data = stream.read(MAX_BYTES + 1)
-            except (EOFError, zlib.error) as error:
-                raise ValueError(f"not a readable SVG: {error}") from None
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES >> 20} MiB of SVG")
-    declared = re.match(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)""", data[:200])
-    encoding = declared.group(1).decode() if declared else "utf-8"
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    try:
-        return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise ValueError(f"not a readable SVG: {error}") from None
-
-
 def _check_reference(value: str) -> None:
     """Raise ValueError unless an href points into the same SVG or to harmless data in itself."""
     if not value or value.startswith("#"):
@@ -141,8 +112,8 @@ def _check_reference(value: str) -> None:
     head, _, body = value.partition(",")
     body = urllib.parse.unquote_to_bytes(body)
     raw = base64.b64decode(b"".join(body.split())) if head.lower().endswith("base64") else body
-    if looks_like(raw):
-        check(_decode_text(raw))
+    if svg_text.looks_like_svg(raw):
+        check(svg_text.decode(raw))
         return
     try:
         rasters.header(raw)

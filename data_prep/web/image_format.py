@@ -1,11 +1,11 @@
 """Which image format some bytes have, decided by the bytes alone, before anything is decoded."""
 
-import io
+import warnings
 from typing import NamedTuple
 
 from PIL import Image
 
-from data_prep.pictures import convert, svg
+from data_prep.pictures import convert, rasters, svg, svg_text
 
 # Formats of logos, by Pillow's names. Formats without a clear signature, such as TGA, are left out.
 _EXTENSIONS = {
@@ -14,7 +14,6 @@ _EXTENSIONS = {
 }  # fmt: skip
 _READERS = sorted(_EXTENSIONS.keys() & Image.OPEN.keys())  # Pillow's reader of JPEG recognises MPO too
 EXTENSIONS = {*_EXTENSIONS.values(), ".jpeg", ".tiff", ".svg", ".svgz"}
-_HTML = (b"<!doctype html", b"<html")
 
 
 class InvalidImage(ValueError):
@@ -34,10 +33,8 @@ def identify(data: bytes, max_pixels: int) -> ImageFormat:
     """Return the format of a file's bytes; InvalidImage if they are no image or more than `max_pixels` pixels."""
     if not data:
         raise InvalidImage("the file is empty")
-    if data.lstrip()[:16].lower().startswith(_HTML):
-        raise InvalidImage("not an image but a web page")
     try:
-        if svg.looks_like(data):
+        if svg_text.looks_like_svg(data):
             svg.read(data)
             return ImageFormat("SVG", ".svgz" if data.startswith(b"\x1f\x8b") else ".svg")
         format, (width, height) = _identify_raster(data, max_pixels)
@@ -49,7 +46,10 @@ def identify(data: bytes, max_pixels: int) -> ImageFormat:
 
 
 def _identify_raster(data: bytes, max_pixels: int) -> tuple[str, tuple[int, int]]:
-    with Image.open(io.BytesIO(data), formats=_READERS) as image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # what is too large is said below
+        image = rasters.open_lazily(data, _READERS)
+    with image:
         if image.width * image.height <= max_pixels:
             image.verify()
         return image.format or "", image.size
