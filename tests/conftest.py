@@ -12,6 +12,8 @@ os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 # Most of a test's time is compiling.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Commands that tests start share the bytecode of what they import: without it each compiles JAX's source for seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jax
 import numpy as np

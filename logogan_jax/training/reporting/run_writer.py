@@ -4,13 +4,16 @@ import concurrent.futures
 import json
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from logogan_jax.core import files, images
 from logogan_jax.core.errors import UserError
-from logogan_jax.training.reporting import plots, tensorboard
+from logogan_jax.training.reporting import plots
+
+if TYPE_CHECKING:
+    from logogan_jax.training.reporting.tensorboard import TensorBoardWriter
 
 
 class RunWriter:
@@ -74,7 +77,10 @@ class RunWriter:
         if self._drawing:
             self._drawing.result()
 
-    def _open_tensorboard(self, step: int) -> tensorboard.TensorBoardWriter:
+    def _open_tensorboard(self, step: int) -> "TensorBoardWriter":
+        # tensorboardX imports the libraries of object stores, a second that only a run which trains has to wait for.
+        from logogan_jax.training.reporting import tensorboard
+
         return tensorboard.TensorBoardWriter(self._workdir / "tensorboard", step + 1)
 
     def _drop_lines_after(self, step: int) -> None:
