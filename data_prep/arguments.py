@@ -5,6 +5,7 @@ import pathlib
 
 from data_prep.pictures.convert import ImageSpec
 from data_prep.pictures.resize import FITS
+from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.png import MODES
 
@@ -36,6 +37,19 @@ def image_spec(args: argparse.Namespace) -> ImageSpec:
         if not 1 <= value <= LARGEST:
             raise UserError(f"--{flag}={value} should be from 1 to {LARGEST} pixels")
     return ImageSpec(args.size, args.channels, args.fit, args.trim, args.width if args.width != args.size else 0)
+
+
+def beside(path: str | pathlib.Path, ending: str, flag: str = "target_path") -> pathlib.Path:
+    """The path beside a folder that has its name and an ending; of `.` and `..` the folder's own name is taken.
+
+    Raises:
+        UserError: if there is no place beside it; it names the `flag` that gives another place.
+    """
+    path = files.expand(path)
+    path = path.resolve() if path.name in ("", "..") else path
+    if not path.name:
+        raise UserError(f"--{flag} is needed: nothing lies beside {path}")
+    return path.with_name(path.name + ending)
 
 
 def describe_size(spec: ImageSpec) -> str:

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from data_prep import arguments
 from data_prep.pictures.convert import ImageSpec
 from data_prep.shards import metadata, output_folder
-from logogan_jax.core import backend, errors, images, progress
+from logogan_jax.core import backend, errors, files, images, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.installation import install_command
 from logogan_jax.data import decode_pool, tfrecord
@@ -129,7 +129,7 @@ def _open_dataset(args: argparse.Namespace) -> TFRecordDataset:
     """The data set of --path; UserError if a flag is wrong."""
     if "://" in args.target_path:
         raise UserError(f"--target_path={args.target_path} is a bucket: write to a folder, then use data_prep.upload")
-    if not (pathlib.Path(args.path).expanduser() / "metadata.json").is_file():
+    if not (files.expand(args.path) / "metadata.json").is_file():
         raise UserError(f"--path={args.path} holds no shards: make them with python -m data_prep.write_tfrecords")
     dataset = TFRecordDataset.open(args.path)
     if not 2 <= args.clusters <= len(dataset):
@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with errors.exit_on_error():
         dataset = _open_dataset(args)
-        target = pathlib.Path(args.target_path).expanduser()
+        target = files.expand(args.target_path)
         digits = max(2, len(str(args.clusters - 1)))
         names = [f"cluster {number:0{digits}d}" for number in range(args.clusters)]
         with output_folder.create(target) as partial:

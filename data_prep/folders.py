@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 import pathlib
+import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,8 +45,8 @@ def convert_folder(
     Raises:
         UserError: if `target` was made with other `settings`, which are {flag: value}.
     """
-    path = pathlib.Path(path).expanduser()
-    target = pathlib.Path(target).expanduser()
+    path = files.expand(path)
+    target = files.expand(target)
     names = [name for name in names if target not in (path / name).parents]
     if not names:
         raise UserError(f"--path={path} holds no file to work on")
@@ -73,10 +74,7 @@ def convert_folder(
 def claim_folder(target: pathlib.Path, settings: dict[str, Any]) -> None:
     """Make a folder and record the settings it is made with; UserError if it was made with others."""
     path = target / "settings.json"
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}): choose another --target_path") from None
+    make_writable(target)
     earlier = json.loads(path.read_text()) if path.exists() else {}
     for name, value in settings.items():
         if earlier.get(name, value) != value:
@@ -84,6 +82,16 @@ def claim_folder(target: pathlib.Path, settings: dict[str, Any]) -> None:
                 f"{target} was made with --{name}={earlier[name]}, not {value}: choose another --target_path"
             )
     files.write_json(path, settings)
+
+
+def make_writable(folder: pathlib.Path, flag: str = "target_path") -> None:
+    """Make a folder, if it is not there, and try to write into it; UserError, which names the `flag`, if it fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): choose another --{flag}") from None
 
 
 def output_names(names: Iterable[pathlib.Path]) -> list[tuple[pathlib.Path, pathlib.Path]]:

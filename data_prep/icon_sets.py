@@ -20,6 +20,7 @@ from typing import Any
 import simple_icons_pack
 
 from data_prep.pictures.convert import Item
+from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 
 COLOURS = ("black", "grey", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
@@ -82,7 +83,7 @@ def read_archive(path: str | pathlib.Path) -> list[Item]:
     Raises:
         UserError: if the file is damaged or holds no icons.
     """
-    path = pathlib.Path(path).expanduser()
+    path = files.expand(path)
     try:
         members = dict(_members(path))
     except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile) as error:

@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = _parse_args(argv)
     with errors.exit_on_error(), contextlib.ExitStack() as stack:
-        paths = [pathlib.Path(name).expanduser() for name in args.filename]
+        paths = [files.expand(name) for name in args.filename]
         if len({path.stem for path in paths}) < len(paths):
             raise UserError("--filename: several files have the same name, so that their images would have, too")
         arrays = []
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             prefix = f"{path.stem}_" if len(paths) > 1 else ""
             arrays.append(interpret(path, contents, args.layout, args.range, prefix))
             print(arrays[-1])
-        target = pathlib.Path(args.target_path).expanduser()
+        target = files.expand(args.target_path)
         _claim_target(target, args, arrays)
         print(write(arrays, target))
         print(f"Look at them: python -m data_prep.inspect_data --path={shlex.quote(str(target))}")

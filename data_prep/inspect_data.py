@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from data_prep import arguments
+from data_prep import arguments, folders
 from data_prep.doctor import report_page
 from data_prep.doctor.advice import give_advice, nothing_to_mend
 from data_prep.doctor.findings import MEANING, choose_removed, find_problems, groups_with_labels, summarize
@@ -113,10 +113,10 @@ def write_clean(items: ImageFolder, survey: Survey, removed: dict[int, dict[str,
     if not kept:
         raise UserError(f"--fix={target}: no image would be left of {items.store}, so nothing is written")
     names = [*kept, *items.manifests()]
-    with output_folder.create(target) as partial, progress.Bar("copying", len(names), unit="files") as bar:
+    with output_folder.create(target, "fix") as partial, progress.Bar("copying", len(names), unit="files") as bar:
         copy = filesystem.Folder(partial)
         for name in copy.names():  # of a run that was stopped, which may have kept other images
-            (partial / name).unlink()
+            copy.remove(name)
         for number, name in enumerate(names, 1):
             copy.write(name, items.store.read(name))
             bar.update(number)
@@ -154,13 +154,20 @@ def _check_targets(args: argparse.Namespace, report_folder: pathlib.Path, items:
         )
     if not {path.name for path in _list_folder(report_folder)} <= {"report.html", "report.json", "images.jsonl"}:
         raise UserError(f"--report={report_folder} is a folder with something else in it: choose another")
-    if args.fix and _list_folder(pathlib.Path(args.fix).expanduser()):
-        raise UserError(f"--fix={args.fix} is not an empty folder: remove it or choose another")
+    if args.fix:
+        output_folder.refuse_full(files.expand(args.fix), "fix")
     for flag, target in (("report", report_folder), ("fix", args.fix)):
         if target and "://" not in args.path:
-            target, path = pathlib.Path(target).expanduser().resolve(), pathlib.Path(args.path).expanduser().resolve()
+            target, path = files.expand(target).resolve(), files.expand(args.path).resolve()
             if path == target or path in target.parents:
                 raise UserError(f"--{flag}={target} lies in --path={args.path}: choose a place outside of it")
+    # Tried before all the work, not after it.
+    if args.fix:
+        fix = files.expand(args.fix).resolve()
+        if fix in (report_folder.resolve(), *report_folder.resolve().parents):
+            raise UserError(f"--report={report_folder} lies in --fix={args.fix}: choose a place outside of it")
+        output_folder.check(files.expand(args.fix), "fix")
+    folders.make_writable(report_folder, "report")
 
 
 def _list_folder(path: pathlib.Path) -> list[pathlib.Path]:
@@ -172,8 +179,8 @@ def _list_folder(path: pathlib.Path) -> list[pathlib.Path]:
 
 def _default_report_folder(path: str) -> str:
     """Return PATH_report; of a bucket, its last part in the working folder."""
-    path = path.rstrip("/")
-    return f"{path.rpartition('/')[2] if '://' in path else path}_report"
+    in_bucket = path.rstrip("/").rpartition("/")[2] if "://" in path else None
+    return str(arguments.beside(in_bucket or path, "_report", "report"))
 
 
 def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -195,14 +202,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         items = open_source(args.path, "path")
         against = open_source(args.against, "against") if args.against else None
         spec = _read_spec(args, items)
-        report_folder = pathlib.Path(args.report or _default_report_folder(args.path)).expanduser()
+        report_folder = files.expand(args.report or _default_report_folder(args.path))
         _check_targets(args, report_folder, items)
         report, survey, removed = inspect(items, spec, path=args.path, against=against, against_path=args.against)
         write_report(report, survey, items, against, spec, report_folder)
         print(format_report(report))
         print(f"\nReport: {report_folder / 'report.html'}")
         if isinstance(items, ImageFolder) and args.fix:
-            print(write_clean(items, survey, removed, pathlib.Path(args.fix).expanduser()))
+            print(write_clean(items, survey, removed, files.expand(args.fix)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from data_prep import arguments, icon_sets, write_tfrecords
 from data_prep.pictures.convert import ImageSpec
-from logogan_jax.core import cache, errors
+from logogan_jax.core import cache, errors, files
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.png import MODES
 
@@ -44,7 +44,7 @@ def make_dataset(source: str, target: str | pathlib.Path, spec: ImageSpec) -> wr
         items, labels = icon_sets.font_awesome()
         name = "font_awesome"
         description = "Icons of Font Awesome Free (CC-BY-4.0), black on white."
-    elif pathlib.Path(source).expanduser().is_file():
+    elif files.expand(source).is_file():
         items = icon_sets.read_archive(source)
         labels = []
         name = write_tfrecords.dataset_name(source.split(".")[0])

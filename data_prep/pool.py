@@ -34,6 +34,12 @@ _CHUNKS_AHEAD = 4  # chunks per worker that are handed out before their results 
 _EXIT_TIMEOUT = 2.0  # seconds in which a worker leaves that has nothing to do
 
 
+class OutOfMemory(UserError):
+    """This machine has too little memory; the same command goes on when there is more."""
+
+    keeps_work = True
+
+
 class Failed(NamedTuple):
     """The result of an item whose worker died or was stopped."""
 
@@ -54,8 +60,8 @@ def map_ordered(
     """Yield an iterator of function(item), or Failed, in the order of the items, which are read a little ahead.
 
     There are default_workers() processes unless `workers` says how many. 0 works in this process, without limits, for
-    items that are known to be harmless. The iterator raises what the function raises, and UserError if this machine
-    has too little memory.
+    items that are known to be harmless. The iterator raises what the function raises, and OutOfMemory if this
+    machine has too little memory.
     """
     if workers == 0:
         yield map(function, items)
@@ -167,7 +173,7 @@ class _Process:
         self._busy = False
 
     def start(self, message: bytes) -> None:
-        """Hand over the function; UserError if the process cannot start in the memory that there is."""
+        """Hand over the function; OutOfMemory if the process cannot start in the memory that there is."""
         try:
             error = self._ask(message, TIMEOUT)
         except _Died as died:
@@ -175,7 +181,7 @@ class _Process:
         except TimeoutError:
             error = _Died(0)
         if isinstance(error, _Died | MemoryError | ImportError | OSError):
-            raise UserError(
+            raise OutOfMemory(
                 f"a process that reads pictures could not start ({error or type(error).__name__}): if memory is "
                 f"limited (ulimit -v, a container), allow more, or use fewer processes (--workers)"
             )
@@ -214,9 +220,9 @@ class _Process:
         return answer
 
 
-def _out_of_memory(item: Any) -> UserError:
+def _out_of_memory(item: Any) -> OutOfMemory:
     name = getattr(item, "name", None) or getattr(item, "path", None) or (item[0] if isinstance(item, tuple) else item)
-    return UserError(
+    return OutOfMemory(
         f"the memory of this machine is not enough for {str(name)[:200]!r}, or other programs take it: free some, "
         f"use fewer processes (--workers), or move the file away, then run the same command again"
     )

@@ -6,14 +6,13 @@ probability config.augment.strength, or 1 if that is adaptive. Any key of the co
 --config.data.rotate=5 or --config.augment.policy=logo.
 """
 
-import pathlib
 from typing import Any
 
 import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax.core import cli
+from logogan_jax.core import cli, files
 from logogan_jax.core.errors import UserError
 
 LOGOS = 8  # rows
@@ -67,7 +66,7 @@ def define() -> None:
 def main() -> None:
     """Run the command."""
     config = flags.FLAGS.config
-    out = pathlib.Path(flags.FLAGS.out).expanduser()
+    out = files.expand(flags.FLAGS.out)
     if not out.parent.is_dir() or out.suffix.lower() != ".png":
         raise UserError(f"--out={out} should be a .png in an existing folder")
     if out.exists():

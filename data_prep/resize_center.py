@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors.exit_on_error():
         spec = arguments.image_spec(args)
         sides = f"{spec.size}x{spec.width}" if spec.width else spec.size
-        target = args.target_path or f"{args.path.rstrip('/')}_{sides}"
+        target = args.target_path or arguments.beside(args.path, f"_{sides}")
         names = folders.list_files(args.path)
         resize_file = functools.partial(resize, spec=spec)
         print(folders.convert_folder(resize_file, args.path, names, target, settings=spec._asdict()))

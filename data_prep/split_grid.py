@@ -12,7 +12,7 @@ from PIL import Image
 
 from data_prep import arguments, folders
 from data_prep.pictures import convert, modes
-from logogan_jax.core import errors
+from logogan_jax.core import errors, files
 from logogan_jax.core.errors import UserError
 
 
@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--target_path", help="folder for the logos (default: SHEET_split or FOLDER_split)")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
-        path = pathlib.Path(args.filename).expanduser()
+        path = files.expand(args.filename)
         if min(args.col, args.row) < 1:
             raise UserError(f"--col={args.col} and --row={args.row} should be at least 1")
         if not path.exists():
             raise UserError(f"--filename={path}: there is no such file or folder")
-        target = args.target_path or path.with_name(f"{path.stem}_split")
+        target = args.target_path or arguments.beside(path if path.is_dir() else path.with_suffix(""), "_split")
         split_file = functools.partial(split, columns=args.col, rows=args.row)
         folder = path if path.is_dir() else path.parent
         names = folders.list_files(path) if path.is_dir() else [pathlib.Path(path.name)]

@@ -36,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m data_prep.svg_to_png", description=arguments.summary(__doc__))
     parser.add_argument("-p", "--path", required=True, help="folder of SVG files; sub-folders are kept")
     parser.add_argument("--size", type=int, default=224, help="shorter side of the PNGs in pixels (default 224)")
-    parser.add_argument("--target_path", help="folder for the PNGs (default: PATH/png)")
+    parser.add_argument("--target_path", help="folder for the PNGs (default: PATH_png)")
     parser.add_argument("--engine", choices=list(svg.ENGINES), default="resvg", help="what draws (default resvg)")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
         if args.engine == "cairosvg":
             _require_cairosvg()
-        target = args.target_path or pathlib.Path(args.path) / "png"
+        target = args.target_path or arguments.beside(args.path, "_png")
         names = [name for name in folders.list_files(args.path) if name.suffix.lower() in (".svg", ".svgz")]
         draw_file = functools.partial(draw, side=args.size, engine=args.engine)
         settings = {"size": args.size, "engine": args.engine}

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from data_prep import arguments, pool
 from data_prep.pictures.convert import ImageSpec, Item
 from data_prep.shards import metadata, output_folder, plan, shard_files
-from logogan_jax.core import errors
+from logogan_jax.core import errors, files
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
@@ -32,6 +32,8 @@ AUGMENT_FLAGS = {
 }
 
 
+# What is needed to go on with unfinished shards.
+_WORKING = ("plan", "plan.json", "shard-*.json")
 LABEL_ADVICE = "move them into a sub-folder, or use --labels=none"
 
 
@@ -60,8 +62,7 @@ def write(
             f"--target_path={target} is a bucket: write to a folder and copy it with python -m data_prep.upload, "
             f"or let python -m data_prep.beam_tfrecords write there"
         )
-    target = pathlib.Path(target).expanduser()
-    with output_folder.create(target) as partial:
+    with output_folder.create(files.expand(target), working=_WORKING) as partial:
         shutil.rmtree(partial / "plan", ignore_errors=True)
         shard_plan = plan.ShardPlan(partial / "plan", items, shards or plan.shard_count(len(items)))
         if not plan.resume(partial, shard_plan, name=name, spec=spec):
@@ -97,9 +98,6 @@ def finish(
         nbytes=sum(summary["nbytes"] for summary in summaries), rejects=len(rejects), long=long,
         description=description,
     )  # fmt: skip
-    shutil.rmtree(folder / "plan", ignore_errors=True)
-    for path in [folder / "plan.json", *folder.glob("shard-*.json")]:
-        path.unlink(missing_ok=True)
     return Totals(sum(lengths), len(rejects), long)
 
 
@@ -163,7 +161,10 @@ def make_items(
 
 def dataset_name(path: str | pathlib.Path) -> str:
     """A name for the data set in a folder, in the characters that TensorFlow Datasets allows."""
-    return re.sub(r"\W+", "_", str(path).rstrip("/").rpartition("/")[2].lower()).strip("_") or "images"
+    name = str(path).rstrip("/").rpartition("/")[2]
+    if not name.strip("."):  # the working folder, or one above it
+        name = pathlib.Path(path).resolve().name
+    return re.sub(r"\W+", "_", name.lower()).strip("_") or "images"
 
 
 def report(totals: Totals, target: str | pathlib.Path, args: argparse.Namespace) -> str:

@@ -206,7 +206,7 @@ def _measure_run(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, 
         **copies,
     }
     print(f"{run.workdir} at step {run.step:,}, data {run.info.fingerprint[:12]}, recipe {recipe[:12]}")
-    return columns, facts, pathlib.Path(flags.FLAGS.out or run.workdir / "evaluation.json").expanduser()
+    return columns, facts, files.expand(flags.FLAGS.out or run.workdir / "evaluation.json")
 
 
 def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path | None]:
@@ -218,7 +218,7 @@ def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[s
     against = load_folder(flags.FLAGS.against, "against", (size, size, 3), network)
     columns = {flags.FLAGS.against: measure(images, against, network)}
     print(f"{flags.FLAGS.images} against {flags.FLAGS.against}, both at {size} pixels")
-    out = pathlib.Path(flags.FLAGS.out).expanduser() if flags.FLAGS.out else None
+    out = files.expand(flags.FLAGS.out) if flags.FLAGS.out else None
     return columns, {"images": flags.FLAGS.images, "size": size}, out
 
 

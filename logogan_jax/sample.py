@@ -7,7 +7,7 @@ from absl import flags
 
 from logogan_jax.config import restore
 from logogan_jax.config.restore import RestoredRun
-from logogan_jax.core import backend, cli, images
+from logogan_jax.core import backend, cli, files, images
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import features
 
@@ -75,7 +75,7 @@ def define() -> None:
 def main() -> None:
     """Run the command."""
     backend.start()
-    folder = pathlib.Path(flags.FLAGS.out).expanduser()
+    folder = files.expand(flags.FLAGS.out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
     run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)

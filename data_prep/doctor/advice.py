@@ -61,7 +61,8 @@ def _advise_fix(counts: dict[str, int], spec: ImageSpec, path: str, against: str
     if not bad:
         return None
     flags = _fit_flags(spec) + ([f"--against={shlex.quote(against)}"] if against else [])
-    clean = shlex.quote(path.rstrip("/").rpartition("/")[2] + "_clean")
+    name = path.rstrip("/").rpartition("/")[2]
+    clean = shlex.quote(f"{name}_clean" if name.strip(".~") else str(arguments.beside(path, "_clean", "fix")))
     command = " ".join([f"python -m data_prep.inspect_data --path={shlex.quote(path)}", *flags, f"--fix={clean}"])
     return Advice(f"Bad images ({bad}). Make a copy without them", command)
 

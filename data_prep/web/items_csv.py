@@ -7,6 +7,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 
 COLUMNS = (
@@ -30,7 +31,7 @@ def read_rows(filename: str | pathlib.Path) -> Iterator[dict[str, Any]]:
     The keys are `link`, `name`, `sha1`, those in ORIGIN, and `row`, the number of the row from 1 on.
     Raises UserError if the file cannot be read or has no column `link`.
     """
-    path = pathlib.Path(filename).expanduser()
+    path = files.expand(filename)
     csv.field_size_limit(1 << 24)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:

@@ -22,7 +22,7 @@ from ml_collections import ConfigDict, config_flags
 import logogan_jax
 from logogan_jax.benchmark import figures, measurement, peers, stopwatch
 from logogan_jax.config import build_training, default_dataset, memory
-from logogan_jax.core import backend, cli
+from logogan_jax.core import backend, cli, files
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import sources
 
@@ -191,7 +191,7 @@ def start_peers(
 def main() -> None:
     """Run the command."""
     args = flags.FLAGS
-    out = pathlib.Path(args.json).expanduser() if args.json else None
+    out = files.expand(args.json) if args.json else None
     if out and not out.parent.is_dir():
         raise UserError(f"--json={out}: there is no folder {out.parent}")
     if args.peer:  # share a GPU's memory: JAX, here and in a peer, takes what it needs instead of most of it at once

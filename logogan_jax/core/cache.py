@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 
+from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 
 ADVICE = "set LOGOGAN_CACHE to a folder that can be written"
@@ -21,7 +22,7 @@ def path(*parts: str) -> pathlib.Path:
     """
     root = os.environ.get("LOGOGAN_CACHE")
     if root:
-        return pathlib.Path(root).expanduser().joinpath(*parts)
+        return files.expand(root).joinpath(*parts)
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return _default_root(home).joinpath(*parts)
 

@@ -26,6 +26,7 @@ class UserError(Exception):
     """An error that the user can mend; its text is one line: which key or file, its value, what to write instead."""
 
     status = 2  # of the command that ends with it
+    keeps_work = False  # whether an unfinished folder stays, so that the same command goes on there
 
 
 class Diverged(UserError):

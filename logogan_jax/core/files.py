@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 
+def expand(path: str | os.PathLike) -> pathlib.Path:
+    """Return a path with a leading `~` or `~name` replaced by that home, as the shell does; unknown homes stay."""
+    return pathlib.Path(os.path.expanduser(path))
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a hidden path to write to, which is moved to `path` if the block ends well and removed if it does not."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import decode_pool, png, tfrecord
 
@@ -35,7 +36,7 @@ class TFRecordDataset:
 
     def __init__(self, directory: str | pathlib.Path, *, size: tuple[int, int], channels: int, split: str = "train"):
         """Open the shards in a folder; UserError if they are missing, damaged or of another size."""
-        self.directory = pathlib.Path(directory).expanduser()
+        self.directory = files.expand(directory)
         self.shape = (*size, channels)
         command = _command(self.shape)
         self.metadata = _load_metadata(self.directory, command)
@@ -131,7 +132,7 @@ class Subset:
 def read_metadata(directory: str | pathlib.Path) -> dict[str, Any]:
     """The content of a folder's metadata.json (size, width, channels, count, labels, ...); UserError without."""
     command = _MAKE.format(size="PIXELS", width="", channels=3)
-    return _load_metadata(pathlib.Path(directory).expanduser(), command)
+    return _load_metadata(files.expand(directory), command)
 
 
 def _load_metadata(directory: pathlib.Path, command: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax.core import images
+from logogan_jax.core import files, images
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed import data_parallel
 from logogan_jax.distributed.data_parallel import DataParallel
@@ -54,7 +54,7 @@ def load_network(spec: str, key: str = "--features") -> FeatureNetwork:
             )
         return network
     if name == "inception" and path:
-        path = pathlib.Path(path).expanduser()
+        path = files.expand(path)
         return _read(key, name, path, inception.fold, _inception, chunk=2 if small_chunk else 128)
     raise UserError(f"{key} is {spec!r}: it should be efflite0, or inception:PATH with the path of {inception.FILE}")
 

@@ -79,7 +79,7 @@ def _folder(plan: search.Plan) -> pathlib.Path:
     workdir = flags.FLAGS.workdir or f"runs/tune-{pathlib.Path(plan.file).stem}"
     if "://" in workdir:
         raise UserError(f"--workdir={workdir}: a study needs a folder of this machine, or a shared one")
-    return pathlib.Path(workdir).expanduser()
+    return files.expand(workdir)
 
 
 def _prepare(folder: pathlib.Path, plan: search.Plan) -> None:

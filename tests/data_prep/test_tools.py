@@ -241,14 +241,15 @@ def test_svg_files_become_transparent_pngs(tmp_path, engine):
         except (ImportError, OSError) as error:
             pytest.skip(f"cairosvg or its library is not here: {error}")
     text = SQUARE.format(w=20, h=10).replace("<rect ", '<rect x="10" ')
-    (tmp_path / "wide.svg").write_text(text)
-    (tmp_path / "bad.svg").write_text("<svg")
-    (tmp_path / "photo.png").write_bytes(b"")
-    said = tool("svg_to_png", "--path", tmp_path, "--size", 32, "--engine", engine)
+    (tmp_path / "svg").mkdir()
+    (tmp_path / "svg" / "wide.svg").write_text(text)
+    (tmp_path / "svg" / "bad.svg").write_text("<svg")
+    (tmp_path / "svg" / "photo.png").write_bytes(b"")
+    said = tool("svg_to_png", "--path", tmp_path / "svg", "--size", 32, "--engine", engine)
     assert said.startswith("1 files converted") and "1 rejected" in said
-    image = Image.open(tmp_path / "png" / "wide.png")
+    image = Image.open(tmp_path / "svg_png" / "wide.png")
     assert image.size == (64, 32) and image.getpixel((2, 9)) == (0, 0, 0, 0) and image.getpixel((60, 9))[:2] == (255, 0)
-    reason = json.loads((tmp_path / "png" / "rejects.jsonl").read_text())
+    reason = json.loads((tmp_path / "svg_png" / "rejects.jsonl").read_text())
     assert reason["path"] == "bad.svg" and "not a readable SVG" in reason["reason"]
 
 

@@ -156,7 +156,7 @@ def test_a_second_writer_waits_for_the_first(tmp_path):
         tool = command("data_prep.write_tfrecords", "--path", logos(tmp_path / "logos", 3), "--size", 28,
                        "--target_path", tmp_path / "out")  # fmt: skip
         second = subprocess.Popen(tool, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert "waiting for it" in second.stdout.readline()
+        assert "waiting for it" in second.stderr.readline()
         (partial / "first").write_text("mine")
     err = second.communicate(timeout=60)[1]
     assert second.returncode == 2 and "is not an empty folder" in err

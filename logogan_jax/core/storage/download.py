@@ -32,7 +32,7 @@ def local_folder(address: str | pathlib.Path) -> pathlib.Path:
     cannot be reached, if the disk has no room, or if another process reads other bytes of the same address.
     """
     if "://" not in str(address):
-        return pathlib.Path(address).expanduser()
+        return files.expand(address)
     copy = CachedCopy("fetched", Bucket(str(address)))
     if copy.is_read_here():
         return copy.folder

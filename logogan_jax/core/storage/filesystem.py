@@ -35,7 +35,7 @@ class Folder:
     """A folder on the disk, with the methods of a Bucket. Names are relative, with `/` between their parts."""
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path).expanduser()
+        self.path = files.expand(path)
 
     def __str__(self) -> str:
         return str(self.path)

@@ -22,7 +22,7 @@ def download_run(address: str | pathlib.Path) -> pathlib.Path:
     Checkpoints that are not complete are left out. Raises a UserError if there is no run.
     """
     if "://" not in str(address):
-        return pathlib.Path(address).expanduser()
+        return files.expand(address)
     copy = download.CachedCopy("fetched", Bucket(str(address)))
     markers = CommitMarkers(copy.bucket)
     attempts = 0
@@ -48,7 +48,7 @@ def synced_workdir(address: str | pathlib.Path) -> Iterator[tuple[pathlib.Path, 
     A path is the folder itself, expanded. For an address, all is copied at the end; UserErrors are those of SyncedRun.
     """
     if "://" not in str(address):
-        yield pathlib.Path(address).expanduser(), lambda: None
+        yield files.expand(address), lambda: None
         return
     with contextlib.closing(SyncedRun(str(address))) as run:
         run.acquire()
