@@ -38,15 +38,16 @@ _SAMPLE = 64  # side of the small copy on which that is measured
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Convert to upright RGB, or to RGBA if there is transparency, without metadata.
+    """Convert to upright RGB, or to RGBA if there is transparency, without metadata but svg.render's "words".
 
     16 bits are scaled to 8, the orientation and the colour profile are applied. Metadata that is damaged says nothing.
     """
+    info: dict[Any, Any] = {"words": True} if "words" in image.info else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries, about odd metadata
         image = _to_eight_bits(_turn_upright(image))
         image = _apply_profile(image)
-    image.info = {}
+    image.info = info
     return image
 
 

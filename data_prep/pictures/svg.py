@@ -4,42 +4,28 @@ Nothing that an SVG refers to is read or fetched, and no script runs. An SVG tha
 would be drawn wrong, so it is refused. So is one that is made to exhaust its reader.
 """
 
-import base64
 import io
 import re
-import urllib.parse
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from xml.parsers import expat
 
 import resvg_py
 from PIL import Image
 
-from data_prep.pictures import rasters, svg_text
+from data_prep.pictures import svg_check, svg_styles, svg_text, svg_words
 
 MAX_ASPECT = 50.0
 _DPI = 96  # resvg-py's default is none, which makes sizes in millimetres zero
-# Elements whose href is loaded or drawn; <a> and metadata may refer to anything.
-_LOADING_ELEMENTS = {
-    "image",
-    "use",
-    "feImage",
-    "tref",
-    "pattern",
-    "linearGradient",
-    "radialGradient",
-    "filter",
-    "textPath",
-}
 _LENGTH = re.compile(r"\s*([\d.]+(?:e[+-]?\d+)?)\s*(px|pt|pc|mm|cm|in)?\s*", re.IGNORECASE)
 _PIXELS = {None: 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": _DPI / 25.4, "cm": _DPI / 2.54, "in": _DPI}
 
 
 class Drawing(NamedTuple):
-    """The text of a harmless SVG, and its width over its height, or None if it does not state them."""
+    """The text of a harmless SVG, its width over its height, or None if it does not state them, and its words."""
 
     text: str
     aspect: float | None
+    words: str = ""
 
 
 def read(data: bytes) -> Drawing:
@@ -49,33 +35,11 @@ def read(data: bytes) -> Drawing:
 
 def check(text: str) -> Drawing:
     """Check an SVG; ValueError if it is broken, hostile, or needs something outside itself."""
-    roots: list[dict[str, str]] = []
-    parser = expat.ParserCreate()
-
-    def start_element(name: str, attributes: dict[str, str]) -> None:
-        if not roots:
-            if name.rpartition(":")[2] != "svg":
-                raise ValueError(f"not an SVG: its root is <{name}>")
-            roots.append(attributes)
-        if name.rpartition(":")[2] in _LOADING_ELEMENTS:
-            for key, value in attributes.items():
-                if key.rpartition(":")[2] == "href":
-                    _check_reference(value.strip())
-
-    def entity_declaration(name, _is_parameter, _value, _base, system, public, _notation) -> None:
-        if system or public:
-            raise ValueError(f"declares the external entity {name!r} ({system or public})")
-
-    parser.StartElementHandler = start_element
-    parser.EntityDeclHandler = entity_declaration
-    try:
-        parser.Parse(text, True)
-    except expat.ExpatError as error:
-        raise ValueError(f"not a readable SVG: {error}") from None
-    aspect = _aspect(roots[0])
+    contents = svg_check.scan(text)
+    aspect = _aspect(contents.root)
     if aspect and not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
         raise ValueError(f"its sides are more than {MAX_ASPECT:g} to 1")
-    return Drawing(text, aspect)
+    return Drawing(svg_styles.inline(text) if contents.is_styled else text, aspect, contents.words)
 
 
 def render(drawing: Drawing, side: int, width: int = 0, *, longer: bool = False, engine: str = "resvg") -> Image.Image:
@@ -83,6 +47,7 @@ def render(drawing: Drawing, side: int, width: int = 0, *, longer: bool = False,
 
     With a `width`, it covers (or, if `longer`, lies within) a box of `side` x `width` pixels without a rest. resvg
     draws clips, masks and gradients right and needs no system library; "cairosvg" (extra "prep") is for comparison.
+    If words can be seen, they are in the font of svg_words, and the `info` of the image has the key "words".
     """
     draw = ENGINES[engine]
     width = width or side
@@ -90,35 +55,17 @@ def render(drawing: Drawing, side: int, width: int = 0, *, longer: bool = False,
     if aspect is not None:
         # One side sets the scale; the other follows from the drawing.
         if _width_sets_scale(aspect, width / side, longer):
-            return draw(drawing.text, width=width)
-        return draw(drawing.text, height=side)
-    drawn = draw(drawing.text, width=width)
+            return draw(drawing, width=width)
+        return draw(drawing, height=side)
+    drawn = draw(drawing, width=width)
     if _width_sets_scale(drawn.width / drawn.height, width / side, longer):
         return drawn
-    return draw(drawing.text, height=side)
+    return draw(drawing, height=side)
 
 
 def _width_sets_scale(aspect: float, box: float, longer: bool) -> bool:
     """Whether a drawing's width, not its height, equals that of a box; both are given as width over height."""
     return (aspect >= box) == longer or aspect == box
-
-
-def _check_reference(value: str) -> None:
-    """Raise ValueError unless an href points into the same SVG or to harmless data in itself."""
-    if not value or value.startswith("#"):
-        return
-    if not value.lower().startswith("data:"):
-        raise ValueError(f"refers to {value[:80]!r}, which is outside itself")
-    head, _, body = value.partition(",")
-    body = urllib.parse.unquote_to_bytes(body)
-    raw = base64.b64decode(b"".join(body.split())) if head.lower().endswith("base64") else body
-    if svg_text.looks_like_svg(raw):
-        check(svg_text.decode(raw))
-        return
-    try:
-        rasters.header(raw)
-    except rasters.TOO_LARGE:
-        raise ValueError(f"holds a picture of more than {Image.MAX_IMAGE_PIXELS:,} pixels") from None
 
 
 def _aspect(root: dict[str, str]) -> float | None:
@@ -138,20 +85,35 @@ def _aspect(root: dict[str, str]) -> float | None:
     return width / height if width > 0 and height > 0 else None
 
 
-def _resvg(text: str, **size: Any) -> Image.Image:
+def _resvg(drawing: Drawing, **size: Any) -> Image.Image:
+    image = _resvg_in_font(drawing.text, {}, size)
+    if not drawing.words:
+        return image
+    with_words = _resvg_in_font(drawing.text, svg_words.FONT, size)
+    if with_words.tobytes() == image.tobytes():  # words may be hidden
+        return image
+    svg_words.check_characters(drawing.words)
+    with_words.info["words"] = True
+    return with_words
+
+
+def _resvg_in_font(text: str, font: dict[str, Any], size: dict[str, Any]) -> Image.Image:
+    """Draw an SVG with the words in one font, or, if `font` is empty, without the words."""
     try:
-        png = resvg_py.svg_to_bytes(svg_string=text, dpi=_DPI, **size)
+        png = resvg_py.svg_to_bytes(svg_string=text, dpi=_DPI, skip_system_fonts=True, **font, **size)
     except ValueError as error:
         raise ValueError(f"not a readable SVG: {error}") from error
     return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
 
 
-def _cairosvg(text: str, **size: int) -> Image.Image:
+def _cairosvg(drawing: Drawing, **size: int) -> Image.Image:
     import cairosvg  # an optional package, which the default engine does not need
 
+    if drawing.words:
+        raise ValueError("has words, which cairosvg draws in the fonts of this machine: use the default engine")
     output_size: dict[str, Any] = {f"output_{side}": pixels for side, pixels in size.items()}
     try:
-        png = cairosvg.svg2png(bytestring=text.encode(), **output_size)
+        png = cairosvg.svg2png(bytestring=drawing.text.encode(), **output_size)
     except Exception as error:  # its parsers raise errors of any kind
         raise ValueError(f"not a readable SVG: {error}") from error
     return Image.open(io.BytesIO(png or b"")).convert("RGBA")

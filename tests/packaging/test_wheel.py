@@ -105,6 +105,7 @@ def test_a_wheel_puts_no_general_names_into_an_environment(wheel, installed):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"logogan_jax", "data_prep"}
     assert {"logogan_jax/py.typed", "data_prep/py.typed"} <= set(names)
+    assert {f"data_prep/pictures/fonts/{name}" for name in ("DejaVuSans.ttf", "LICENSE")} <= set(names)
     packages = next(installed.parent.glob("lib/python*/site-packages"))
     entries = {path.name.split("-")[0] for path in packages.iterdir() if not path.name.startswith(("_", "borrowed"))}
     assert entries == {"logogan_jax", "data_prep"}
