@@ -6,6 +6,7 @@ Two folders are compared without any model: --images=DIR --against=DIR.
 """
 
 import hashlib
+import math
 import pathlib
 from typing import Any
 
@@ -154,6 +155,8 @@ def format_copies(copies: dict[str, Any]) -> str:
 
 
 def _format_estimate(estimate: dict[str, float]) -> str:
+    if not math.isfinite(estimate["value"]):
+        return "-"
     return f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})"
 
 

@@ -57,7 +57,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         run_config.write(run.folder, config, training.info)
 
         # What writes, measures and guards the run.
-        writer = enter(contextlib.closing(RunWriter(run.folder, start)))
+        writer = enter(contextlib.closing(RunWriter(run.folder, start, bar.say)))
         budget = cost.check_not_exhausted(budget._replace(spent_before=writer.dollars), workdir)
         log = RunLog(writer, bar, budget, images_per_step=training.images_per_step, last=config.train.steps)
         monitor = enter(contextlib.closing(build_run.make_monitor(training, evaluator, writer)))
@@ -136,7 +136,7 @@ def train_loop(
 
             # Save.
             if schedule.checkpoint(step):
-                checkpoints.save(step, snapshot.state, best=monitor.best_steps())
+                checkpoints.save(step, snapshot.state, best=guard.steps_to_keep())
                 limits.saved(schedule)
             sync()
     monitor.log_finished()

@@ -1,5 +1,6 @@
 """From a Training and a folder to what saves, measures, guards and reports a run."""
 
+import math
 import pathlib
 import time
 from collections.abc import Callable
@@ -35,9 +36,12 @@ def make_snapshot(training: Training) -> Callable[[TrainState], sampling.Snapsho
     """Return a function from a state to its snapshot, whose pictures are always of the same latents."""
     key = prng.fold_in(jax.random.key(training.config.train.seed), prng.GRID)
     key, numbers = training.parallel.device_put((key, np.arange(PICTURES)), data_parallel.REPLICATED)
-    # Not 0, where all images are equal.
-    real_distance = max(float(mean_pairwise_distance(real_pictures(training))), 1e-6)
-    return sampling.make_snapshot(training.model.generate, key, numbers, real_distance)
+    return sampling.make_snapshot(training.model.generate, key, numbers, spread(real_pictures(training)))
+
+
+def spread(pixels: np.ndarray) -> float:
+    """Return the mean distance between images, or NaN where all are equal: nothing can be compared with them."""
+    return float(mean_pairwise_distance(pixels)) if (pixels != pixels[:1]).any() else math.nan
 
 
 def open_checkpoints(config: ConfigDict, folder: pathlib.Path) -> Checkpoints:

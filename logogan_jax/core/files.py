@@ -3,9 +3,10 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -27,9 +28,18 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         partial.unlink(missing_ok=True)
 
 
-def to_json(value: Any) -> str:
-    """Return a value as indented JSON."""
-    return json.dumps(value, indent=2) + "\n"
+def to_json(value: Any, indent: int | None = 2) -> str:
+    """Return a value as JSON, indented or as one line; null stands for a number that is not finite."""
+    return json.dumps(_without_non_finite(value), indent=indent, allow_nan=False) + "\n"
+
+
+def _without_non_finite(value: Any) -> Any:
+    """Return a value of lists and dictionaries with None for each number that is not finite: JSON has none."""
+    if isinstance(value, Mapping):
+        return {name: _without_non_finite(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_non_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

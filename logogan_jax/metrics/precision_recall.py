@@ -5,6 +5,7 @@ Improved precision and recall are Kynkaanniemi et al. 2019 (arXiv 1904.06991), d
 Everything is float64 and works in blocks; the same features are at distance 0 exactly.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -96,10 +97,15 @@ def coverage(neighbourhoods: Neighbourhoods) -> Estimate:
 
 
 def diversity(neighbourhoods: Neighbourhoods) -> Estimate:
-    """Return the mean distance of two fakes over that of two reals; 1 where equally diverse, 0 where all are equal."""
+    """Return the mean distance of two fakes over that of two reals; 1 where equally diverse, 0 where all are equal.
+
+    NaN where the reals are all equal and the fakes are not: nothing can be compared with them.
+    """
     real, real_variance = _mean_distance(neighbourhoods.real_distances)
     fake, fake_variance = _mean_distance(neighbourhoods.fake_distances)
-    real = real or 1.0  # where all reals are one picture, nothing can be compared with them
+    if not real:
+        value = math.nan if fake else 0.0
+        return Estimate(value, value, value)
     ratio = fake / real
     return normal_estimate(ratio, (fake_variance + ratio**2 * real_variance) / real**2, lowest=0.0)
 

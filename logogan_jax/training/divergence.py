@@ -24,11 +24,19 @@ Line = dict[str, Any]
 
 
 class Symptom(NamedTuple):
-    """A sign that a run diverges: its name, the reason in words, and whether it has lasted long enough to act."""
+    """A sign that a run diverges.
+
+    Attributes:
+        name: a word for it.
+        reason: what is seen, in words.
+        lasting: whether it has lasted long enough to act.
+        since: the first step that showed it, or None where that is not known.
+    """
 
     name: str
     reason: str
     lasting: bool
+    since: int | None = None
 
 
 def symptoms(lines: Sequence[Line], *, kid: str, max_score_gap: float) -> list[Symptom]:
@@ -62,33 +70,34 @@ def _score_gap(lines: Sequence[Line], most: float) -> Symptom | None:
     if not bad:
         return None
     reason = f"the critic scores real and fake images {bad[-1][1]:,.0f} apart, where {most:.0f} is the most"
-    return Symptom("gap", reason, _steps_between(bad) >= GAP_STEPS)
+    return Symptom("gap", reason, _steps_between(bad) >= GAP_STEPS, bad[0][0])
 
 
 def _diversity(lines: Sequence[Line]) -> Symptom | None:
     values = [(line["step"], line["samples/diversity"]) for line in lines if "samples/diversity" in line]
     # Compared with the run itself: objectives differ in how diverse their samples ever become.
     most = max((value for _, value in values), default=0)
-    bad = _bad_at_end(values, lambda diversity: diversity < DIVERSITY * most)
+    # Samples more diverse than the real images may become as alike as these are.
+    bad = _bad_at_end(values, lambda diversity: diversity < DIVERSITY * min(most, 1.0))
     if not bad:
         return None
     reason = f"the samples' diversity is {bad[-1][1]:.3f}, and was {most:.3f}"
-    return Symptom("diversity", reason, _steps_between(bad) >= DIVERSITY_STEPS)
+    return Symptom("diversity", reason, _steps_between(bad) >= DIVERSITY_STEPS, bad[0][0])
 
 
 def _kernel_distance(lines: Sequence[Line], kid: str) -> Symptom | None:
     # Intervals, not values, are compared: a worse draw of samples is no symptom.
     best = best_line(lines, kid)
-    if best is None:
+    if best is None or f"{kid}_high" not in best:  # the log has no number that is not finite
         return None
     limit = KID_TIMES * max(best[f"{kid}_high"], KID_SMALL)
     evaluations = [(line["step"], line) for line in lines if kid in line]
-    bad = _bad_at_end(evaluations, lambda line: line[f"{kid}_low"] > limit)
+    bad = _bad_at_end(evaluations, lambda line: line.get(f"{kid}_low", -math.inf) > limit)
     if not bad:
         return None
     now = bad[-1][1][kid]
     reason = f"{kid.split('/')[1]} is {now:.4f}, and was {best[kid]:.4f} at step {best['step']}"
-    return Symptom("distance", reason, len(bad) >= KID_EVALUATIONS)
+    return Symptom("distance", reason, len(bad) >= KID_EVALUATIONS, bad[0][0])
 
 
 def _bad_at_end(values: list[tuple[int, Any]], is_bad: Callable[[Any], bool]) -> list[tuple[int, Any]]:

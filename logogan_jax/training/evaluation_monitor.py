@@ -75,8 +75,7 @@ class EvaluationMonitor:
         values = multihost.run_on_primary(lambda: evaluators.to_log_scalars(estimates.result(), seconds))
         self._writer.write_scalars(step, values)
         best = self.best()
-        assert best is not None, "the line of this evaluation has just been written"
-        if best["step"] == step:
+        if best and best["step"] == step:
             self._writer.write_image_grid(step, "samples/best", pixels)
 
     def best(self) -> Line | None:
@@ -98,7 +97,7 @@ class EvaluationMonitor:
         if line is None:
             return {}
         kid = self._kid
-        estimate = {"value": line[kid], "low": line[f"{kid}_low"], "high": line[f"{kid}_high"]}
+        estimate = {"value": line[kid], "low": line.get(f"{kid}_low"), "high": line.get(f"{kid}_high")}
         return {"best": {"step": line["step"], kid.removeprefix("evaluation/"): estimate}}
 
     def cancel(self) -> None:

@@ -17,6 +17,7 @@ from logogan_jax.training.metric_accumulator import NonFinite
 from logogan_jax.training.step_runner import StepRunner
 from logogan_jax.training.train_state import TrainState
 
+AGAIN = "-again"  # at the end of the name of what was written after a roll-back
 KEYS = "fold_in(key of the state, [1, step - 1, player, update]), then the row of the batch"
 
 
@@ -73,10 +74,11 @@ class NonFiniteRecorder:
 
 def newest(workdir: pathlib.Path) -> pathlib.Path:
     """Return the newest folder that was written below a run's folder; raise a UserError if there is none."""
-    written = sorted(workdir.glob("nonfinite/*/about.json"), key=lambda path: path.stat().st_mtime_ns)
+    written = [path.parent for path in workdir.glob("nonfinite/*/about.json")]
     if not written:
         raise UserError(f"--workdir={workdir} holds no nonfinite/*/about.json: every number of that run was finite")
-    return written[-1].parent
+    # By names, because copies have other times, and clocks go back. What came after a roll-back is the newest.
+    return max(written, key=lambda folder: (folder.name.endswith(AGAIN), folder.name))
 
 
 def read(folder: pathlib.Path, like: TrainState) -> Recorded:

@@ -1,6 +1,6 @@
 """What is done about a run that diverges: warn, go back once with lower learning rates, stop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -8,9 +8,10 @@ import numpy as np
 from logogan_jax.core.errors import Diverged
 from logogan_jax.training import divergence
 from logogan_jax.training.checkpoints import Checkpoints
+from logogan_jax.training.divergence import Symptom
 from logogan_jax.training.evaluation_monitor import EvaluationMonitor
 from logogan_jax.training.metric_accumulator import NonFinite
-from logogan_jax.training.nonfinite import NonFiniteRecorder
+from logogan_jax.training.nonfinite import AGAIN, NonFiniteRecorder
 from logogan_jax.training.reporting.run_writer import RunWriter
 from logogan_jax.training.train_state import TrainState
 
@@ -82,7 +83,7 @@ class DivergenceGuard:
                 self._writer.write_event(step, "warn", sign=symptom.name, reason=symptom.reason)
                 self._say(f"Warning at step {step:,}: {symptom.reason}.")
         if self._mode == "on" and symptoms and symptoms[0].lasting:
-            return self._roll_back_or_stop(step, state, f"step {step}: {symptoms[0].reason}")
+            return self._roll_back_or_stop(step, state, f"step {step}: {symptoms[0].reason}", _first_sign(symptoms))
         return None
 
     def after_non_finite(
@@ -92,7 +93,7 @@ class DivergenceGuard:
 
         `good_state` is that of an earlier step, whose buffers are used up.
         """
-        again = "-again" if self.rolled_back else ""
+        again = AGAIN if self.rolled_back else ""
         folder = self._recorder.write(bad, good_step, good_state, name=f"{bad.step:06d}{again}")
         workdir = folder.parent.parent
         self._say(f"What made it is in {folder}: python -m logogan_jax.replay --workdir={workdir}")
@@ -100,10 +101,17 @@ class DivergenceGuard:
             return self._roll_back_or_stop(step, state, str(bad))
         self._stop(step, f"{bad}: training has diverged")
 
-    def _roll_back_or_stop(self, step: int, state: TrainState, reason: str) -> Rollback:
+    def steps_to_keep(self) -> list[int]:
+        """Return the steps whose checkpoints should stay: the best, and the target if what looks bad now lasts."""
+        best = self._monitor.best_steps()
+        since = _first_sign(self._monitor.symptoms()) if self._mode == "on" else None
+        return best if since is None else [*best, self._target(since)]
+
+    def _roll_back_or_stop(self, step: int, state: TrainState, reason: str, since: int | None = None) -> Rollback:
+        """Roll the run back to before the step `since`, or stop it."""
         if self.rolled_back:
             self._stop(step, f"{reason}, once more")
-        target = self._target()
+        target = self._target(step + 1 if since is None else since)
         # Newer checkpoints go first: whoever is killed between these lines finds an older run, which is judged again.
         restored = self._checkpoints.back_to(target, state) if target else self._init_state()
         self._writer.truncate_after(target)
@@ -115,11 +123,12 @@ class DivergenceGuard:
     def _with_lowered_lr(self, state: TrainState) -> TrainState:
         return self._place(state._replace(lr_scale=np.float32(divergence.LR_SCALE)))
 
-    def _target(self) -> int:
-        """Return the step to go back to: the best that has a checkpoint, else the newest checkpoint, else 0."""
-        best = self._monitor.best_steps()
+    def _target(self, before: int) -> int:
+        """Return the step to go back to, below `before`: the best with a checkpoint, else the newest one, else 0."""
+        best = [step for step in self._monitor.best_steps() if step < before]
         # A checkpoint that a clock or a stop asked for is no target: what is done here depends on no clock.
-        kept = [step for step in self._checkpoints.steps() if step in best or self._checkpoints.is_regular(step)]
+        saved = [step for step in self._checkpoints.steps() if step < before]
+        kept = [step for step in saved if step in best or self._checkpoints.is_regular(step)]
         newest = kept[-1] if kept else 0
         return next((step for step in best if step in kept), newest)
 
@@ -132,3 +141,8 @@ class DivergenceGuard:
         events = self._writer.events
         since = max((i + 1 for i, event in enumerate(events) if event["action"] == "roll back"), default=0)
         return {event["sign"] for event in events[since:] if event["action"] == "warn"}
+
+
+def _first_sign(symptoms: Sequence[Symptom]) -> int | None:
+    """Return the first step that showed any of the symptoms, or None where that is not known."""
+    return min((symptom.since for symptom in symptoms if symptom.since is not None), default=None)

@@ -65,7 +65,8 @@ class Snapshot(NamedTuple):
     Attributes:
         state: a copy of the state.
         pixels: pictures of the run's own latents, uint8[n, H, W, C].
-        diversity: mean distance between these pictures, over that between real images, float32[].
+        diversity: mean distance between these pictures, over that between real images, float32[]; NaN where these
+            have none.
     """
 
     state: TrainState
@@ -82,7 +83,7 @@ def make_snapshot(
         generate: as `make_generate` makes it.
         key: of the run's own latents, on the devices: its pictures are always of the same latents.
         numbers: of the pictures, int[n], on the devices.
-        real_distance: mean distance between real images, above 0.
+        real_distance: mean distance between real images, above 0, or NaN.
     """
 
     @jax.jit

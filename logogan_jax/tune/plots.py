@@ -4,16 +4,15 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-
+from logogan_jax.core import plotting
 from logogan_jax.tune.search_space import Choice, Span
 from logogan_jax.tune.trial import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 # Matplotlib needs colours, but the page has variables that follow the reader's light or dark.
 # These placeholders are replaced in the SVG.
@@ -37,7 +36,7 @@ _SMALL = (3.6, 2.3)
 def plot_kid_per_trial(trials: Sequence[Trial], best: Trial | None) -> str:
     """Return the SVG of each trial's KID by number, hollow where it was stopped early, and of the best so far."""
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: "Axes") -> None:
         finished = [trial for trial in trials if trial.state == "finished" and trial.kid]
         stopped = [trial for trial in trials if trial.state == "pruned" and trial.kid]
         _scatter(axes, stopped, lambda trial: trial.number, _PALE, "stopped early", hollow=True)
@@ -49,7 +48,7 @@ def plot_kid_per_trial(trials: Sequence[Trial], best: Trial | None) -> str:
             if trial.number in (0, best and best.number) and trial.kid and not math.isnan(trial.kid.low):
                 axes.vlines(trial.number, trial.kid.low, trial.kid.high, color=_INK, linewidth=1)
         axes.set_xlabel("trial")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _label_whole_numbers(axes.xaxis)
         _legend(axes)
 
     return _svg("trials", draw, [trial.score for trial in trials if trial.kid], size=_LARGE)
@@ -58,7 +57,7 @@ def plot_kid_per_trial(trials: Sequence[Trial], best: Trial | None) -> str:
 def plot_kid_curves(trials: Sequence[Trial], best: Trial | None) -> str:
     """Return the SVG of every trial's KID against the images it has generated, pale where it was stopped early."""
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: "Axes") -> None:
         for trial in trials:
             if trial.curve:
                 images, kids = zip(*trial.curve, strict=True)
@@ -80,7 +79,7 @@ def plot_kid_against(key: str, values: Choice | Span, trials: Sequence[Trial], b
     measured = [trial for trial in trials if trial.kid and key in trial.params]
     finished = [trial for trial in measured if trial.state == "finished"]
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: "Axes") -> None:
         _scatter(axes, [trial for trial in measured if trial.state == "pruned"], position, _PALE, hollow=True)
         _scatter(axes, finished, position, _BAR)
         _scatter(axes, [trial for trial in finished if trial.number == 0], position, _INK)
@@ -93,7 +92,7 @@ def plot_kid_against(key: str, values: Choice | Span, trials: Sequence[Trial], b
             # Labels at 2 and 5, too, would overlap where the range is wide.
             _label_plainly(axes.xaxis, (1, 2, 5) if values.high < 10 * values.low else (1,))
         elif isinstance(values.low, int):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            _label_whole_numbers(axes.xaxis)
 
     kids = [trial.score for trial in measured if trial.state in ("finished", "pruned")]
     return _svg(f"key-{re.sub('[^a-z0-9]+', '-', key.lower())}", draw, kids, size=_SMALL)
@@ -111,7 +110,7 @@ def _line_style(trial: Trial, best: Trial | None) -> dict[str, Any]:
 
 
 def _scatter(
-    axes: Axes,
+    axes: "Axes",
     trials: Sequence[Trial],
     position: Callable[[Trial], float],
     colour: str,
@@ -134,22 +133,32 @@ def _scatter(
         )
 
 
-def _legend(axes: Axes) -> None:
+def _legend(axes: "Axes") -> None:
     """Put the legend above the panel, where it hides no trial."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0, columnspacing=1.2)
 
 
-def _label_plainly(axis: Axis, multiples: tuple[int, ...] = (1, 2, 5)) -> None:
+def _label_whole_numbers(axis: "Axis") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _label_plainly(axis: "Axis", multiples: tuple[int, ...] = (1, 2, 5)) -> None:
     """Label a logarithmic axis with numbers such as 0.01, 0.02, 0.05 and not with powers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     axis.set_major_locator(LogLocator(subs=multiples, numticks=12))
     axis.set_major_formatter(lambda value, _: f"{value:.4g}")
     axis.set_minor_formatter(NullFormatter())
 
 
-def _svg(name: str, draw: Callable[[Axes], None], kids: Sequence[float], *, size: tuple[float, float]) -> str:
+def _svg(name: str, draw: Callable[["Axes"], None], kids: Sequence[float], *, size: tuple[float, float]) -> str:
     """Return an SVG element with one panel that draw(axes) fills; `kids` are the KIDs in it."""
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with plotting.default_style({**_STYLE, "svg.hashsalt": name}):
+        from matplotlib.figure import Figure  # by now, plotting has imported matplotlib
+
         figure = Figure(figsize=size, layout="tight")
         axes = figure.add_subplot()
         finite = [kid for kid in kids if math.isfinite(kid)]

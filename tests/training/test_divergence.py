@@ -1,11 +1,21 @@
 """The guard: what dies is seen soon, what lives is left alone, and nothing but the log decides."""
 
 import math
+import os
 
 import numpy as np
 import pytest
+from conftest import drawing, four, summary
 
-from logogan_jax.training import divergence
+from data_prep import write_tfrecords
+from data_prep.pictures.convert import ImageSpec, Item, encode_png
+from logogan_jax import train
+from logogan_jax.config import build_run
+from logogan_jax.training import divergence, nonfinite
+from logogan_jax.training.reporting import run_writer
+from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.rollback import DivergenceGuard
+from logogan_jax.training.train_state import TrainState
 
 KID = "evaluation/kid_toy"
 
@@ -74,3 +84,114 @@ def test_what_has_lasted_comes_first():
     assert [sign.name for sign in found] == ["gap", "distance"] and [sign.lasting for sign in found] == [True, False]
     assert "200 apart, where 100 is the most" in found[0].reason
     assert "0.5000, and was 0.1000 at step 150" in found[1].reason
+
+
+def test_samples_more_diverse_than_the_real_images_may_become_as_alike_as_these():
+    # Nearly equal images: noise is thousands of times as diverse, and what has learnt them is not.
+    steps = range(50, 50 * 9, 50)
+    assert signs(log(steps, "samples/diversity", [3000, 900, 40, 3, 1.1, 0.9, 1.0, 1.1])) == {}
+    assert signs(log(steps, "samples/diversity", [3000, 900, 40, 3, 0.2, 0.2, 0.2, 0.2])) == {"diversity": True}
+
+
+def test_a_sign_says_since_when():
+    lines = log(range(50, 301, 50), "critic/gap", [3, 3, 101, 99, 102, 5000])
+    (sign,) = divergence.symptoms(lines, kid=KID, max_score_gap=100)
+    assert sign.since == 250
+
+
+def test_an_evaluation_without_an_interval_is_no_sign():
+    lines = [{"step": 1000, KID: 0.1}, look(2000, 0.5), {"step": 3000, KID: 0.5}]
+    assert signs(lines) == {}
+    assert signs([look(1000, 0.1), {"step": 2000, KID: 0.5}]) == {}
+
+
+class Monitor:
+    """What a guard asks: planted signs and best steps."""
+
+    def __init__(self, since, best=()):
+        self.since = since
+        self.best = list(best)
+
+    def symptoms(self):
+        return [divergence.Symptom("gap", "it is planted", True, self.since)]
+
+    def best_steps(self):
+        return self.best
+
+    def cancel(self):
+        pass
+
+
+class Checkpoints:
+    """Checkpoints of every hundredth step."""
+
+    def __init__(self, steps):
+        self.kept = list(steps)
+
+    def steps(self):
+        return self.kept
+
+    def is_regular(self, step):
+        return step % 100 == 0
+
+    def back_to(self, step, like):
+        return like
+
+
+@pytest.mark.parametrize(
+    ("since", "best", "saved", "target"),
+    [
+        (350, [], [300, 400, 500], 300),  # and not 500, which has the sign
+        (300, [], [300, 400, 500], 0),  # all have it
+        (350, [400, 200], [200, 300, 400], 200),  # the best of all has it, the best before does not
+        (350, [400], [300, 400], 300),
+        (600, [200], [200, 300, 400], 200),
+        (350, [], [250, 310, 400], 0),  # saved by a clock
+    ],
+)
+def test_a_roll_back_goes_to_before_the_sign(tmp_path, since, best, saved, target):
+    writer = RunWriter(tmp_path, 0)
+    guard = DivergenceGuard(
+        "on", writer, Monitor(since, best), Checkpoints(saved), None,
+        init_state=lambda: TrainState(*[None] * 7), place=lambda state: state, say=lambda line: None,
+    )  # fmt: skip
+    back = guard.check(500, TrainState(*[None] * 7))
+    writer.close()
+    assert back.step == target and writer.events[-1]["to"] == target
+
+
+def test_a_checkpoint_before_a_sign_is_kept_until_it_is_known_whether_it_lasts():
+    guard = DivergenceGuard(
+        "on", None, Monitor(350, [400]), Checkpoints([200, 300, 400]), None,
+        init_state=None, place=None, say=None,
+    )  # fmt: skip
+    assert guard.steps_to_keep() == [400, 300]
+
+
+@pytest.mark.slow
+def test_sixty_equal_images_are_trained_on_without_a_sign(tmp_path):
+    items = [Item(f"{i}.png", 0, encode_png(drawing(3))) for i in range(60)]
+    write_tfrecords.write(
+        items, tmp_path / "shards", spec=ImageSpec(28), name="a", labels=[], description="", workers=0
+    )
+    train.train(four(tmp_path / "shards"), tmp_path / "run")
+    lines = run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4] and "critic/loss" in lines[0]
+    assert not any("samples/diversity" in line for line in lines) and not summary(tmp_path / "run")["events"]
+
+
+@pytest.mark.parametrize("count", [1, 60])
+def test_equal_images_have_no_spread_to_compare_with(count):
+    pixels = np.full((count, 8, 8, 3), 77, np.uint8)
+    assert math.isnan(build_run.spread(pixels))
+    other = np.concatenate([pixels, pixels + 1])
+    assert build_run.spread(other) > 0
+
+
+def test_the_newest_of_what_was_not_finite_is_told_by_names_and_by_no_clock(tmp_path):
+    for age, name in enumerate(["000350-again", "000500", "000200"]):
+        (tmp_path / "nonfinite" / name).mkdir(parents=True)
+        about = tmp_path / "nonfinite" / name / "about.json"
+        about.write_text("{}")
+        os.utime(about, (1e9 + age, 1e9 + age))
+    assert nonfinite.newest(tmp_path).name == "000350-again"

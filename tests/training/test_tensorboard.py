@@ -1,9 +1,14 @@
 """TensorBoard's events: whole records in files of their own, later steps taken back."""
 
+import shutil
+import time
+
 import numpy as np
+import pytest
 from tensorboardX.proto import event_pb2
 
 from logogan_jax.data import tfrecord
+from logogan_jax.training.reporting import tensorboard
 from logogan_jax.training.reporting.tensorboard import TensorBoardWriter
 
 
@@ -35,3 +40,41 @@ def test_a_run_that_goes_back_begins_a_file_after_those_there_are(tmp_path):
     assert [events(path)[1].step for path in paths] == [1, 11, 5]
     for writer in writers:
         writer.close()
+
+
+@pytest.mark.parametrize("back", [0.0, 1.0, 86_400.0])
+def test_a_clock_that_goes_back_between_two_commands_loses_no_step(tmp_path, monkeypatch, back):
+    first = TensorBoardWriter(tmp_path, 1)
+    first.write_scalars(7, {"critic/loss": 0.5})
+    first.close()
+    now = time.time() - back
+    monkeypatch.setattr(tensorboard.time, "time", lambda: now)
+    second = TensorBoardWriter(tmp_path, 8)
+    second.write_scalars(8, {"critic/loss": 0.25})
+    second.close()
+    both = [event for path in sorted(tmp_path.iterdir()) for event in events(path)]
+    assert [event.step for event in both if event.HasField("summary")] == [7, 8]
+    times = [event.wall_time for event in both]
+    assert times == sorted(times)
+
+
+def test_a_clock_that_goes_back_while_it_trains_keeps_the_order_of_events(tmp_path, monkeypatch):
+    writer = TensorBoardWriter(tmp_path, 1)
+    writer.write_scalars(1, {"critic/loss": 0.5})
+    now = time.time() - 3600
+    monkeypatch.setattr(tensorboard.time, "time", lambda: now)
+    writer.write_scalars(2, {"critic/loss": 0.5})
+    writer.close()
+    times = [event.wall_time for event in events(next(tmp_path.iterdir()))]
+    assert times == sorted(times)
+
+
+def test_a_file_removed_while_it_trains_is_followed_by_one_that_takes_back_no_step(tmp_path):
+    writer = TensorBoardWriter(tmp_path / "board", 1)
+    writer.write_scalars(1, {"critic/loss": 0.5})
+    shutil.rmtree(tmp_path / "board")
+    writer.write_scalars(2, {"critic/loss": 0.5})
+    writer.write_scalars(3, {"critic/loss": 0.5})
+    writer.close()
+    _, start, *numbers = events(next((tmp_path / "board").iterdir()))
+    assert start.step == 2 and [event.step for event in numbers] == [2, 3]

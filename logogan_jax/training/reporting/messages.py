@@ -73,5 +73,6 @@ def _best_step(summary: Mapping[str, Any]) -> str:
         return ""
     best = summary["best"]
     name, estimate = next((name, value) for name, value in best.items() if name != "step")
-    interval = f"{estimate['low']:.4f} to {estimate['high']:.4f}"
-    return f" Best at step {best['step']:,}: {name} {estimate['value']:.4f} ({interval})."
+    known = estimate["low"] is not None and estimate["high"] is not None
+    interval = f" ({estimate['low']:.4f} to {estimate['high']:.4f})" if known else ""
+    return f" Best at step {best['step']:,}: {name} {estimate['value']:.4f}{interval}."

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from logogan_jax.core import files
+from logogan_jax.core import files, plotting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,13 +21,14 @@ def plot_losses(path: pathlib.Path, lines: Lines, rolled_back: Lines = ()) -> No
     players = sorted({name.split("/")[0] for name in names})
     if not players:
         return
-    figure, axes = _make_panels(len(players))
-    for axis, player in zip(axes, players, strict=True):
-        for name in (name for name in names if name.startswith(player + "/")):
-            axis.plot(*_points(rolled_back, name), **_ROLLED_BACK)
-            axis.plot(*_points(lines, name), label=name.split("/", 1)[1], linewidth=1)
-        axis.set_title(player, loc="left")
-    _write(figure, axes, path)
+    with plotting.default_style():
+        figure, axes = _make_panels(len(players))
+        for axis, player in zip(axes, players, strict=True):
+            for name in (name for name in names if name.startswith(player + "/")):
+                axis.plot(*_points(rolled_back, name), **_ROLLED_BACK)
+                axis.plot(*_points(lines, name), label=name.split("/", 1)[1], linewidth=1)
+            axis.set_title(player, loc="left")
+        _write(figure, axes, path)
 
 
 def plot_quality(path: pathlib.Path, lines: Lines, rolled_back: Lines = ()) -> None:
@@ -35,6 +36,11 @@ def plot_quality(path: pathlib.Path, lines: Lines, rolled_back: Lines = ()) -> N
     kid = next((name for line in lines for name in line if _is_kid(name)), None)
     if kid is None:
         return
+    with plotting.default_style():
+        _plot_quality(path, kid, lines, rolled_back)
+
+
+def _plot_quality(path: pathlib.Path, kid: str, lines: Lines, rolled_back: Lines) -> None:
     feature_network = kid.split("kid_")[1]
     figure, axes = _make_panels(3)
     _plot_kid(axes[0], kid, lines, rolled_back)
@@ -53,7 +59,10 @@ def _plot_kid(axis: "Axes", kid: str, lines: Lines, rolled_back: Lines) -> None:
     steps, values = _points(lines, kid)
     axis.plot(*_points(rolled_back, kid), **_ROLLED_BACK)
     axis.plot(steps, values, marker=".", linewidth=1)
-    axis.fill_between(steps, _points(lines, f"{kid}_low")[1], _points(lines, f"{kid}_high")[1], alpha=0.2)
+    # A value whose interval is not finite has none in the log.
+    with_interval = [line for line in lines if f"{kid}_low" in line and f"{kid}_high" in line]
+    ends, low = _points(with_interval, f"{kid}_low")
+    axis.fill_between(ends, low, _points(with_interval, f"{kid}_high")[1], alpha=0.2)
     best = min(range(len(values)), key=values.__getitem__)
     label = f"best: {values[best]:.4f} at step {steps[best]:,}"
     axis.plot(steps[best], values[best], "*", markersize=12, label=label)
@@ -76,8 +85,7 @@ def _points(lines: Lines, name: str) -> tuple[list[int], list[float]]:
 
 def _make_panels(count: int) -> tuple["Figure", list["Axes"]]:
     """Return a figure and its panels, one below the other."""
-    # Importing matplotlib takes half a second, which the first step need not wait for.
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # by now, plotting has imported matplotlib
 
     figure = Figure(figsize=(9, 3 * count), layout="tight")
     return figure, list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])

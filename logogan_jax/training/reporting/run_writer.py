@@ -1,7 +1,9 @@
 """The files that a run writes while it goes on: JSON lines, TensorBoard events and images."""
 
 import concurrent.futures
+import errno
 import json
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,16 +23,18 @@ class RunWriter:
 
     `lines` are the lines of metrics.jsonl. `events` are those of events.jsonl: warnings, roll-backs and stops.
     `seconds` and `dollars` are what the run had taken and cost at that step. Images are drawn in a thread, so that
-    the devices do not wait. An error in the thread is raised by the next image, or by `close`.
+    the devices do not wait. One that cannot be drawn is a warning by `say`, except on a full disk, which is raised by
+    the next image, or by `close`.
     """
 
-    def __init__(self, workdir: pathlib.Path, step: int) -> None:
+    def __init__(self, workdir: pathlib.Path, step: int, say: Callable[[str], None] = print) -> None:
         self._workdir = workdir
+        self._say = say
         self._metrics_path = workdir / "metrics.jsonl"
         self._events_path = workdir / "events.jsonl"
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="report")
-        self._drawing: concurrent.futures.Future[None] | None = None
-        (workdir / "samples").mkdir(exist_ok=True)
+        self._drawings: list[tuple[str, concurrent.futures.Future[None]]] = []
+        self._warned: set[str] = set()
         self.lines = read_lines(self._metrics_path)
         self.events = _drop_repeated(read_lines(self._events_path), step)
         _write_lines(self._events_path, self.events)
@@ -40,42 +44,41 @@ class RunWriter:
         self.dollars = max((line["dollars"] for line in self.lines if "dollars" in line), default=0.0)
 
     def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Add one line of numbers by name to metrics.jsonl and to TensorBoard."""
-        self.lines.append({"step": step, **values})
-        _append_line(self._metrics_path, self.lines[-1])
-        self._tensorboard.write_scalars(step, values)
+        """Add one line of numbers by name to metrics.jsonl and to TensorBoard, without those that are not finite."""
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        self.lines.append({"step": step, **finite})
+        _append_last_line(self._metrics_path, self.lines)
+        self._tensorboard.write_scalars(step, finite)
 
     def write_event(self, step: int, action: str, **values: Any) -> None:
         """Add what was done about the run at a step to events.jsonl."""
         self.events.append({"step": step, "action": action, **values})
-        _append_line(self._events_path, self.events[-1])
+        _append_last_line(self._events_path, self.events)
 
     def truncate_after(self, step: int) -> None:
         """Go back to a step: the lines after it move to rolled_back.jsonl, which the plots show in pale grey."""
-        for line in self.lines:
-            if line["step"] > step:
-                _append_line(self._workdir / "rolled_back.jsonl", line)
+        rolled_back = self._workdir / "rolled_back.jsonl"
+        _write_lines(rolled_back, read_lines(rolled_back) + [line for line in self.lines if line["step"] > step])
         self._drop_lines_after(step)
         self._tensorboard.close()
         self._tensorboard = self._open_tensorboard(step)
 
     def write_image_grid(self, step: int, name: str, pixels: np.ndarray) -> None:
         """Write images uint8[n, H, W, C] as one grid to `name`.png and to TensorBoard."""
-        self._draw(self._draw_image_grid, step, name, pixels)
+        self._draw(f"{name}.png", self._draw_image_grid, step, pixels)
 
     def write_plots(self) -> None:
         """Draw losses.png and quality.png from all lines until now."""
         lines = list(self.lines)  # a copy, because the list grows while the thread draws
         rolled_back = read_lines(self._workdir / "rolled_back.jsonl")
-        self._draw(plots.plot_losses, self._workdir / "losses.png", lines, rolled_back)
-        self._draw(plots.plot_quality, self._workdir / "quality.png", lines, rolled_back)
+        self._draw("losses.png", plots.plot_losses, lines, rolled_back)
+        self._draw("quality.png", plots.plot_quality, lines, rolled_back)
 
     def close(self) -> None:
         """Finish the images that are being drawn."""
         self._thread.shutdown(wait=True)
         self._tensorboard.close()
-        if self._drawing:
-            self._drawing.result()
+        self._check_drawings()
 
     def _open_tensorboard(self, step: int) -> "TensorBoardWriter":
         # tensorboardX imports the libraries of object stores, a second that only a run which trains has to wait for.
@@ -87,17 +90,35 @@ class RunWriter:
         self.lines = [line for line in self.lines if line["step"] <= step]
         _write_lines(self._metrics_path, self.lines)
 
-    def _draw_image_grid(self, step: int, name: str, pixels: np.ndarray) -> None:
-        images.write_image_grid(self._workdir / f"{name}.png", pixels)
+    def _draw_image_grid(self, path: pathlib.Path, step: int, pixels: np.ndarray) -> None:
+        images.write_image_grid(path, pixels)
         grid = images.make_grid(pixels, columns=images.grid_columns(len(pixels), pixels.shape[1:3]))
-        # All samples are one image in TensorBoard, with a slider for the step: samples/000100 becomes samples.
-        self._tensorboard.write_image(step, name.split("/")[0], grid)
+        # All samples are one image in TensorBoard, with a slider for the step: samples/000100.png becomes samples.
+        self._tensorboard.write_image(step, path.relative_to(self._workdir).parts[0].removesuffix(".png"), grid)
 
-    def _draw(self, function: Callable[..., None], *arguments: Any) -> None:
-        # A failure, such as a full disk, is raised here, in the thread that can end the run.
-        if self._drawing and self._drawing.done():
-            self._drawing.result()
-        self._drawing = self._thread.submit(function, *arguments)
+    def _draw(self, name: str, function: Callable[..., None], *arguments: Any) -> None:
+        """Let the thread call function(path of `name`, *arguments)."""
+
+        def draw() -> None:
+            path = self._workdir / name
+            path.parent.mkdir(parents=True, exist_ok=True)  # which somebody may have removed
+            function(path, *arguments)
+
+        self._check_drawings()
+        self._drawings.append((name, self._thread.submit(draw)))
+
+    def _check_drawings(self) -> None:
+        """Warn, once for each reason, of images that could not be drawn; raise the error of a full disk."""
+        finished = [(name, future) for name, future in self._drawings if future.done()]
+        self._drawings = [(name, future) for name, future in self._drawings if not future.done()]
+        for name, future in finished:
+            error = future.exception()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise error
+            reason = type(error).__name__ + "".join(f": {line}" for line in str(error).splitlines()[:1])
+            if error and reason not in self._warned:
+                self._warned.add(reason)
+                self._say(f"Warning: {self._workdir / name} could not be drawn ({reason}). The run goes on.")
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -123,12 +144,16 @@ def _drop_repeated(events: list[dict[str, Any]], step: int) -> list[dict[str, An
     return events[:first] + [event for event in events[first:] if event["step"] <= step]
 
 
-def _append_line(path: pathlib.Path, line: Mapping[str, Any]) -> None:
+def _append_last_line(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
+    """Append the last of some lines to a file; write all of them where somebody has removed it."""
+    if len(lines) > 1 and not path.exists():
+        _write_lines(path, lines)
+        return
     with open(path, "a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(files.to_json(lines[-1], indent=None))
 
 
 def _write_lines(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
     if lines or path.exists():
         with files.atomic_write(path) as partial:
-            partial.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            partial.write_text("".join(files.to_json(line, indent=None) for line in lines))

@@ -1,6 +1,7 @@
 """Event files for TensorBoard."""
 
 import pathlib
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,8 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[re
 
 from logogan_jax.data import tfrecord
 
+_PREFIX = "events.out.tfevents."
+
 
 class TensorBoardWriter:
     """Writer of a new event file in a folder. TensorBoard then hides what older files hold from `step` on.
@@ -24,13 +27,11 @@ class TensorBoardWriter:
     """
 
     def __init__(self, folder: pathlib.Path, step: int) -> None:
-        folder.mkdir(exist_ok=True)
-        # TensorBoard reads the files of a folder in the order of their names, so the time comes first.
-        self._file = tfrecord.Writer(folder / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}")
+        self._folder = folder
+        self._step = step
         self._lock = threading.Lock()
-        self._write(file_version="brain.Event:2")
-        # This event makes TensorBoard drop later steps: a run that went back repeats them.
-        self._write(step=step, session_log=SessionLog(status=SessionLog.START))
+        self._time = _newest_time(folder)
+        self._open()
 
     def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Add numbers by name."""
@@ -45,10 +46,37 @@ class TensorBoardWriter:
         self._file.close()
 
     def _write_summary(self, step: int, parts: list[summary.Summary]) -> None:
-        self._write(step=step, summary=summary.Summary(value=[value for part in parts for value in part.value]))
+        joined = summary.Summary(value=[value for part in parts for value in part.value])
+        with self._lock:  # scalars and images come from two threads
+            if not self._path.exists():  # somebody has removed it
+                self._file.close()
+                self._open()
+            self._write(step=step, summary=joined)
+            self._step = max(self._step, step + 1)
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard reads the files of a folder in the order of their names, so the time comes first.
+        self._path = self._folder / f"{_PREFIX}{self._now():.6f}.{socket.gethostname()}"
+        self._file = tfrecord.Writer(self._path)
+        self._write(file_version="brain.Event:2")
+        # This event makes TensorBoard drop later steps: a run that went back repeats them.
+        self._write(step=self._step, session_log=SessionLog(status=SessionLog.START))
 
     def _write(self, **fields: Any) -> None:
-        event = Event(wall_time=time.time(), **fields).SerializeToString()
-        with self._lock:  # scalars and images come from two threads
-            self._file.write(event)
-            self._file.flush()
+        self._file.write(Event(wall_time=self._now(), **fields).SerializeToString())
+        self._file.flush()
+
+    def _now(self) -> float:
+        """Return the time in seconds, later than any that was returned before, though the clock may go back."""
+        self._time = max(time.time(), self._time + 1e-5)
+        return self._time
+
+
+def _newest_time(folder: pathlib.Path) -> float:
+    """Return the latest time at which a folder's event files were begun, by their names, or changed; or 0."""
+    times = [0.0]
+    for path in folder.glob(f"{_PREFIX}*"):
+        begun = re.match(r"\d+(\.\d+)?", path.name.removeprefix(_PREFIX))
+        times += [float(begun[0]), path.stat().st_mtime] if begun else []
+    return max(times)
