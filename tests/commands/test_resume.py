@@ -24,12 +24,12 @@ def wait_for_line(workdir, step, process, seconds=180):
 
 @pytest.fixture(scope="module")
 def reference(shards, tmp_path_factory):
-    """(config, digest) of 400 steps that nobody disturbed, by command."""
+    """(config, digest) of 160 steps that nobody disturbed, by command."""
     folder = tmp_path_factory.mktemp("reference")
     config = folder / "tiny.py"
-    config.write_text(CONFIG.format(data=str(shards), steps=400))
+    config.write_text(CONFIG.format(data=str(shards), steps=160))
     said = finish(start(config, folder / "run"))
-    assert "On this CPU 400 steps should take about" in said and "Finished 400 steps" in said
+    assert "On this CPU 160 steps should take about" in said and "Finished 160 steps" in said
     return config, digest(folder / "run")
 
 
@@ -42,12 +42,12 @@ def test_a_signal_saves_and_the_same_command_goes_on_exactly(reference, tmp_path
     process.send_signal(number)
     said = finish(process, Unfinished.status)
     stopped = summary(tmp_path)
-    assert stopped["status"] == f"stopped by {number.name}" and 15 <= stopped["step"] < 400
+    assert stopped["status"] == f"stopped by {number.name}" and 15 <= stopped["step"] < 160
     assert f"Stopped by {number.name.lower()}" in said and "the same command goes on" in said
     assert f"Going on from step {stopped['step']}" in finish(start(config, tmp_path))
     assert digest(tmp_path) == expected
     steps = [line["step"] for line in run_writer.read_lines(tmp_path / "metrics.jsonl")]
-    assert steps == list(range(5, 401, 5))
+    assert steps == list(range(5, 161, 5))
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_a_signal_on_four_simulated_devices(shards, tmp_path):
 @pytest.mark.slow
 def test_kill_nine_goes_on_exactly_from_the_last_checkpoint(reference, tmp_path):
     config, expected = reference
-    for step in (25, 200):
+    for step in (25, 90):
         process = start(config, tmp_path)
         wait_for_line(tmp_path, step, process)
         process.kill()
@@ -79,5 +79,5 @@ def test_kill_nine_goes_on_exactly_from_the_last_checkpoint(reference, tmp_path)
     finish(start(config, tmp_path))
     assert digest(tmp_path) == expected
     steps = [line["step"] for line in run_writer.read_lines(tmp_path / "metrics.jsonl")]
-    assert steps == list(range(5, 401, 5))
-    assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [380, 390, 400]
+    assert steps == list(range(5, 161, 5))
+    assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [140, 150, 160]

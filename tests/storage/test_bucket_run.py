@@ -27,7 +27,7 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
         filesystem.open_store(f"{bucket}/shards").put(path.name, path)
     data, address = f"{bucket}/shards", f"{bucket}/runs/one"
     config = config_file(10**6, data=data)
-    rarely = [f"--config.report.{what}_every={n}" for what, n in (("log", 50), ("samples", 800), ("checkpoint", 200))]
+    rarely = [f"--config.report.{what}_every={n}" for what, n in (("log", 10), ("samples", 800), ("checkpoint", 40))]
     at_home = lambda: start(config, address, *rarely, LOGOGAN_CACHE=str(tmp_path / "home"))
     first = at_home()
     reached = until_marked(first, address, 0)
@@ -39,14 +39,14 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
     said = finish(second, Unfinished.status)
     assert f"Everything is in {address}" in said and "Going on from step" in said
     stopped = json.loads(filesystem.open_store(address).read("summary.json"))
-    last = stopped["step"] // 50 * 50 + 100
+    last = stopped["step"] // 10 * 10 + 20
     said = finish(start(config_file(last, data=data), address, *rarely, LOGOGAN_CACHE=str(tmp_path / "elsewhere")))
     assert f"Going on from step {stopped['step']}" in said
     finish(start(config_file(last), tmp_path / "straight", *rarely))
     found = json.loads(filesystem.open_store(address).read("summary.json"))
     assert found["status"] == "finished" and found["state_sha256"] == digest(tmp_path / "straight")
     steps = [json.loads(line)["step"] for line in filesystem.open_store(address).read("metrics.jsonl").splitlines()]
-    assert steps == list(range(50, last + 1, 50))
+    assert steps == list(range(10, last + 1, 10))
 
     words = command("logogan_jax.sample", f"--workdir={address}", "--num=4", f"--out={tmp_path / 'drawn'}")
     third = environment(LOGOGAN_CACHE=str(tmp_path / "third"))
