@@ -195,7 +195,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             user_error = re.search(r"UserError: ([^\n[]*)", f"{type(error).__name__}: {error}")
             raise UserError(user_error.group(1).strip()) if user_error else error from None
         metadata = json.loads(store.read("metadata.json"))
-        totals = write_tfrecords.Totals(metadata["count"], metadata["rejects"], metadata["long"])
+        counts = [metadata[key] for key in ("count", "rejects", "long", "blank", "words")]
+        totals = write_tfrecords.Totals(*counts)
         print(write_tfrecords.report(totals, args.target_path, args))
 
 

@@ -100,7 +100,8 @@ def write(dataset: TFRecordDataset, folder: pathlib.Path, labels: np.ndarray, na
         folder, name=name, lengths=lengths, nbytes=nbytes,
         spec=ImageSpec(**{key: old[key] for key in ImageSpec._fields}),
         labels=dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True)),
-        rejects=old["rejects"], long=old["long"], description=f"Images in {len(names)} clusters of like ones.",
+        rejects=old["rejects"], long=old["long"], blank=old.get("blank", 0), words=old.get("words", 0),
+        description=f"Images in {len(names)} clusters of like ones.",
     )  # fmt: skip
 
 

@@ -8,18 +8,26 @@ import json
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from data_prep import pool
-from data_prep.pictures import convert
+from data_prep.pictures import convert, ink
 from logogan_jax.core import files, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
 # Path of a file -> [(suffix, picture)] of what is made of it.
 Conversion = Callable[[pathlib.Path], list[tuple[str, Image.Image]]]
+
+
+class FileResult(NamedTuple):
+    """What became of a file: "written", "skipped", or the reason for a failure; blank pictures and those with words."""
+
+    outcome: str
+    blank: int = 0
+    words: int = 0
 
 
 def list_files(path: str | pathlib.Path) -> list[pathlib.Path]:
@@ -52,23 +60,24 @@ def convert_folder(
         raise UserError(f"--path={path} holds no file to work on")
     claim_folder(target, settings)
     work = functools.partial(_convert_file, function, path, target, first)
-    counts = {"written": 0, "skipped": 0}
+    counts = collections.Counter()
     rejects = []
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress.Bar("files", len(names), unit="files"))
         results = stack.enter_context(pool.map_ordered(work, output_names(names)))
         for done, (name, result) in enumerate(zip(names, results, strict=True), 1):
-            if result in counts:
-                counts[result] += 1
+            result = FileResult(result.reason) if isinstance(result, pool.Failed) else result
+            if result.outcome in ("written", "skipped"):
+                counts.update({result.outcome: 1, "blank": result.blank, "words": result.words})
             else:
-                reason = result.reason if isinstance(result, pool.Failed) else result
-                rejects.append({"path": str(name), "reason": reason})
+                rejects.append({"path": str(name), "reason": result.outcome})
             bar.update(done)
     with files.atomic_write(target / "rejects.jsonl") as partial:
         partial.write_text("".join(json.dumps(line) + "\n" for line in rejects))
     skipped = f", {counts['skipped']} done before" if counts["skipped"] else ""
     reasons = " (reasons in rejects.jsonl there)" if rejects else ""
-    return f"{counts['written']} files converted into {target}{skipped}, {len(rejects)} rejected{reasons}."
+    notes = ink.describe(counts["blank"], counts["words"], target)
+    return f"{counts['written']} files converted into {target}{skipped}, {len(rejects)} rejected{reasons}.{notes}"
 
 
 def claim_folder(target: pathlib.Path, settings: dict[str, Any]) -> None:
@@ -107,14 +116,15 @@ def output_names(names: Iterable[pathlib.Path]) -> list[tuple[pathlib.Path, path
 
 def _convert_file(
     function: Conversion, path: pathlib.Path, target: pathlib.Path, first: str, names: tuple[pathlib.Path, pathlib.Path]
-) -> str:
-    """Convert one file, (name, output_name); returns "written", "skipped", or the reason for a failure."""
+) -> FileResult:
+    """Convert one file, (name, output_name)."""
     name, output_name = names
     output = target / output_name
     try:
         if output.with_name(f"{output.name}{first}.png").exists():
-            return "skipped"
-        pngs = [(suffix, convert.encode_png(image)) for suffix, image in function(path / name)]
+            return FileResult("skipped")
+        pictures = function(path / name)
+        pngs = [(suffix, convert.encode_png(image)) for suffix, image in pictures]
         output.parent.mkdir(parents=True, exist_ok=True)
         # In reverse, because the first one marks the file as finished.
         for suffix, data in reversed(pngs):
@@ -123,5 +133,6 @@ def _convert_file(
     except convert.DECODE_ERRORS as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise  # the disk is full: that is not the picture's fault
-        return convert.describe_error(error)
-    return "written"
+        return FileResult(convert.describe_error(error))
+    blank = sum(ink.is_blank(image) for _, image in pictures)
+    return FileResult("written", blank, sum("words" in image.info for _, image in pictures))

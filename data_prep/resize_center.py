@@ -20,7 +20,9 @@ from logogan_jax.core import errors
 def resize(path: pathlib.Path, spec: convert.ImageSpec) -> list[tuple[str, Image.Image]]:
     """[("", square)] of one image or SVG file, as folders.Conversion wants it."""
     image = convert.decode_for(path.read_bytes(), spec)
-    return [("", convert.to_pillow(convert.to_pixels(image, spec)))]
+    square = convert.to_pillow(convert.to_pixels(image, spec))
+    square.info = image.info
+    return [("", square)]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from data_prep import arguments, pool
+from data_prep.pictures import ink
 from data_prep.pictures.convert import ImageSpec, Item
 from data_prep.shards import metadata, output_folder, plan, shard_files
 from logogan_jax.core import errors, files
@@ -38,11 +39,13 @@ LABEL_ADVICE = "move them into a sub-folder, or use --labels=none"
 
 
 class Totals(NamedTuple):
-    """Numbers of images that were written, that could not be read, and that would lose a third if cropped."""
+    """Numbers of images: written, not readable, such as would lose a third if cropped, blank, and with words of SVG."""
 
     written: int
     rejected: int
     long: int
+    blank: int
+    words: int
 
 
 def write(
@@ -82,7 +85,8 @@ def finish(
     """
     lengths = [summary["records"] for summary in summaries]
     rejects = [reject for summary in summaries for reject in summary["rejects"]]
-    long = sum(summary["long"] for summary in summaries)
+    # An unfinished folder may have been begun before blanks and words were counted.
+    long, blank, words = (sum(summary.get(key, 0) for summary in summaries) for key in ("long", "blank", "words"))
     if not sum(lengths):
         reason = f"{rejects[0]['path']}: {rejects[0]['reason']}" if rejects else "the folder is empty"
         raise UserError(f"no image could be read ({reason}): check --path")
@@ -96,9 +100,9 @@ def finish(
     metadata.write(
         folder, name=name, spec=spec, labels=counts, lengths=lengths,
         nbytes=sum(summary["nbytes"] for summary in summaries), rejects=len(rejects), long=long,
-        description=description,
+        blank=blank, words=words, description=description,
     )  # fmt: skip
-    return Totals(sum(lengths), len(rejects), long)
+    return Totals(sum(lengths), len(rejects), long, blank, words)
 
 
 def _remove_earlier_shards(partial: pathlib.Path) -> None:
@@ -170,7 +174,9 @@ def dataset_name(path: str | pathlib.Path) -> str:
 def report(totals: Totals, target: str | pathlib.Path, args: argparse.Namespace) -> str:
     """The lines that end a tool that wrote shards: totals, advice, and the command that trains on them."""
     rejected = f", {totals.rejected} rejected (see rejects.jsonl there)" if totals.rejected else ""
-    lines = [f"{totals.written} images written to {target}{rejected}."]
+    shown = args.path if "://" in str(target) else target
+    notes = ink.describe(totals.blank, totals.words, shown)
+    lines = [f"{totals.written} images written to {target}{rejected}.{notes}"]
     if args.fit == "crop" and totals.long > totals.written / 20:
         lines.append(f"{totals.long} of them were cut to two thirds or less: without --fit=crop they stay whole.")
     config = arguments.training_flags(target, arguments.image_spec(args)) + AUGMENT_FLAGS[args.augment]

@@ -3,18 +3,17 @@
 import hashlib
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from data_prep import pool
 from data_prep.doctor.duplicates import SIDE
 from data_prep.pictures import convert, modes
 from data_prep.pictures.convert import ImageSpec, Item
+from data_prep.pictures.ink import EMPTY_INK, measure_ink
 from logogan_jax.core.storage import filesystem
 
 EXAMINED_SIDE = 112  # side of the square at which ink is measured, so that it does not depend on --size
 LONG_RATIO = 5 / 3  # longer side over shorter side, above which a square crop loses much
-EMPTY_INK = 0.005  # ink below which nothing can be seen
 _LOSSY_FORMATS = {"AVIF", "GIF", "JPEG", "JPEG2000", "WEBP"}  # some have a lossless mode, which few files use
 
 
@@ -89,10 +88,3 @@ def examine(item: Item, spec: ImageSpec) -> ImageInfo | pool.Failed:
 def flatten(image: Image.Image) -> Image.Image:
     """Return an image of convert.decode as RGB: whole, and on the background that suits it."""
     return modes.composite(modes.choose_background(image), image) if image.mode == "RGBA" else image
-
-
-def measure_ink(square: np.ndarray) -> float:
-    """Return the mean distance of the pixels of uint8[S, S, 3] from their median colour, from 0 to 1."""
-    values = square.astype(np.int16)
-    distances = np.abs(values - np.median(values, axis=(0, 1)))
-    return float(distances.max(-1).mean() / 255)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from data_prep.pictures import modes, rasters, resize, svg, svg_text
+from data_prep.pictures import ink, modes, rasters, resize, svg, svg_text
 from logogan_jax.core.storage import filesystem
 
 # What decoding a broken or hostile picture raises.
@@ -47,13 +47,16 @@ class ImageSpec(NamedTuple):
 class Converted(NamedTuple):
     """PNG bytes, the SHA-256 of the source, and its width over height relative to the ImageSpec's.
 
-    Where the picture could not be read, `reason` says why and the rest is empty.
+    Where the picture could not be read, `reason` says why and the rest is empty. `is_blank` if nothing can be seen on
+    it; `has_words` if it shows words of an SVG, which are drawn in the bundled font.
     """
 
     png: bytes
     sha256: str
     aspect: float
     reason: str
+    is_blank: bool = False
+    has_words: bool = False
 
 
 def convert(item: Item, spec: ImageSpec) -> Converted:
@@ -66,7 +69,9 @@ def convert(item: Item, spec: ImageSpec) -> Converted:
         return Converted(b"", "", 0.0, describe_error(error))
     height, width, _ = spec.shape
     aspect = image.width / image.height * (height / width)
-    return Converted(encode_png(to_pillow(pixels)), hashlib.sha256(data).hexdigest(), aspect, "")
+    square = to_pillow(pixels)
+    digest = hashlib.sha256(data).hexdigest()
+    return Converted(encode_png(square), digest, aspect, "", ink.is_blank(square), "words" in image.info)
 
 
 def decode(data: bytes, side: int, width: int = 0, *, longer: bool = False) -> Image.Image:

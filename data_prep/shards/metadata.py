@@ -12,12 +12,13 @@ from logogan_jax.data.png import MODES
 
 def write(
     folder: pathlib.Path, *, name: str, spec: ImageSpec, labels: dict[str, int], lengths: list[int], nbytes: int,
-    rejects: int, long: int, description: str,
+    rejects: int, long: int, description: str, blank: int = 0, words: int = 0,
 ) -> None:  # fmt: skip
     """Write dataset_info.json, features.json, label.labels.txt and our metadata.json into a folder of shards.
 
     `labels` is {name: number of images}; `lengths` are the records of each shard, and `nbytes` the bytes of all.
     `rejects` images could not be read; `long` images would lose a third or more if they were cropped.
+    On `blank` images nothing can be seen; `words` images have words that are drawn in the bundled font.
     """
     height, width, channels = spec.shape
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -56,6 +57,8 @@ def write(
         "count": sum(lengths),
         "rejects": rejects,
         "long": long,
+        "blank": blank,
+        "words": words,
         "labels": dict(labels),
     }
     (folder / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n")

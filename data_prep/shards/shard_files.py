@@ -52,11 +52,12 @@ def write_shard(path: pathlib.Path, pairs: Iterable[tuple[convert.Item, Result]]
 
     Returns:
         A summary {"records", "nbytes", "long": images LONG times as long as wide or more, "labels": {number of the
-        label, as digits: images that have it}, "rejects": [{"path", "reason"}]}.
+        label, as digits: images that have it}, "blank" and "words": images that are convert.Converted.is_blank or
+        .has_words, "rejects": [{"path", "reason"}]}.
     """
     rejects = []
     labels: dict[str, int] = {}
-    long = 0
+    counts = {"long": 0, "blank": 0, "words": 0}
     with files.atomic_write(path) as partial, tfrecord.Writer(partial) as writer:
         for item, result in pairs:
             if not isinstance(result, convert.Converted) or result.reason:
@@ -66,8 +67,10 @@ def write_shard(path: pathlib.Path, pairs: Iterable[tuple[convert.Item, Result]]
             example = {"image": result.png, "label": item.label, "name": name, "sha256": result.sha256}
             writer.write(tfrecord.encode(example))
             labels[str(item.label)] = labels.get(str(item.label), 0) + 1
-            long += not 1 / LONG < result.aspect < LONG
-    return {"records": writer.count, "nbytes": writer.nbytes, "long": long, "labels": labels, "rejects": rejects}
+            counts["long"] += not 1 / LONG < result.aspect < LONG
+            counts["blank"] += result.is_blank
+            counts["words"] += result.has_words
+    return {"records": writer.count, "nbytes": writer.nbytes, **counts, "labels": labels, "rejects": rejects}
 
 
 def _summary_path(folder: pathlib.Path, number: int) -> pathlib.Path:
