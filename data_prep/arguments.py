@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import shlex
 
 from data_prep.pictures.convert import ImageSpec
 from data_prep.pictures.resize import FITS
@@ -71,4 +72,4 @@ def training_flags(path: str | pathlib.Path, spec: ImageSpec) -> str:
     changed = [
         f"--config.data.{key}={value}" for key, (value, default) in values_and_defaults.items() if value != default
     ]
-    return " ".join(["--config=configs/wgan56.py", f"--config.data.dir={path}", *changed])
+    return " ".join(["--config=configs/wgan56.py", f"--config.data.dir={shlex.quote(str(path))}", *changed])

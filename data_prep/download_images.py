@@ -66,7 +66,9 @@ def download(
             manifest = stack.enter_context(Journal(store, "manifest.jsonl", is_complete))
             rejects = stack.enter_context(Journal(store, "rejects.jsonl", is_final))
         except OSError as error:
-            raise UserError(f"{store} cannot be written ({error.strerror}): choose another --target_path") from None
+            raise UserError(
+                f"{store} cannot be written ({error.strerror}): choose another --target_path, or s3://... for a bucket"
+            ) from None
         bar = stack.enter_context(progress.Bar("download", total))
         run = DownloadRun(store, manifest, rejects, bar, states, max_pixels)
         _run_until_signal(run.download_all(items_csv.read_rows(filename), fetcher, workers))

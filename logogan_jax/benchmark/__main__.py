@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -219,7 +220,7 @@ def main() -> None:
     if len(rows) > 1:
         print(figures.scaling(rows))
     if args.profile:
-        print(f"The trace is in {args.profile}: {TRACE_VIEWERS.format(folder=args.profile)}")
+        print(f"The trace is in {args.profile}: {TRACE_VIEWERS.format(folder=shlex.quote(args.profile))}")
     if out:
         print(f"The numbers are in {out}")
 

@@ -1,6 +1,7 @@
 """From a config to a Model: networks, objective and optimizers, without data or devices."""
 
 import functools
+import shlex
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +76,7 @@ def _check_labels(config: ConfigDict, objective: Objective, info: DatasetInfo) -
         folder = config.data.dir
         raise UserError(
             f"config.data.labels is True, but {folder} has no labels: sort the images into sub-folders and make the "
-            f"shards again, or have them sorted by likeness: python -m data_prep.cluster_labels --path={folder} "
+            f"shards again, or have them sorted by likeness: python -m data_prep.cluster_labels --path={shlex.quote(folder)} "
             f"--clusters=16 --target_path=NEW"
         )
 

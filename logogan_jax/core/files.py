@@ -1,6 +1,7 @@
 """Files that are whole under their name or not there."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -26,6 +27,22 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_appends(folder: pathlib.Path) -> None:
+    """Raise an OSError if files in a folder cannot be appended to or replaced, as in most mounted buckets."""
+    path = folder / ".probe"
+    path.unlink(missing_ok=True)  # of a process that was killed
+    try:
+        path.write_bytes(b"1")
+        with open(path, "ab") as file:
+            file.write(b"2")
+        if path.read_bytes() != b"12":
+            raise OSError(errno.ENOTSUP, "what was appended is lost")
+        with atomic_write(path) as partial:
+            partial.write_bytes(b"3")
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def to_json(value: Any, indent: int | None = 2) -> str:

@@ -1,5 +1,6 @@
 """What is done about a run that diverges: warn, go back once with lower learning rates, stop."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -96,7 +97,7 @@ class DivergenceGuard:
         again = AGAIN if self.rolled_back else ""
         folder = self._recorder.write(bad, good_step, good_state, name=f"{bad.step:06d}{again}")
         workdir = folder.parent.parent
-        self._say(f"What made it is in {folder}: python -m logogan_jax.replay --workdir={workdir}")
+        self._say(f"What made it is in {folder}: python -m logogan_jax.replay --workdir={shlex.quote(str(workdir))}")
         if self._mode == "on":
             return self._roll_back_or_stop(step, state, str(bad))
         self._stop(step, f"{bad}: training has diverged")

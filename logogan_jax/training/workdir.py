@@ -1,17 +1,21 @@
 """The folder of one run, locked against a second process."""
 
 import contextlib
+import errno
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from logogan_jax.core import locks
+from logogan_jax.core import files, locks
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.distributed import multihost
 
 _LOGS = ("config.json", "metrics.jsonl", "events.jsonl")  # what decides how a run goes on, except for its checkpoints
+
+# What file systems answer that can write files but not append to them or replace them.
+_NOT_SUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.EIO)
 
 
 class Workdir(NamedTuple):
@@ -53,12 +57,27 @@ def locked_folder(folder: pathlib.Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = locks.try_lock(folder / ".lock")
     except OSError as error:
-        raise UserError(f"--workdir={folder} cannot be written ({error.strerror}): choose another") from None
+        raise UserError(_describe(folder, error)) from None
     if lock is None:
         raise UserError(f"another process is training in {folder}: stop it, or choose another --workdir")
     with lock:
         # An empty checkpoints folder is what a run leaves that failed at its start.
-        foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", "checkpoints")]
+        foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", ".probe", "checkpoints")]
         if foreign and not (folder / "config.json").exists():
             raise UserError(f"--workdir={folder} holds {foreign[0]} but no run (no config.json): choose another")
+        try:
+            files.check_appends(folder)
+        except OSError as error:
+            raise UserError(_describe(folder, error)) from None
         yield
+
+
+def _describe(folder: pathlib.Path, error: OSError) -> str:
+    """Return one line about a run's folder that cannot be written as runs need it."""
+    if error.errno in _NOT_SUPPORTED:
+        return (
+            f"--workdir={folder} is on a file system that cannot append to files or replace them ({error.strerror}), "
+            f"such as a mounted bucket: give the bucket itself, --workdir=s3://... or gs://..., or mount it with a "
+            f"write cache (MOUNT_CACHED in SkyPilot)"
+        )
+    return f"--workdir={folder} cannot be written ({error.strerror}): choose another"

@@ -89,7 +89,7 @@ def test_a_config_that_is_no_file_is_one_line(tmp_path, value, message):
     ("    return {}['nothing']\n", r"line 5: KeyError: 'nothing'$"),
     ("    return open('/nowhere')\n", r"FileNotFoundError|No such file"),
     ("    return None\n", r"get_config\(\) returns a NoneType without 'data': it should return a changed defaults"),
-    ("    return {'data': 1}\n", r"get_config\(\) returns a dict without 'data'"),
+    ("    return {'data': 1}\n", r"get_config\(\) returns a dict without 'augment'"),
 ])  # fmt: skip
 def test_a_mistake_in_a_config_file_is_one_line_with_its_place(tmp_path, body, message):
     path = tmp_path / "mine.py"

@@ -5,6 +5,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Collection, Iterator
@@ -69,7 +70,7 @@ def _visible_objects(copy: "CachedCopy") -> dict[str, ObjectInfo]:
     if not objects:
         raise UserError(
             f"{copy.address} holds no files: check the address, or upload them: "
-            f"python -m data_prep.upload --path=DIR --target_path={copy.address}"
+            f"python -m data_prep.upload --path=DIR --target_path={shlex.quote(copy.address)}"
         )
     return objects
 

@@ -1,6 +1,7 @@
 """What a run prints for the person in front of it."""
 
 import pathlib
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def final_message(workdir: str | pathlib.Path, summary: Mapping[str, Any]) -> st
     duration = timing.format_duration(summary["seconds"])
     return (
         f"Finished {summary['steps']:,} steps in {duration}.{_best_step(summary)}{cost} {where}\n"
-        f"How good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={workdir}"
+        f"How good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={shlex.quote(str(workdir))}"
     )
 
 
