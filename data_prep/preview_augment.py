@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from logogan_jax.core import cli, files
+from logogan_jax.core import cli, files, outputs
 from logogan_jax.core.errors import UserError
 
 LOGOS = 8  # rows
@@ -69,6 +69,7 @@ def main() -> None:
     out = files.expand(flags.FLAGS.out)
     if not out.parent.is_dir() or out.suffix.lower() != ".png":
         raise UserError(f"--out={out} should be a .png in an existing folder")
+    outputs.file_to_write("out", out)
     if out.exists():
         raise UserError(f"--out={out} exists already: remove it or choose another name")
     data = config.data

@@ -16,11 +16,13 @@ from absl import flags
 
 from logogan_jax.config import restore, run_config
 from logogan_jax.config.restore import Images, RestoredRun
-from logogan_jax.core import backend, cli, files, intervals
+from logogan_jax.core import backend, cli, files, intervals, outputs
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import compute, features, kid_fid, memorization_page
 from logogan_jax.metrics.features import FeatureNetwork, Features
 
+MAX_SIDE = 4_096  # pixels
+MAX_SAMPLES = 1_000_000  # pictures that a run can be asked to draw
 MAX_REALS = 20_000  # real images that a table is made of, at most; copies are looked for among all
 
 Column = dict[str, Any]  # {"n", "n_against", "against_sha256", metric: {"value", "low", "high"}}
@@ -164,12 +166,16 @@ def define() -> None:
     """Define the flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to measure")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-    flags.DEFINE_integer("num_samples", 2_048, "how many pictures to draw", lower_bound=compute.MIN_IMAGES)
+    flags.DEFINE_integer(
+        "num_samples", 2_048, "how many pictures to draw", lower_bound=compute.MIN_IMAGES, upper_bound=MAX_SAMPLES
+    )
     flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
     flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
     flags.DEFINE_string("images", None, "folder of images or shards to measure instead of a run")
     flags.DEFINE_string("against", None, "folder of images or shards to measure against")
-    flags.DEFINE_integer("size", None, "side in pixels to which two folders are brought", lower_bound=8)
+    flags.DEFINE_integer(
+        "size", None, "side in pixels to which two folders are brought", lower_bound=8, upper_bound=MAX_SIDE
+    )
     flags.DEFINE_string("features", "efflite0", "efflite0, or inception:FILE for FID and KID as published")
     flags.DEFINE_bool("real_vs_real", False, "also measure images trained on against those held out: the floor")
     flags.DEFINE_string("out", None, "file for the numbers; default: evaluation.json in the run's folder")
@@ -177,13 +183,14 @@ def define() -> None:
 
 def main() -> None:
     """Run the command."""
+    out = outputs.file_to_write("out", flags.FLAGS.out) if flags.FLAGS.out else None
     backend.start()
     network = features.load_network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
     if flags.FLAGS.workdir and not flags.FLAGS.images:
-        columns, facts, out = _measure_run(network)
+        columns, facts, out = _measure_run(network, out)
     elif flags.FLAGS.images and flags.FLAGS.against and not flags.FLAGS.workdir:
-        columns, facts, out = _measure_folders(network)
+        columns, facts = _measure_folders(network)
     else:
         raise UserError("give --workdir=RUN, or two folders of images: --images=DIR --against=DIR")
     print("\n".join(filter(None, (format_table(columns, network), small_sample_warning(columns, network)))))
@@ -195,7 +202,9 @@ def main() -> None:
         print(f"The numbers are in {out}")
 
 
-def _measure_run(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path]:
+def _measure_run(
+    network: FeatureNetwork, out: pathlib.Path | None
+) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path]:
     """Return the columns of --workdir, facts for the file of numbers, and the path of that file."""
     run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
     columns, copies = evaluate_run(run, network)
@@ -209,11 +218,11 @@ def _measure_run(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, 
         **copies,
     }
     print(f"{run.workdir} at step {run.step:,}, data {run.info.fingerprint[:12]}, recipe {recipe[:12]}")
-    return columns, facts, files.expand(flags.FLAGS.out or run.workdir / "evaluation.json")
+    return columns, facts, out or run.workdir / "evaluation.json"
 
 
-def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path | None]:
-    """Return the column of --images against --against, facts for the file of numbers, and its path if there is one."""
+def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any]]:
+    """Return the column of --images against --against, and facts for the file of numbers."""
     size = flags.FLAGS.size
     if size is None:
         raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
@@ -221,8 +230,7 @@ def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[s
     against = load_folder(flags.FLAGS.against, "against", (size, size, 3), network)
     columns = {flags.FLAGS.against: measure(images, against, network)}
     print(f"{flags.FLAGS.images} against {flags.FLAGS.against}, both at {size} pixels")
-    out = files.expand(flags.FLAGS.out) if flags.FLAGS.out else None
-    return columns, {"images": flags.FLAGS.images, "size": size}, out
+    return columns, {"images": flags.FLAGS.images, "size": size}
 
 
 def command() -> None:

@@ -7,10 +7,11 @@ from absl import flags
 
 from logogan_jax.config import restore
 from logogan_jax.config.restore import RestoredRun
-from logogan_jax.core import backend, cli, files, images
+from logogan_jax.core import backend, cli, images, outputs
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import features
 
+MAX_PICTURES = 100_000  # whose names have five digits
 MAX_TRIES = 20  # give up --no_copies when this many times the pictures asked for were drawn
 
 
@@ -63,7 +64,7 @@ def define() -> None:
     """Define the flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to draw from")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-    flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1)
+    flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1, upper_bound=MAX_PICTURES)
     flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
     flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ... and grid.png")
     flags.DEFINE_string("label", None, "only of this label; default: all labels, as often as in the data")
@@ -75,7 +76,7 @@ def define() -> None:
 def main() -> None:
     """Run the command."""
     backend.start()
-    folder = files.expand(flags.FLAGS.out)
+    folder = outputs.folder_to_write("out", flags.FLAGS.out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
     run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)

@@ -11,7 +11,12 @@ _WIKIMEDIA = (".wikimedia.org", ".wikipedia.org")
 
 
 def user_agent(contact: str | None, library: str) -> str:
-    """Return the User-Agent: project, version, contact of the user, and the library that sends the requests."""
+    """Return the User-Agent: project, version, contact of the user, and the library that sends the requests.
+
+    Raises a UserError if the contact has characters that cannot be in the header of a request.
+    """
+    if contact and not (contact.isascii() and contact.isprintable()):
+        raise UserError(f"--contact={contact} should be an e-mail address or a page in plain ASCII characters")
     return f"logogan_jax/{__version__} ({contact or 'contact not given'}) {library}"
 
 

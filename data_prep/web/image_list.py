@@ -59,7 +59,8 @@ class ImageListFile:
     """
 
     def __init__(self, filename: str | pathlib.Path, query: dict[str, Any]):
-        folder, self._name = os.path.split(str(filename))
+        filename = os.path.expanduser(filename)
+        folder, self._name = os.path.split(filename)
         if not self._name or os.path.isdir(filename):
             example = os.path.join(filename, "items.csv")
             raise UserError(f"--filename={filename} should be the name of a file, as {example}")

@@ -23,7 +23,7 @@ from ml_collections import ConfigDict, config_flags
 import logogan_jax
 from logogan_jax.benchmark import figures, measurement, peers, stopwatch
 from logogan_jax.config import build_training, default_dataset, memory
-from logogan_jax.core import backend, cli, files
+from logogan_jax.core import backend, cli, outputs
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import sources
 
@@ -192,9 +192,8 @@ def start_peers(
 def main() -> None:
     """Run the command."""
     args = flags.FLAGS
-    out = files.expand(args.json) if args.json else None
-    if out and not out.parent.is_dir():
-        raise UserError(f"--json={out}: there is no folder {out.parent}")
+    out = outputs.file_to_write("json", args.json) if args.json else None
+    profile = str(outputs.folder_to_write("profile", args.profile)) if args.profile else None
     if args.peer:  # share a GPU's memory: JAX, here and in a peer, takes what it needs instead of most of it at once
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     numbers = device_counts(args.devices, args.peer)
@@ -208,9 +207,7 @@ def main() -> None:
             devices = jax.local_devices()[:number]
             timed_peers = running_peers if number == 1 else ()
             with memory.name_settings(config):
-                row = measure(
-                    config, devices, timed_peers, repeats=args.repeats, seconds=args.seconds, profile=args.profile
-                )
+                row = measure(config, devices, timed_peers, repeats=args.repeats, seconds=args.seconds, profile=profile)
             row = {**provenance(), **with_efficiency(row, rows[0] if rows else row), "peers_failed": failed}
             rows.append(row if args.price is None else with_cost(row, args.price))
             print(figures.heading(rows[-1]), figures.table(rows[-1]), sep="\n", flush=True)
@@ -219,8 +216,8 @@ def main() -> None:
                     print(json.dumps(rows[-1]), file=file)
     if len(rows) > 1:
         print(figures.scaling(rows))
-    if args.profile:
-        print(f"The trace is in {args.profile}: {TRACE_VIEWERS.format(folder=shlex.quote(args.profile))}")
+    if profile:
+        print(f"The trace is in {profile}: {TRACE_VIEWERS.format(folder=shlex.quote(profile))}")
     if out:
         print(f"The numbers are in {out}")
 

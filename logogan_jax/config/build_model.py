@@ -76,8 +76,8 @@ def _check_labels(config: ConfigDict, objective: Objective, info: DatasetInfo) -
         folder = config.data.dir
         raise UserError(
             f"config.data.labels is True, but {folder} has no labels: sort the images into sub-folders and make the "
-            f"shards again, or have them sorted by likeness: python -m data_prep.cluster_labels --path={shlex.quote(folder)} "
-            f"--clusters=16 --target_path=NEW"
+            f"shards again, or have them sorted by likeness: python -m data_prep.cluster_labels "
+            f"--path={shlex.quote(folder)} --clusters=16 --target_path=NEW"
         )
 
 

@@ -18,8 +18,15 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yield a hidden path to write to, which is moved to `path` if the block ends well and removed if it does not."""
+    """Yield a hidden path to write to, which is moved to `path` if the block ends well and removed if it does not.
+
+    Raises an OSError if the path is there and is no ordinary file: a device would be replaced for all programs.
+    """
     path = pathlib.Path(path)
+    if path.is_dir() or not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.ENOTSUP, "not an ordinary file", str(path))
     # Short, because a name may already be as long as the file system allows.
     partial = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.partial")
     try:

@@ -5,9 +5,10 @@ import errno
 import os
 
 import pytest
+from conftest import failing
 
 from data_prep import download_images
-from logogan_jax.core import files
+from logogan_jax.core import files, outputs
 from logogan_jax.core.errors import UserError
 from logogan_jax.training.workdir import locked_folder
 
@@ -63,3 +64,63 @@ def test_downloads_into_a_mounted_bucket_are_led_to_the_bucket_itself(mounted_bu
     mounted_bucket(errno.EOPNOTSUPP)
     with pytest.raises(UserError, match=r"cannot be written \(Operation not supported\): .*s3://"):
         download_images.download(tmp_path / "items.csv", tmp_path / "raw")
+
+
+def test_a_device_or_a_folder_is_never_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, tmp_path / ".."):
+        with pytest.raises(OSError), files.atomic_write(path):
+            raise AssertionError
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(("value", "message"), [
+    ("", "is a folder: give the name of a file"),
+    (".", "is a folder: give the name of a file"),
+    ("{tmp}", "is a folder: give the name of a file"),
+    ("{tmp}/no/a.json", r"there is no folder .*/no"),
+    ("{tmp}/file/a.json", r"there is no folder .*/file"),
+    ("/dev/null", "is no ordinary file: choose another name"),
+    ("/proc/a.json", r"cannot be written \(.*\): choose another place"),
+    ("{tmp}/" + "x" * 300, r"cannot be written \(File name too long\): choose another place"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_written_is_known_before_the_work(tmp_path, value, message):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=rf"^--out=.*{message}"):
+        outputs.file_to_write("out", value.format(tmp=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("value", "message"), [
+    ("{tmp}/file", r"cannot be written \(.*/file is no folder\): choose another place"),
+    ("{tmp}/file/a", r"cannot be written \(.*\): choose another place"),
+    ("{tmp}/gone", r"cannot be written \(.*/gone is no folder\)"),
+    ("/proc/none/a/b", r"cannot be written \(.*\): choose another place"),
+    ("/dev/null", r"cannot be written \(/dev/null is no folder\)"),
+    ("{tmp}/" + "x" * 300, r"cannot be written \(File name too long\): choose another place"),
+])  # fmt: skip
+def test_a_folder_that_cannot_be_written_is_known_before_the_work(tmp_path, value, message):
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to("nowhere")
+    with pytest.raises(UserError, match=rf"^--out=.*{message}"):
+        outputs.folder_to_write("out", value.format(tmp=tmp_path))
+
+
+def test_places_that_can_be_written_are_left_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert outputs.folder_to_write("out", "~/a/b") == tmp_path / "a" / "b"
+    assert outputs.file_to_write("out", "~/a.json") == tmp_path / "a.json"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("module", "flags"), [
+    ("logogan_jax.evaluate", ["--images=logos", "--against=logos", "--size=28", "--out={place}"]),
+    ("logogan_jax.sample", ["--workdir=run", "--out={place}"]),
+    ("logogan_jax.benchmark", ["--config=quickstart", "--json={place}"]),
+    ("logogan_jax.benchmark", ["--config=quickstart", "--profile={place}"]),
+])  # fmt: skip
+def test_commands_know_before_their_work_that_they_cannot_write(module, flags):
+    """Everything that they are to read is missing, too, and is looked for later."""
+    flags = [flag.format(place="/dev/null/a") for flag in flags]
+    assert failing(*flags, module=module).startswith(f"error: {flags[-1]}")

@@ -64,7 +64,8 @@ def final_message(workdir: str | pathlib.Path, summary: Mapping[str, Any]) -> st
     duration = timing.format_duration(summary["seconds"])
     return (
         f"Finished {summary['steps']:,} steps in {duration}.{_best_step(summary)}{cost} {where}\n"
-        f"How good they are, and whether they are copies: python -m logogan_jax.evaluate --workdir={shlex.quote(str(workdir))}"
+        f"How good they are, and whether they are copies: "
+        f"python -m logogan_jax.evaluate --workdir={shlex.quote(str(workdir))}"
     )
 
 

@@ -1,0 +1,200 @@
+"""What the machine or its environment lacks is one line, whatever the terminal can show and the disk can do."""
+
+import contextlib
+import errno
+import io
+import os
+import pathlib
+import shlex
+
+import jax
+import pytest
+from conftest import ROOT, drawing, failing, four
+
+from data_prep import arguments, write_tfrecords
+from data_prep.pictures.convert import ImageSpec
+from data_prep.web import crawl_policy
+from logogan_jax import train
+from logogan_jax.config import memory
+from logogan_jax.core import backend, errors
+from logogan_jax.core.errors import UserError
+from logogan_jax.training import checkpoints
+from logogan_jax.training.reporting import messages
+
+# ── devices and settings of JAX ─────────────────────────────────────────────────────────────
+
+
+def test_cuda_without_a_gpu_names_the_extra(tmp_path):
+    line = failing("--config=quickstart", f"--workdir={tmp_path}", JAX_PLATFORMS="cuda", CUDA_VISIBLE_DEVICES="")
+    assert line.startswith("error: JAX_PLATFORMS=cuda, but there is no such device here (")
+    assert "install JAX for it by pip install -e '.[cuda]', check the driver, or set JAX_PLATFORMS=cpu" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("platforms", "message"), [
+    ("gpu", r"JAX_PLATFORMS=gpu, but .*'\.\[cuda\]'"),
+    ("tpu", r"JAX_PLATFORMS=tpu, but .*'\.\[tpu\]'"),
+    ("cuda,tpu", r"JAX_PLATFORMS=cuda,tpu, but .*'\.\[cuda\]'"),
+    ("CUDA", r"JAX_PLATFORMS=CUDA is no platform of JAX here \(.*\): set it to cpu, cuda or tpu, or unset it"),
+    ("rocm", r"JAX_PLATFORMS=rocm, but .*\): check the driver, or set JAX_PLATFORMS=cpu"),
+    ("", r"JAX finds no device \(.*\): set JAX_PLATFORMS=cpu"),
+])  # fmt: skip
+@pytest.mark.parametrize("error", [AssertionError(), RuntimeError("Unable to\ninitialize backend")])
+def test_a_platform_that_is_not_here_is_one_line(platforms, message, error):
+    with pytest.raises(UserError, match=f"^{message}"):
+        raise UserError(backend._describe("JAX_PLATFORMS", platforms, error))
+
+
+def test_64_bits_are_refused_before_anything_is_drawn(tmp_path):
+    line = failing("--config=quickstart", f"--workdir={tmp_path}", JAX_ENABLE_X64="1")
+    assert line == (
+        "error: JAX_ENABLE_X64 is on, but the networks are made of 32-bit numbers: unset it, or set it to 0"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "module"), [
+    ("JAX_ENABLE_X64", "logogan_jax.sample"), ("JAX_NUM_CPU_DEVICES", "logogan_jax.main"),
+])  # fmt: skip
+def test_a_setting_that_jax_refuses_is_named(name, module, tmp_path):
+    flags = ("--config=quickstart",) if module == "logogan_jax.main" else (f"--out={tmp_path / 'out'}",)
+    line = failing(*flags, f"--workdir={tmp_path / 'run'}", module=module, **{name: "maybe"})
+    assert line.startswith(f"error: {name}=maybe is refused by JAX (") and line.endswith("): correct it, or unset it")
+
+
+@pytest.mark.parametrize("module", ["logogan_jax.main", "logogan_jax.sample", "data_prep.write_tfrecords"])
+def test_a_system_without_file_locks_is_one_line(module, tmp_path):
+    (tmp_path / "fcntl.py").write_text("raise ImportError('No module named fcntl')\n")
+    line = failing("--help", module=module, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert line.startswith("error: logogan_jax needs Linux or macOS, and this is ") and "WSL 2" in line
+
+
+# ── the terminal ────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def ascii_terminal():
+    """Let stdout and stderr show ASCII alone; yields the bytes that they show."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, "ascii", write_through=True)
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        yield raw
+    stream.detach()  # or it would close the bytes with itself
+
+
+def test_names_that_a_terminal_cannot_show_are_printed_as_escapes():
+    with ascii_terminal() as shown, errors.exit_on_error():
+        print("caf\u00e9", os.fsdecode(b"\xff"))
+    assert shown.getvalue() == b"caf\\xe9 \\udcff\n"
+
+
+def test_a_folder_of_any_name_becomes_shards_on_an_ascii_terminal(tmp_path):
+    folder = tmp_path / "caf\u00e9 \u4e2d" / "m\u00f6we"
+    folder.mkdir(parents=True)
+    for number in range(2):
+        drawing(number).save(folder / f"\u00fc{number}.png")
+    target = tmp_path / "sh\u00e4rds"
+    with ascii_terminal() as shown:
+        write_tfrecords.main([f"--path={folder.parent}", "--size=8", f"--target_path={target}", "--workers=1"])
+    assert b"2 images written to" in shown.getvalue() and (target / "metadata.json").is_file()
+
+
+def test_an_error_about_a_name_with_a_line_break_is_one_line(capsys):
+    with pytest.raises(SystemExit), errors.exit_on_error():
+        raise UserError("--path=a\nb is not a folder")
+    assert capsys.readouterr().err == "error: --path=a b is not a folder\n"
+
+
+@pytest.mark.parametrize("folder", ["my shards", "it's", "a;b", "$HOME", "caf\u00e9 (1)"])
+def test_printed_commands_can_be_pasted(folder, tmp_path):
+    flags = shlex.split(arguments.training_flags(tmp_path / folder, ImageSpec(28)))
+    assert f"--config.data.dir={tmp_path / folder}" in flags
+    summary = {"status": "finished", "steps": 1, "seconds": 1.0}
+    command = messages.final_message(tmp_path / folder, summary).rpartition("python -m ")[2]
+    assert shlex.split(command) == ["logogan_jax.evaluate", f"--workdir={tmp_path / folder}"]
+
+
+def test_a_contact_that_no_request_can_carry_is_one_line():
+    with pytest.raises(UserError, match=r"--contact=.* should be an e-mail address or a page in plain ASCII"):
+        crawl_policy.user_agent("m\u00f6we", "library")
+
+
+# ── memory, files and folders ───────────────────────────────────────────────────────────────
+
+XLA = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 68719476736 bytes."
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(), jax.errors.JaxRuntimeError(XLA), RuntimeError("CUDA_ERROR_OUT_OF_MEMORY"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"), ValueError(XLA), RuntimeError("std::bad_alloc"),
+])  # fmt: skip
+def test_too_little_memory_is_never_a_full_disk_and_names_what_to_make_smaller(tiny, error, capsys):
+    with pytest.raises(UserError) as caught, memory.name_settings(tiny()), checkpoints._full_disk_named("/run"):
+        raise error
+    assert str(caught.value).startswith(
+        "the memory is full with config.train.batch_size 8, config.model.width 4 and config.data.size 28: "
+        "use --config.train.batch_size=4, "
+    )
+    with pytest.raises(SystemExit) as left, errors.exit_on_error():
+        raise error
+    line = capsys.readouterr().err
+    assert left.value.code == 2 and line.startswith("error: the memory is full: ") and line.count("\n") == 1
+
+
+def test_a_run_for_which_the_memory_is_too_small_ends_in_one_line(shards, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise jax.errors.JaxRuntimeError(XLA)
+
+    monkeypatch.setattr(train, "train_loop", full)
+    with pytest.raises(UserError, match=r"the memory is full with config.train.batch_size 8, config.model.width 4"):
+        train.train(four(shards), tmp_path / "run")
+
+
+def test_a_full_disk_is_still_a_full_disk(tiny):
+    with pytest.raises(OSError, match="No space left"), memory.name_settings(tiny()):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not errors.is_out_of_memory(ValueError("RESOURCE_EXHAUSTED: No space left on device"))
+
+
+@pytest.mark.parametrize(("call", "path"), [
+    (lambda folder: folder.read_text(), "{folder}"),
+    (lambda folder: (folder / "file" / "a").read_text(), "{folder}/file/a"),
+    (lambda folder: pathlib.Path("/proc/none/a").write_text(""), "/proc/none/a"),
+    (lambda folder: (folder / ("x" * 300)).stat(), "{folder}/" + "x" * 300),
+    (lambda folder: (folder / "loop").stat(), "{folder}/loop"),
+    (lambda folder: os.replace(folder / "file", folder / "full"), "{folder}/full"),
+    (lambda folder: os.listdir(os.fsencode(folder / "file")), "{folder}/file"),
+])  # fmt: skip
+def test_a_file_or_folder_that_cannot_be_used_is_one_line(tmp_path, capsys, call, path):
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SystemExit) as left, errors.exit_on_error():
+        call(tmp_path)
+    line = capsys.readouterr().err
+    assert left.value.code == 2 and line.count("\n") == 1
+    assert line.startswith(f"error: {path.format(folder=tmp_path)} cannot be used (")
+
+
+def test_errors_that_may_pass_keep_their_status_so_that_a_supervisor_starts_again():
+    with pytest.raises(OSError, match="stale"), errors.exit_on_error():
+        raise OSError(errno.ESTALE, "stale file handle", "/nfs/run")
+
+
+def test_an_unknown_home_folder_is_one_line(capsys):
+    with pytest.raises(SystemExit), errors.exit_on_error():
+        (ROOT / "~nobody-here").relative_to(ROOT).expanduser()
+    assert capsys.readouterr().err.startswith("error: a path with ~ names a home folder that is not known here")
+
+
+def test_a_command_in_a_folder_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SystemExit) as left:
+        write_tfrecords.main([f"--path={tmp_path}", "--size=8", "--target_path=shards"])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: the folder in which this command was started is gone: cd to one that exists\n"
+    )
