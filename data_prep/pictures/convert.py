@@ -125,4 +125,7 @@ def describe_error(error: BaseException) -> str:
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return error.strerror or type(error).__name__
-    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error) if str(error) and not isinstance(error, LookupError) else type(error).__name__
+    return text if isinstance(error, ValueError) else f"damaged: {text}"

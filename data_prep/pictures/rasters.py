@@ -1,8 +1,11 @@
 """Raster pictures from untrusted bytes."""
 
+import contextlib
 import io
+import logging
+import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
@@ -16,6 +19,8 @@ FORMATS = Image.OPEN.keys() & {
 }  # fmt: skip
 Image.MAX_IMAGE_PIXELS = 100_000_000  # larger pictures count as an attack; 10,000 x 10,000 is allowed
 PngImagePlugin.MAX_TEXT_CHUNK = png_chunks.MAX_PROFILE_BYTES  # holds for profiles too
+
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a picture becomes a reason, and is not printed
 
 # What `header` raises for a picture whose header claims more pixels.
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -42,6 +47,8 @@ def open_lazily(data: bytes, formats: Collection[str]) -> Image.Image:
             return Image.open(io.BytesIO(png_chunks.drop_metadata(data)), formats=sorted(formats))
         except UnidentifiedImageError:
             raise ValueError(file_kinds.describe(data)) from None
+        except ValueError as error:
+            raise ValueError(f"damaged: {error}") from None
 
 
 def read(data: bytes, minimum: int = 0) -> Image.Image:
@@ -53,7 +60,26 @@ def read(data: bytes, minimum: int = 0) -> Image.Image:
     if minimum:
         # A JPEG decoder can leave out what a smaller picture does not need, which is most of its work.
         image.draft(None, (minimum, minimum))  # pyright: ignore[reportArgumentType] - None keeps the mode
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet(image.format == "TIFF"):
         warnings.simplefilter("ignore")
-        image.load()
+        try:
+            image.load()
+        except ValueError as error:
+            raise ValueError(f"damaged: {error}") from None
     return image
+
+
+@contextlib.contextmanager
+def _quiet(is_tiff: bool) -> Iterator[None]:
+    """Throw away what libtiff writes to the standard error of the process, past Python, about damaged files."""
+    if not is_tiff:
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

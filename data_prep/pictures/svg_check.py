@@ -116,8 +116,12 @@ class _Walk:
     def _check_picture(self, address: str) -> None:
         """Raise ValueError unless the picture in a data address is harmless and will be drawn."""
         head, _, body = address.partition(",")
-        body = urllib.parse.unquote_to_bytes(body)
-        data = base64.b64decode(b"".join(body.split())) if head.lower().endswith("base64") else body
+        data = urllib.parse.unquote_to_bytes(body)
+        if head.lower().endswith("base64"):
+            try:
+                data = base64.b64decode(b"".join(data.split()))
+            except ValueError as error:
+                raise ValueError(f"holds a picture that cannot be read: {error}") from None
         if svg_text.looks_like_svg(data):
             inner = scan(svg_text.decode(data))
             if inner.words.strip() or inner.is_styled:

@@ -224,7 +224,10 @@ def test_a_folder_of_anything_becomes_squares_and_reasons(tmp_path):
     (logos / ".hidden").write_text("")
     said = tool("resize_center", "--path", f"{logos}/", "--size", 16)
     out = tmp_path / "logos_16"
-    assert said == f"3 files converted into {out}, 1 rejected (reasons in rejects.jsonl there)."
+    totals = f"3 files converted into {out}, 1 rejected (reasons in rejects.jsonl there)."
+    assert (
+        said == f"{totals} 3 of them are blank (shown by python -m data_prep.inspect_data --path={out})."
+    )  # one colour
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.png")) == ["a_jpg.png", "a_png.png", "sub/b.png"]
     assert Image.open(out / "a_jpg.png").size == (16, 16)
     assert json.loads((out / "rejects.jsonl").read_text()) == {"path": "notes.txt", "reason": "not an image"}
