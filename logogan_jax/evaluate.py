@@ -183,7 +183,7 @@ def define() -> None:
 
 def main() -> None:
     """Run the command."""
-    out = outputs.file_to_write("out", flags.FLAGS.out) if flags.FLAGS.out else None
+    out = _file_of_numbers(flags.FLAGS.out) if flags.FLAGS.out else None
     backend.start()
     network = features.load_network(flags.FLAGS.features)
     about = {"network": network.name, "network_sha256": network.digest}
@@ -200,6 +200,14 @@ def main() -> None:
         device = jax.devices()[0].device_kind
         files.write_json(out, {**about, **facts, "against": columns, "device": device})
         print(f"The numbers are in {out}")
+
+
+def _file_of_numbers(value: str) -> pathlib.Path:
+    """Return the path of --out; UserError if it cannot be written, or if something else than numbers is there."""
+    path = outputs.file_to_write("out", value)
+    if path.exists() and b'"network_sha256"' not in path.read_bytes():
+        raise UserError(f"--out={value} is there and was not written by this command: choose another name")
+    return path
 
 
 def _measure_run(

@@ -87,6 +87,8 @@ def _describe(error: Exception) -> str | None:
         return "the memory is full: use smaller or fewer images, end other programs, or take a larger machine"
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of pathlib's expanduser
         return "a path with ~ names a home folder that is not known here: write the whole path"
+    if isinstance(error, UnicodeEncodeError) and "surrogate" in error.reason:  # of bytes that a user gave as text
+        return f"{error.object[:200]!a} has bytes that are no text in UTF-8: write it in UTF-8, or rename it"
     if not isinstance(error, OSError):
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -501,3 +501,11 @@ def test_the_embedded_logos_of_another_machines_cache_are_those_of_this_one(tiny
     assert drawn == [""] and config.data.dir == str(shards)
     default_dataset.replace_missing(config)
     assert drawn == [""], "a folder that is there stays"
+
+
+def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match=r"--out=.*thesis.txt is there and was not written by this command"):
+        evaluate._file_of_numbers(str(tmp_path / "thesis.txt"))
+    (tmp_path / "numbers.json").write_text(json.dumps({"network": "efflite0", "network_sha256": "0"}))
+    assert evaluate._file_of_numbers(str(tmp_path / "numbers.json")) == tmp_path / "numbers.json"

@@ -114,6 +114,13 @@ def test_printed_commands_can_be_pasted(folder, tmp_path):
     assert shlex.split(command) == ["logogan_jax.evaluate", f"--workdir={tmp_path / folder}"]
 
 
+def test_bytes_that_are_no_text_are_one_line(capsys):
+    with pytest.raises(SystemExit) as left, errors.exit_on_error():
+        os.fsdecode(b"Category:\xff").encode()
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("error: 'Category:\\udcff' has bytes that are no text in UTF-8: ")
+
+
 def test_a_contact_that_no_request_can_carry_is_one_line():
     with pytest.raises(UserError, match=r"--contact=.* should be an e-mail address or a page in plain ASCII"):
         crawl_policy.user_agent("m\u00f6we", "library")
