@@ -125,4 +125,6 @@ def _values(flag: str) -> Sequence[str]:
     from logogan_jax.core import nested
 
     value = nested.flatten(defaults.get_config().to_dict())[flag.removeprefix("config.")]
+    if flag == "config.train.steps":  # so many steps are a wish that is fulfilled
+        return NUMBERS[:2]
     return TEXTS if isinstance(value, str) else NUMBERS

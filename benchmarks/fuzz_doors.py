@@ -25,6 +25,8 @@ import time
 from collections.abc import Sequence
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Most of the time of a short run is compiling.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import door_cases
 import door_files

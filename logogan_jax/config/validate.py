@@ -23,6 +23,8 @@ _AT_LEAST_ONE = (
     "report.keep",
     "report.keep_best",
 )
+# Beyond these no program can be built: what is too much for a machine below them is found when it is built.
+_AT_MOST = {"model.width": 65_536, "model.latent": 1_000_000, "model.kernel": 64, "objective.critic_updates": 1_000}
 # What each of these keys counts; 0 stands for none.
 _AT_LEAST_ZERO = {
     "report.log_every": "steps",
@@ -40,6 +42,10 @@ def check_values(config: ConfigDict) -> None:
         block, name = key.split(".")
         if config[block].get(name, 1) < 1:
             raise UserError(f"config.{key} is {config[block][name]}: it should be at least 1")
+    for key, most in _AT_MOST.items():
+        block, name = key.split(".")
+        if config[block].get(name, 1) > most:
+            raise UserError(f"config.{key} is {config[block][name]}: it should be at most {most:,}")
     for key, unit in _AT_LEAST_ZERO.items():
         block, name = key.split(".")
         if not config[block][name] >= 0:  # nor NaN

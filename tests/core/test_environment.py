@@ -157,6 +157,17 @@ def test_a_run_for_which_the_memory_is_too_small_ends_in_one_line(shards, tmp_pa
         train.train(four(shards), tmp_path / "run")
 
 
+@pytest.mark.parametrize("key", ["model.kernel", "model.width", "model.latent", "objective.critic_updates"])
+def test_a_network_that_no_machine_can_build_is_refused_at_once(shards, tmp_path, key):
+    with pytest.raises(UserError, match=rf"config.{key} is 1000000000000: it should be at most "):
+        train.train(four(shards, **{key: 10**12}), tmp_path / "run")
+
+
+def test_a_batch_for_which_there_are_too_few_images_is_not_taken_for_too_little_memory(shards, tmp_path):
+    with pytest.raises(UserError, match=r"50 images to train on are fewer than one batch"):
+        train.train(four(shards, **{"train.batch_size": 10**12}), tmp_path / "run")
+
+
 def test_a_full_disk_is_still_a_full_disk(tiny):
     with pytest.raises(OSError, match="No space left"), memory.name_settings(tiny()):
         raise OSError(errno.ENOSPC, "No space left on device")
