@@ -44,12 +44,13 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         stop = enter(preemption.StopRequest())
         bar = progress.Bar("step", config.train.steps, unit="steps", quiet=not multihost.is_primary())
 
-        # Build what the config describes, and look for a checkpoint.
+        # Build what the config describes, and restore the newest checkpoint.
         training = build(config, say=bar.say)
         enter(contextlib.closing(training.runner.source))
         run_config.check_resumable(run.folder, config, training.info)
-        checkpoints = enter(contextlib.closing(build_run.open_checkpoints(config, run.folder)))
-        start = checkpoints.latest() or 0
+        checkpoints = enter(contextlib.closing(build_run.open_checkpoints(config, run)))
+        restored = checkpoints.restore_newest(training.state, bar.say)
+        start = restored.step if restored else 0
         if start >= config.train.steps:
             return _say_finished(workdir, start)
         multihost.run_on_primary(lambda: checkpoints.need_room(training.state, config.report.keep_best))
@@ -64,11 +65,11 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         guard = build_run.make_guard(training, run.folder, writer, monitor, checkpoints, bar.say)
         limits = Limits(stop, budget, timing.Timer(config.report.checkpoint_minutes))
 
-        # Restore and compile, then train.
+        # Compile, then train.
         enter(bar)
         bar.say(build_run.startup_message(training, workdir, start))
         finish = build_run.summary_writer(training, run.folder, writer, monitor, budget)
-        state = guard.restored(checkpoints.restore(start, training.state)) if start else training.state
+        state = guard.restored(restored.state) if restored else training.state
         training.runner.compile(state, start, config.train.steps)
         if start == 0:
             log.write_pictures(0, "reals", build_run.real_pictures(training))

@@ -10,9 +10,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from logogan_jax.config import run_config
 from logogan_jax.config.build_training import Training
 from logogan_jax.core import prng
-from logogan_jax.distributed import data_parallel
+from logogan_jax.core.errors import UserError
+from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.metrics.evaluator import Evaluator
 from logogan_jax.metrics.pixel_diversity import mean_pairwise_distance
 from logogan_jax.training import divergence, sampling
@@ -23,6 +25,7 @@ from logogan_jax.training.reporting import cost, messages, summary
 from logogan_jax.training.reporting.run_writer import RunWriter
 from logogan_jax.training.rollback import DivergenceGuard
 from logogan_jax.training.train_state import TrainState
+from logogan_jax.training.workdir import Workdir, step_without_checkpoint
 
 PICTURES = 64  # in each picture of samples/
 
@@ -44,9 +47,22 @@ def spread(pixels: np.ndarray) -> float:
     return float(mean_pairwise_distance(pixels)) if (pixels != pixels[:1]).any() else math.nan
 
 
-def open_checkpoints(config: ConfigDict, folder: pathlib.Path) -> Checkpoints:
-    """Return the checkpoints of a run in a folder."""
-    return Checkpoints(folder / "checkpoints", config.report.keep, every=config.report.checkpoint_every)
+def open_checkpoints(config: ConfigDict, run: Workdir) -> Checkpoints:
+    """Return the checkpoints of a run; UserError if they are gone and its log is there, as after an incomplete copy."""
+    multihost.run_on_primary(lambda: _check_checkpoints(run))
+    return Checkpoints(run.folder / "checkpoints", config.report.keep, every=config.report.checkpoint_every)
+
+
+def _check_checkpoints(run: Workdir) -> None:
+    before = run_config.read(run.folder)
+    if before is None or run.in_bucket:  # which may have the log of a machine that was lost before its first checkpoint
+        return
+    last = step_without_checkpoint(run.folder, before[0].report.checkpoint_every)
+    if last:
+        raise UserError(
+            f"{run.folder} has the log of {last:,} steps and no checkpoint: copy the run's folder checkpoints there to "
+            f"go on, or choose another --workdir to start a new run"
+        )
 
 
 def make_monitor(training: Training, evaluator: Evaluator | None, writer: RunWriter) -> EvaluationMonitor:

@@ -20,12 +20,14 @@ from logogan_jax.metrics import compute, evaluator, feature_cache
 from logogan_jax.metrics.features import FeatureNetwork, Features
 from logogan_jax.metrics.memorization import MemorizationDetector
 from logogan_jax.training import divergence, sampling
-from logogan_jax.training.checkpoints import Checkpoints
+from logogan_jax.training.checkpoints import Checkpoints, Damaged, Restored
 from logogan_jax.training.model import Model
 from logogan_jax.training.reporting import run_writer
 from logogan_jax.training.train_state import TrainState
+from logogan_jax.training.workdir import step_without_checkpoint
 
 CHUNK = 64  # pictures drawn at a time
+LOOKS = 10  # at the checkpoints of a run that is training, of which each may be gone when it is read
 
 
 class RestoredRun(NamedTuple):
@@ -62,17 +64,47 @@ def restore(address: str, step: str, data: str | None = None) -> RestoredRun:
     """
     workdir, config, info = read_config(address)
     config.data.dir = data or config.data.dir
+    model = build_model(config, info)
     checkpoints = Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
     with contextlib.closing(checkpoints):
+        restored = _read_checkpoint(workdir, config, checkpoints, step, model.init_state())
+        return RestoredRun(workdir, config, info, model, restored.state, restored.step)
+
+
+def _read_checkpoint(
+    workdir: pathlib.Path, config: ConfigDict, checkpoints: Checkpoints, step: str, like: TrainState
+) -> Restored:
+    """Restore the state of --step; look again where a run that is training has deleted it meanwhile."""
+    for _ in range(LOOKS):
         kept = checkpoints.steps()
         if not kept:
-            raise UserError(f"{workdir} has no checkpoint yet: train it, or wait until its first one is written")
+            raise UserError(_no_checkpoint(workdir, config.report.checkpoint_every))
         number = _step_number(workdir, config, step, kept)
         if number not in kept:
             raise UserError(f"--step={step} has no checkpoint in {workdir}: there are {', '.join(map(str, kept))}")
-        model = build_model(config, info)
-        state = checkpoints.restore(number, model.init_state())
-        return RestoredRun(workdir, config, info, model, state, number)
+        try:
+            return Restored(number, checkpoints.restore(number, like))
+        except Damaged as error:
+            if number in checkpoints.steps():
+                raise UserError(f"{error}: {_newest_good(checkpoints, number, like)}") from None
+    raise UserError(f"the run in {workdir} deletes its checkpoints faster than they are read: give --step=newest")
+
+
+def _no_checkpoint(workdir: pathlib.Path, checkpoint_every: int) -> str:
+    last = step_without_checkpoint(workdir, checkpoint_every)
+    if last:
+        return f"{workdir} has the log of {last:,} steps and no checkpoint: copy the run's folder checkpoints, too"
+    return f"{workdir} has no checkpoint yet: train it, or wait until its first one is written"
+
+
+def _newest_good(checkpoints: Checkpoints, damaged: int, like: TrainState) -> str:
+    """Return in words which checkpoint can be restored instead of a damaged one."""
+    for step in reversed(checkpoints.steps()):
+        with contextlib.suppress(Damaged):
+            if step != damaged:
+                checkpoints.restore(step, like)
+                return f"the newest good checkpoint is --step={step}"
+    return "no other checkpoint is good; bring back a copy of it"
 
 
 def draw(run: RestoredRun, *, first: int, count: int, seed: int, label: int | None = None) -> np.ndarray:

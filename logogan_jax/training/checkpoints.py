@@ -2,24 +2,40 @@
 
 import contextlib
 import errno
+import json
 import pathlib
 import shutil
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
 
-from logogan_jax.core.errors import UserError
+from logogan_jax.core.errors import UserError, is_out_of_memory
 from logogan_jax.distributed import multihost
+from logogan_jax.training import train_state
 from logogan_jax.training.train_state import TrainState
+
+_DIGEST = "state_sha256"  # in the metadata of a checkpoint
+
+
+class Damaged(UserError):
+    """A checkpoint that cannot be restored."""
+
+
+class Restored(NamedTuple):
+    """A state from a checkpoint, and its step."""
+
+    step: int
+    state: TrainState
 
 
 class Checkpoints:
     """The newest states of a run and its best ones, written whole or not at all while training goes on.
 
-    Only the run itself clears away what a killed writer left half-written; with `read_only` nothing is changed. Of
-    several processes the first reads and writes, and sends the others what it read; all call the same methods.
+    Each has the digest of its state, which is checked when it is restored. Only the run itself clears away what a
+    killed writer left half-written; with `read_only` nothing is changed. Of several processes the first reads and
+    writes, and sends the others what it read; all call the same methods.
 
     Args:
         folder: where they are.
@@ -33,11 +49,15 @@ class Checkpoints:
         self.folder = folder.absolute()
         self.keep = keep
         self._every = every
+        self._read_only = read_only
+        self._best: Collection[int] = ()
         self._manager: ocp.CheckpointManager | None = None
         if not multihost.is_primary():
             return
         if not read_only:
             self.folder.mkdir(parents=True, exist_ok=True)
+            for half_deleted in self.folder.glob(".*.deleted"):
+                shutil.rmtree(half_deleted, ignore_errors=True)
         options = ocp.CheckpointManagerOptions(
             create=False,
             read_only=read_only,
@@ -51,7 +71,7 @@ class Checkpoints:
         return max(self.steps(), default=None)
 
     def steps(self) -> list[int]:
-        """Return the steps of all checkpoints, oldest first."""
+        """Return the steps of all checkpoints that are there now, oldest first."""
         return multihost.run_on_primary(self._steps)
 
     def is_regular(self, step: int) -> bool:
@@ -59,37 +79,56 @@ class Checkpoints:
         return self._every > 0 and step % self._every == 0
 
     def restore(self, step: int, like: TrainState) -> TrainState:
-        """Return the state saved at a step: placed as `like`, or host arrays where several processes share it."""
-        return multihost.broadcast(self._restore(step, like) if self._manager else None, like)
+        """Return the state saved at a step: placed as `like`, or host arrays where several processes share it.
+
+        Raises Damaged, on all processes.
+        """
+        read: list[TrainState] = []
+        multihost.run_on_primary(lambda: read.append(self._restore(step, like)))
+        return multihost.broadcast(read[0] if read else None, like)
+
+    def restore_newest(self, like: TrainState, say: Callable[[str], None], most: int | None = None) -> Restored | None:
+        """Return the newest state that is not damaged, of a step up to `most`, as `restore` does.
+
+        Says in a line which newer ones are damaged. Returns None where there is no checkpoint at all; raises a
+        UserError where all are damaged.
+        """
+        read: list[TrainState] = []
+        step = multihost.run_on_primary(lambda: self._read_newest(like, say, most, read))
+        return Restored(step, multihost.broadcast(read[0] if read else None, like)) if step else None
 
     def save(self, step: int, state: TrainState, best: Collection[int] = ()) -> None:
         """Begin to write a state, once the one before it is written.
 
-        Checkpoints that are neither among the newest nor of the `best` steps are deleted.
+        Checkpoints that are neither among the newest nor of the `best` steps are deleted once it is written.
         """
         if not self._manager:
             return
+        self._best = best
         with _full_disk_named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)  # which somebody may have removed
             self._manager.wait_until_finished()
+            self._delete_old()
+            if step in self._steps():  # damaged: the run went on from an older one
+                self._delete(step)
             # A write that meets a full disk half-way prints a traceback for each part.
             if shutil.disk_usage(self.folder).free < _nbytes(state):
                 raise OSError(errno.ENOSPC, "No space left on device")
             # Host arrays: Orbax would cut up what is on several devices, by a program for each form of array, and have
             # all hosts write.
-            self._manager.save(step, args=ocp.args.StandardSave(jax.device_get(state)), force=True)
-            steps = self._steps()
-            newest = [old for old in steps if self.is_regular(old)][-self.keep :]
-            for old in sorted(set(steps) - {*best, *newest, steps[-1]}):
-                self._manager.delete(old)
+            state = jax.device_get(state)
+            digest = {_DIGEST: train_state.digest(state)}
+            self._manager.save(step, args=ocp.args.StandardSave(state), custom_metadata=digest, force=True)
 
-    def back_to(self, step: int, like: TrainState) -> TrainState:
-        """Delete the checkpoints after a step, then return the state saved at it, as `restore` does."""
+    def back_to(self, step: int, like: TrainState, say: Callable[[str], None]) -> Restored | None:
+        """Restore the newest state up to a step, as `restore_newest` does, then delete the checkpoints after it."""
         self.wait()
+        restored = self.restore_newest(like, say, most=step)
         if self._manager:
             for later in self._steps():
-                if later > step:
-                    self._manager.delete(later)
-        return self.restore(step, like)
+                if not restored or later > restored.step:
+                    self._delete(later)
+        return restored
 
     def wait(self) -> None:
         """Return when everything is on disk."""
@@ -97,6 +136,8 @@ class Checkpoints:
             with _full_disk_named(self.folder):
                 self._manager.wait_until_finished()
                 self._manager.check_for_errors()
+                if not self._read_only:
+                    self._delete_old()
 
     def close(self) -> None:
         """Wait until everything is on disk, then let go of the folder."""
@@ -119,21 +160,66 @@ class Checkpoints:
 
     def _steps(self) -> list[int]:
         assert self._manager is not None, "only the first process reads checkpoints"
+        if self._read_only:
+            self._manager.reload()  # the run may have written and deleted some
         return sorted(self._manager.all_steps())
+
+    def _delete_old(self) -> None:
+        """Delete the checkpoints that are not worth keeping; call this while none is being written."""
+        steps = self._steps()
+        newest = [old for old in steps if self.is_regular(old)][-self.keep :]
+        for old in sorted(set(steps) - {*self._best, *newest, *steps[-1:]}):
+            self._delete(old)
+
+    def _delete(self, step: int) -> None:
+        """Delete a checkpoint, at once for whoever reads it or finds it after a kill."""
+        assert self._manager is not None
+        gone = self.folder / f".{step}.deleted"
+        shutil.rmtree(gone, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # somebody else has deleted it
+            (self.folder / str(step)).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        self._manager.reload()
+
+    def _read_newest(self, like: TrainState, say: Callable[[str], None], most: int | None, read: list) -> int:
+        """Append the newest good state to `read` and return its step; 0 where there is no checkpoint."""
+        damaged = []
+        for step in reversed(self._steps()):
+            if most is not None and step > most:
+                continue
+            try:
+                read.append(self._restore(step, like))
+            except Damaged as error:
+                damaged.append(error)
+                continue
+            for error in damaged:
+                say(f"Warning: {error}. Going on from step {step}, the newest good checkpoint.")
+            return step
+        if damaged:
+            raise UserError(
+                f"{damaged[0]}, and there is no older one that is good: bring back a copy of it, or choose another "
+                f"--workdir"
+            )
+        return 0
 
     def _restore(self, step: int, like: TrainState) -> TrainState:
         assert self._manager is not None, "only the first process reads checkpoints"
         several = jax.process_count() > 1
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0]) if several else None
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here or x.sharding), like)
+        path = self.folder / str(step)
         try:
+            about = json.loads((path / "_CHECKPOINT_METADATA").read_text())
             restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
-        except (ValueError, KeyError, OSError) as error:
+            expected = (about.get("custom_metadata") or {}).get(_DIGEST)
+        except Exception as error:  # the libraries below have many
+            if is_out_of_memory(error):
+                raise
             reason = (str(error).splitlines() or [repr(error)])[0][:200]
-            raise UserError(
-                f"{self.folder / str(step)} cannot be restored ({reason}): delete that folder to go back to the "
-                f"checkpoint before it"
-            ) from error
+            raise Damaged(f"{path} cannot be restored ({reason})") from error
+        # Checkpoints of older versions have no digest.
+        if expected not in (None, train_state.digest(restored)):
+            raise Damaged(f"{path} cannot be restored (its numbers are not those that were saved)")
         return restored
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from logogan_jax.core import files
-from logogan_jax.core.errors import UserError
+from logogan_jax.core.errors import UserError, is_out_of_memory
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import multihost
 from logogan_jax.training.metric_accumulator import NonFinite
@@ -93,5 +93,8 @@ def read(folder: pathlib.Path, like: TrainState) -> Recorded:
         broken = about["broken"]
         bad = NonFinite(broken["step"], broken["name"], float(broken["value"]))
         return Recorded(bad, about["first_step"], state, batch)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{folder} cannot be read ({str(error)[:200]}): delete it, and train again") from None
+    except Exception as error:  # the libraries below have many
+        if is_out_of_memory(error):
+            raise
+        reason = (str(error).splitlines() or [repr(error)])[0][:200]
+        raise UserError(f"{folder} cannot be read ({reason}): delete it, and train again") from None

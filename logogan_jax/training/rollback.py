@@ -8,7 +8,7 @@ import numpy as np
 
 from logogan_jax.core.errors import Diverged
 from logogan_jax.training import divergence
-from logogan_jax.training.checkpoints import Checkpoints
+from logogan_jax.training.checkpoints import Checkpoints, Restored
 from logogan_jax.training.divergence import Symptom
 from logogan_jax.training.evaluation_monitor import EvaluationMonitor
 from logogan_jax.training.metric_accumulator import NonFinite
@@ -114,12 +114,13 @@ class DivergenceGuard:
             self._stop(step, f"{reason}, once more")
         target = self._target(step + 1 if since is None else since)
         # Newer checkpoints go first: whoever is killed between these lines finds an older run, which is judged again.
-        restored = self._checkpoints.back_to(target, state) if target else self._init_state()
+        restored = self._checkpoints.back_to(target, state, self._say) or Restored(0, self._init_state())
+        target = restored.step
         self._writer.truncate_after(target)
         self._monitor.cancel()
         self._writer.write_event(step, "roll back", to=target, rate=divergence.LR_SCALE, reason=reason)
         self._say(f"{reason}. Going back to step {target:,} with {divergence.LR_SCALE} times the learning rates.")
-        return Rollback(target, self._with_lowered_lr(restored))
+        return Rollback(target, self._with_lowered_lr(restored.state))
 
     def _with_lowered_lr(self, state: TrainState) -> TrainState:
         return self._place(state._replace(lr_scale=np.float32(divergence.LR_SCALE)))

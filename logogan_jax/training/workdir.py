@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from logogan_jax.core import files, locks
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.distributed import multihost
+from logogan_jax.training.reporting import run_writer
 
 _LOGS = ("config.json", "metrics.jsonl", "events.jsonl")  # what decides how a run goes on, except for its checkpoints
 
@@ -19,10 +21,12 @@ _NOT_SUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, er
 
 
 class Workdir(NamedTuple):
-    """A folder that this process writes to, and a function that requests a copy of it where the run is kept."""
+    """A folder that this process writes to, a function that requests a copy of it where the run is kept, and whether
+    that is in a bucket."""
 
     folder: pathlib.Path
     sync: Callable[[], None]
+    in_bucket: bool
 
 
 @contextlib.contextmanager
@@ -34,11 +38,12 @@ def open_workdir(address: str | pathlib.Path) -> Iterator[Workdir]:
     """
     with contextlib.ExitStack() as stack:
         opened = []
+        in_bucket = "://" in str(address)
 
         def open_and_read_logs() -> dict[str, str]:
             folder, request_upload = stack.enter_context(sync.synced_workdir(address))
             stack.enter_context(locked_folder(folder))
-            opened.append(Workdir(folder, request_upload))
+            opened.append(Workdir(folder, request_upload, in_bucket))
             return {name: (folder / name).read_text() for name in _LOGS if (folder / name).exists()}
 
         logs = multihost.run_on_primary(open_and_read_logs)
@@ -46,7 +51,7 @@ def open_workdir(address: str | pathlib.Path) -> Iterator[Workdir]:
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
             for name, text in logs.items():
                 (folder / name).write_text(text)
-            opened.append(Workdir(folder, lambda: None))
+            opened.append(Workdir(folder, lambda: None, in_bucket))
         yield opened[0]
 
 
@@ -81,3 +86,26 @@ def _describe(folder: pathlib.Path, error: OSError) -> str:
             f"write cache (MOUNT_CACHED in SkyPilot)"
         )
     return f"--workdir={folder} cannot be written ({error.strerror}): choose another"
+
+
+def step_without_checkpoint(folder: pathlib.Path, checkpoint_every: int) -> int:
+    """Return the last step in the log of a run whose checkpoints are gone; 0 where some are there, or none was due.
+
+    A run that was killed before its first checkpoint has an empty folder for them, and a short log.
+    """
+    checkpoints = folder / "checkpoints"
+    if checkpoints.is_dir() and any(path.name.isdigit() for path in checkpoints.iterdir()):
+        return 0
+    lines = run_writer.read_lines(folder / "metrics.jsonl")
+    last = lines[-1]["step"] if lines else 0
+    # The second checkpoint is begun when the first is on disk.
+    due = 0 < 2 * checkpoint_every < last
+    return last if due or not checkpoints.is_dir() or _has_ended(folder) else 0
+
+
+def _has_ended(folder: pathlib.Path) -> bool:
+    """Return whether a run has written its summary, which it does after its last checkpoint."""
+    try:
+        return json.loads((folder / "summary.json").read_text())["status"] != "diverged"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
