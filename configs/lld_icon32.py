@@ -18,8 +18,8 @@ def get_config():
     config.data.update(size=32, labels=True)
     config.model = defaults.block(name="resnet", latent=128, width=128, conditioning="layers")
     config.train.steps = 100_000
-    images = config.train.steps * config.train.batch_size
     for role in ("generator", "critic"):
+        images = defaults.images_of_run(config)
         config.optimizer[role] = defaults.block(
             name="adam", learning_rate=2e-4, b1=0.0, b2=0.9, anneal="linear", anneal_images=images
         )

@@ -15,8 +15,8 @@ def get_config():
     config.augment.policy = "logo"
     config.model = defaults.block(name="r3gan", latent=64, width=64, blocks=2, expansion=1)
     config.objective = defaults.block(name="r3gan", critic_updates=1, gamma=1.0, lazy=1)
-    images = config.train.steps * config.train.batch_size
     for role in ("generator", "critic"):
+        images = defaults.images_of_run(config)
         config.optimizer[role] = defaults.block(
             name="adam", learning_rate=2e-4, b1=0.0, b2=0.99, anneal="cosine", anneal_images=images, final=0.25
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 from ml_collections import ConfigDict
 
-from logogan_jax.config import build_run, memory, run_config
+from logogan_jax.config import build_run, memory, run_config, schedules
 from logogan_jax.config.build_training import Training, build, resolve
 from logogan_jax.core import backend, progress, timing
 from logogan_jax.core.errors import Diverged
@@ -42,6 +42,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         enter(multihost.name_lost_processes())
         run = enter(open_workdir(workdir))
         stop = enter(preemption.StopRequest())
+        config = schedules.keep(config, run.folder)
         bar = progress.Bar("step", config.train.steps, unit="steps", quiet=not multihost.is_primary())
 
         # Build what the config describes, and restore the newest checkpoint.
@@ -52,7 +53,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         restored = checkpoints.restore_newest(training.state, bar.say)
         start = restored.step if restored else 0
         if start >= config.train.steps:
-            return _say_finished(workdir, start)
+            return _say_finished(workdir, start, frozen=schedules.frozen(config, start))
+        schedules.check(config, start, workdir)
         multihost.run_on_primary(lambda: checkpoints.need_room(training.state, config.report.keep_best))
         evaluator = training.make_evaluator()
         run_config.write(run.folder, config, training.info)
@@ -145,7 +147,8 @@ def train_loop(
     return training.runner.state, training.runner.step
 
 
-def _say_finished(workdir: str | pathlib.Path, step: int) -> bool:
+def _say_finished(workdir: str | pathlib.Path, step: int, *, frozen: bool) -> bool:
     if multihost.is_primary():
-        print(f"{workdir} is finished at step {step}; a higher --config.train.steps trains it further.")
+        further = "its learning rates have fallen to 0" if frozen else "a higher --config.train.steps trains it further"
+        print(f"{workdir} is finished at step {step}; {further}.")
     return True

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from logogan_jax.config import run_config
+from logogan_jax.config import run_config, schedules
 from logogan_jax.config.build_training import Training
 from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
@@ -116,6 +116,7 @@ def startup_message(training: Training, workdir: str | pathlib.Path, start: int)
             messages.describe_networks(config.objective.name, config.model.name, shape, training.state.params),
             messages.describe_devices(config.train.batch_size, config.train.dtype, training.parallel.devices),
             messages.describe_data(len(training.train), labels, len(training.held_out), training.not_measured),
+            *schedules.remarks(config),
             messages.describe_start(workdir, start),
         ]
     )

@@ -6,12 +6,17 @@ config that selects another one replaces the whole block. In all other blocks a 
 
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 
 def block(**values: Any) -> ConfigDict:
     """Return a block of a config, to replace another one: `config.objective = block(name="hinge")`."""
     return ConfigDict(values)
+
+
+def images_of_run(config: ConfigDict) -> FieldReference:
+    """Return steps x batch size, for a key of a config. It follows both, when flags change them later."""
+    return config.train.get_ref("steps") * config.train.get_ref("batch_size")
 
 
 def get_config() -> ConfigDict:

@@ -121,6 +121,8 @@ def _scheduled(
     """Return the rate with warm-up and annealing. Rates are numbers, or functions of the number of updates so far."""
     if anneal not in ("none", *ANNEALS):
         raise UserError(f"config.optimizer.*.anneal is {anneal!r}: it should be one of none, {', '.join(ANNEALS)}")
+    if warmup_images < 0:
+        raise UserError(f"config.optimizer.*.warmup_images is {warmup_images}: it should be a number of images, or 0")
     if anneal != "none" and anneal_images <= warmup_images:
         raise UserError(
             f"config.optimizer.*.anneal_images is {anneal_images}: with anneal={anneal!r} it should be the images at "
