@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--engine", choices=list(svg.ENGINES), default="resvg", help="what draws (default resvg)")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
+        if not 1 <= args.size <= arguments.LARGEST:
+            raise UserError(f"--size={args.size} should be from 1 to {arguments.LARGEST} pixels")
         if args.engine == "cairosvg":
             _require_cairosvg()
         target = args.target_path or arguments.beside(args.path, "_png")

@@ -233,6 +233,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parse_args(argv)
     with errors.exit_on_error():
         crawl_policy.ask_for_contact(args.contact, args.api)
+        if not args.category.isprintable():  # nor are bytes that are no text
+            raise UserError(f"--category={args.category} should be the name of a category, in UTF-8")
         if args.limit is not None and args.limit < 1:
             raise UserError(f"--limit={args.limit} should be at least 1")
         print(crawl(

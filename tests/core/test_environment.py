@@ -11,7 +11,7 @@ import jax
 import pytest
 from conftest import ROOT, drawing, failing, four
 
-from data_prep import arguments, write_tfrecords
+from data_prep import arguments, svg_to_png, wiki_spider, write_tfrecords
 from data_prep.pictures.convert import ImageSpec
 from data_prep.web import crawl_policy
 from logogan_jax import train
@@ -114,11 +114,27 @@ def test_printed_commands_can_be_pasted(folder, tmp_path):
     assert shlex.split(command) == ["logogan_jax.evaluate", f"--workdir={tmp_path / folder}"]
 
 
+@pytest.mark.parametrize("size", ["0", "-1", "1000000000000"])
+def test_a_size_that_no_picture_has_is_one_line(tmp_path, capsys, size):
+    (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>')
+    with pytest.raises(SystemExit) as left:
+        svg_to_png.main([f"--path={tmp_path}", f"--size={size}", f"--target_path={tmp_path / 'png'}"])
+    assert left.value.code == 2 and not (tmp_path / "png").exists()
+    assert capsys.readouterr().err == f"error: --size={size} should be from 1 to 4096 pixels\n"
+
+
 def test_bytes_that_are_no_text_are_one_line(capsys):
     with pytest.raises(SystemExit) as left, errors.exit_on_error():
         os.fsdecode(b"Category:\xff").encode()
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith("error: 'Category:\\udcff' has bytes that are no text in UTF-8: ")
+
+
+@pytest.mark.parametrize("category", [os.fsdecode(b"Category:\xff"), "Category:a\nb"])
+def test_a_category_that_is_no_text_is_asked_of_no_server(category, capsys):
+    with pytest.raises(SystemExit) as left:
+        wiki_spider.main([f"--category={category}", "--api=http://127.0.0.1:9/api.php"])
+    assert left.value.code == 2 and capsys.readouterr().err.endswith("should be the name of a category, in UTF-8\n")
 
 
 def test_a_contact_that_no_request_can_carry_is_one_line():
