@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import registry, validate
 from logogan_jax.config.build_model import build_model, image_size
+from logogan_jax.core import target
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download
 from logogan_jax.data import augment, sources, streaming
@@ -73,7 +74,7 @@ def resolve(config: ConfigDict) -> ConfigDict:
     config = config.copy_and_resolve_references()
     validate.check_values(config)
     if config.train.dtype == "auto":
-        config.train.dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+        config.train.dtype = "float32" if target.is_cpu() else "bfloat16"
     return config
 
 
@@ -124,7 +125,7 @@ def make_runner(
         corners=config.data.corners,
         frozen=bool(config.data.same_batch_for),
     )
-    unroll = parallel.devices[0].platform == "cpu"
+    unroll = target.is_cpu()
     return StepRunner(
         make_train_step(model, augmentation, ema_images=config.train.ema_images, unroll=unroll),
         source,

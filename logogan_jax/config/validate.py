@@ -2,9 +2,9 @@
 
 import math
 
-import jax
 from ml_collections import ConfigDict
 
+from logogan_jax.core import target
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import compute
 from logogan_jax.networks import image_sizes
@@ -86,7 +86,7 @@ def steps_per_dispatch(config: ConfigDict) -> int:
     common = math.gcd(*periods)
     count = config.train.steps_per_dispatch
     if count == 0:
-        if jax.default_backend() == "cpu":
+        if target.is_cpu():
             return 1
         return max(n for n in range(1, MAX_STEPS_PER_DISPATCH + 1) if common % n == 0)
     if count < 1 or common % count:

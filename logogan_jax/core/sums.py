@@ -3,13 +3,15 @@
 import jax
 import jax.numpy as jnp
 
+from logogan_jax.core import target
+
 FOLD = 16
 SMALL = 4096
 
 
 def sum_of_squares(x: jax.Array) -> jax.Array:
     """Return the sum of the squares of an array of any shape, a scalar of its dtype."""
-    if jax.default_backend() != "cpu":
+    if not target.is_cpu():
         return jnp.sum(jnp.square(x))
     # XLA's CPU backend does not vectorise a long sum: adding pieces of the array is ten times as fast. What is left
     # over after each cut is added to the front of the next, shorter array.

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logogan_jax.core import target
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import folded_conv
 from logogan_jax.metrics.folded_conv import FoldedConv, Layer
@@ -82,7 +83,7 @@ def apply(weights: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Ar
         divided by the root of its number of channels.
     """
     # XLA's CPU backend takes nine times as long for grouped convolutions as for these sums.
-    depthwise = shifted if jax.default_backend() == "cpu" else grouped
+    depthwise = shifted if target.is_cpu() else grouped
     x = jax.image.resize(images, (len(images), SIDE, SIDE, 3), "bicubic")
     x = (jnp.clip(x, 0, 255) - 127) / 128  # cubic curves overshoot beside edges
     x = _relu6(folded_conv.conv(x, weights["stem"], stride=2))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax.core import files, images
+from logogan_jax.core import files, images, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed import data_parallel
 from logogan_jax.distributed.data_parallel import DataParallel
@@ -43,7 +43,7 @@ class FeatureNetwork(NamedTuple):
 def load_network(spec: str, key: str = "--features") -> FeatureNetwork:
     """Return the FeatureNetwork of "efflite0" or "inception:PATH"; a UserError names the flag or config key `key`."""
     name, _, path = spec.partition(":")
-    small_chunk = jax.default_backend() == "cpu"  # two images fit into a CPU's caches: a third faster than eight
+    small_chunk = target.is_cpu()  # two images fit into a CPU's caches: a third faster than eight
     if spec == "efflite0":
         path = efficientnet.weights_file(key)
         network = _read(key, name, path, efficientnet.fold, _efflite0, chunk=2 if small_chunk else 256)

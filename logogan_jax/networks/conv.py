@@ -21,6 +21,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from logogan_jax.core import target
 from logogan_jax.networks import conv_forms
 from logogan_jax.networks.conv_geometry import Geometry
 
@@ -44,7 +45,7 @@ def _closed_linear_map(function: Map) -> jax.custom_vjp:
 @_closed_linear_map
 def conv(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve x [n, H, W, in] with w [k, k, in, out] -> [n, h, w, out]."""
-    if geometry.stride == 1 and w.shape[3] <= FEW_CHANNELS and conv_forms.on_cpu():
+    if geometry.stride == 1 and w.shape[3] <= FEW_CHANNELS and target.is_cpu():
         # At stride one a convolution is also the transpose of another, with the turned filter.
         turned = jnp.swapaxes(w[::-1, ::-1], 2, 3)
         return conv_forms.overlap_add(x, turned, geometry.transpose())
@@ -54,7 +55,7 @@ def conv(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 @_closed_linear_map
 def conv_transpose(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     """Apply the transpose of `conv` in x: y [n, h, w, out], w [k, k, in, out] -> [n, H, W, in]."""
-    if not conv_forms.on_cpu():
+    if not target.is_cpu():
         return conv_forms.dilated(y, w, geometry)
     height, width = geometry.out_size
     few_channels = geometry.stride == 1 and w.shape[2] <= FEW_CHANNELS
@@ -69,7 +70,7 @@ def conv_transpose(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 @_closed_linear_map
 def filter_grad(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
     """Apply the transpose of `conv` in w: x [n, H, W, in], y [n, h, w, out] -> [k, k, in, out]."""
-    if not conv_forms.on_cpu():
+    if not target.is_cpu():
         return conv_forms.filter_gradient(x, y, geometry.stride, geometry.padding)
     if geometry.stride == 1 and y.shape[3] <= FEW_CHANNELS:
         return conv_forms.filter_gradient_exchanged(y, x, geometry.transposed_padding)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from logogan_jax.core import target
 from logogan_jax.networks.conv_geometry import NHWC, Geometry
 
 Padding = list[tuple[int, int]]
@@ -22,18 +23,13 @@ def accumulation_dtype(x: jax.Array) -> jnp.dtype:
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def on_cpu() -> bool:
-    """Whether programs are compiled for a CPU."""
-    return jax.default_backend() == "cpu"
-
-
 def direct(x: jax.Array, w: jax.Array, stride: int, padding: Padding) -> jax.Array:
     """Convolve x [n, H, W, in] with w [k, k, in, out]."""
     # Where the filter is larger than the image, XLA exchanges the two. Its CPU backend then takes a path that is tens
     # of times slower than one product of patches.
-    if w.shape[0] ** 2 > x.shape[1] * x.shape[2] and on_cpu():
+    if w.shape[0] ** 2 > x.shape[1] * x.shape[2] and target.is_cpu():
         return _patches(x, w.shape[0], stride, padding) @ w.reshape(-1, w.shape[3])
-    if on_cpu() and not any(map(any, padding)):
+    if target.is_cpu() and not any(map(any, padding)):
         out = (x.shape[1] - w.shape[0]) // stride + 1
         return lax.conv_general_dilated(x, w, (stride, stride), _EXTRA_ROW, dimension_numbers=NHWC)[:, :out]
     return lax.conv_general_dilated(x, w, (stride, stride), padding, dimension_numbers=NHWC)

@@ -10,11 +10,11 @@ import pytest
 from conftest import run, sgd
 
 from logogan_jax.config import build_training, defaults
+from logogan_jax.core import target
 from logogan_jax.core.errors import UserError
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Player
 from logogan_jax.training import checkpoints, sampling, train_state, train_step
-from logogan_jax.training.step_runner import StepRunner
 
 DEVICES = jax.devices()
 
@@ -66,14 +66,6 @@ def program_of(training, objective):
     step = train_step.make_train_step(model, lambda _, images: images, ema_images=1e9, unroll=True)
     replica = train_step.make_multi_step(step, training.runner.source, 1, unroll=True)
     return training.parallel.map_and_jit(replica, training.runner.source.specs)
-
-
-def accelerators_runner(training):
-    """The runner of a training in the form that accelerators get: scanned."""
-    step = train_step.make_train_step(training.model, lambda _, images: images, ema_images=40, unroll=False)
-    return StepRunner(
-        step, training.runner.source, training.parallel, steps_per_dispatch=1, unroll=False, say=lambda line: None
-    )
 
 
 def updates_of(objective):
@@ -276,14 +268,13 @@ def test_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objec
 
 
 @pytest.mark.slow
-def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smooth, monkeypatch):
+def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(tiny, smooth):
     config = sgd(tiny("wgan_gp"))
     unrolled, _ = run(build_training.build(config, devices=DEVICES[:2]), 2)
-    monkeypatch.setattr("logogan_jax.networks.conv.jax.default_backend", lambda: "gpu")
-    made = build_training.build(config, devices=DEVICES[:2])
-    made = made._replace(runner=accelerators_runner(made))
-    assert "while" in made.runner.program(1).lower(made.state, made.runner.source.at(0, 1)).as_text()
-    scanned, _ = run(made, 2)
+    with target.tracing_for("gpu"):
+        training = build_training.build(config, devices=DEVICES[:2])
+        assert "while" in training.runner.program(1).lower(training.state, training.runner.source.at(0, 1)).as_text()
+        scanned, _ = run(training, 2)
     assert gap(numbers(unrolled), numbers(scanned)) < 1e-5
 
 
