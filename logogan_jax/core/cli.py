@@ -45,7 +45,7 @@ def _parse(argv: list[str], required: Sequence[str]) -> list[str]:
         if not command_line.flag_value(argv, name):
             raise UserError(f"--{name} is missing; --help lists the flags")
     if "config" in required:
-        command_line.check_config(argv, flags.FLAGS.config)
+        command_line.check_config(argv, flags.FLAGS["config"].value)
     return rest
 
 

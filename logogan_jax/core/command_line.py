@@ -79,17 +79,17 @@ def check_config_files(words: Sequence[str]) -> None:
             raise UserError(f"--config={path} cannot be read ({error.strerror}): give a file, or a name") from None
 
 
-def check_config(words: Sequence[str], config: Any) -> None:
+def check_config(words: Sequence[str], returned: Any) -> None:
     """Raise a UserError if what a config file returned is no config."""
     try:
-        missing = [name for name in _BLOCKS if name not in config]
+        missing = [name for name in _BLOCKS if name not in returned]
     except OSError as error:  # ml_collections keeps one of the config file until the config is used
         raise UserError(describe_error(words, error)) from None
     except TypeError:
         missing = list(_BLOCKS)
-    if missing or not isinstance(config, ConfigDict):
+    if missing or not isinstance(returned, ConfigDict):
         raise UserError(
-            f"--config={flag_value(words, 'config')}: get_config() returns a {type(config).__name__} without "
+            f"--config={flag_value(words, 'config')}: get_config() returns a {type(returned).__name__} without "
             f"{(missing or _BLOCKS)[0]!r}: it should return a changed defaults.get_config() of logogan_jax.config"
         )
 
