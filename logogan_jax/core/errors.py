@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from logogan_jax.core import streams
+
 # What a file system will answer again to the same command, unless the user changes something.
 _LASTING = {
     getattr(errno, name)
@@ -20,6 +22,9 @@ _LASTING = {
 }  # fmt: skip
 
 _OUT_OF_MEMORY = re.compile(r"RESOURCE_EXHAUSTED|out[ _]of[ _]memory|ALLOC_FAILED|bad_alloc", re.IGNORECASE)
+
+
+_OUTLOOK = ": the same command goes on where this one was"
 
 
 class UserError(Exception):
@@ -41,6 +46,12 @@ class Unfinished(UserError):
     status = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 
+class StoppedAtOnce(KeyboardInterrupt):
+    """A second Ctrl-C, after which nothing is saved."""
+
+    outlook = " at once, and nothing was saved: the same command goes on from the newest checkpoint, if there is one"
+
+
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
     """End the program with one line on stderr if the block raises an error that the user can mend.
@@ -48,7 +59,7 @@ def exit_on_error() -> Iterator[None]:
     The status is that of a UserError; 2 for a full disk, for too little memory, and for a file or folder that cannot
     be used; 130 for Ctrl-C, 143 for SIGTERM. Other errors keep their traceback.
     """
-    print_everything()
+    streams.outlast_readers()
     try:
         with _terminable():
             _check_working_folder()
@@ -56,20 +67,13 @@ def exit_on_error() -> Iterator[None]:
     except UserError as error:
         sys.exit(_fail(error, error.status))
     except KeyboardInterrupt as error:
-        print("stopped: the same command goes on where this one was", file=sys.stderr, flush=True)
+        print(f"stopped{getattr(error, 'outlook', _OUTLOOK)}", file=sys.stderr, flush=True)
         sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
     except Exception as error:
         line = _describe(error)
         if not line:
             raise
         sys.exit(_fail(line))
-
-
-def print_everything() -> None:
-    """Let stdout and stderr show what their encoding lacks as an escape, such as \\xe9, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a notebook's has not, and shows everything
-            stream.reconfigure(errors="backslashreplace")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -110,7 +114,7 @@ def _check_working_folder() -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt like Ctrl-C, so that processes are ended and half-written files removed."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt like Ctrl-C: processes are ended, half-written files removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -118,11 +122,14 @@ def _terminable() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    # nohup has SIGHUP ignored.
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(message: object, status: int = 2) -> int:

@@ -1,4 +1,4 @@
-"""The request to stop a run: SIGTERM, Ctrl-C, or a call from the program."""
+"""The request to stop a run: SIGTERM, SIGHUP, Ctrl-C, or a call from the program."""
 
 import os
 import signal
@@ -8,9 +8,11 @@ from typing import Self
 import jax
 from jax.experimental import multihost_utils
 
+from logogan_jax.core.errors import StoppedAtOnce
+
 
 class StopRequest:
-    """A context manager that records SIGTERM and Ctrl-C; a second Ctrl-C interrupts at once.
+    """A context manager that records SIGTERM, Ctrl-C and a closed terminal; a second Ctrl-C interrupts at once.
 
     `reason` is the name of the signal or the text given to `request`, and None before. Where several processes train
     together, a SIGTERM to any of them stops all of them at the same step.
@@ -35,7 +37,9 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         # With several processes JAX's preemption service handles SIGTERM itself: a handler here would hide it.
-        signals = (signal.SIGINT,) if self._multiprocess else (signal.SIGTERM, signal.SIGINT)
+        signals = [signal.SIGINT] if self._multiprocess else [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+            signals.append(signal.SIGHUP)
         for number in signals:
             self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
@@ -46,9 +50,9 @@ class StopRequest:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._multiprocess:
-            # Ctrl-C becomes a SIGTERM, which the preemption service passes on to the other processes.
+            # Ctrl-C and SIGHUP become a SIGTERM, which the preemption service passes on to the other processes.
             os.kill(os.getpid(), signal.SIGTERM)
             return
         if self.reason and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise StoppedAtOnce
         self.reason = signal.Signals(number).name

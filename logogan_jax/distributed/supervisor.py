@@ -26,6 +26,8 @@ def run_supervised(work: Callable[[], Any]) -> NoReturn:
         # os._exit skips the clean-up at exit, which would wait for processes that are gone.
         os._exit(_run_in_child(work, parent))
     signal.signal(signal.SIGTERM, lambda number, _: os.kill(child, number))
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, _: os.kill(child, number))
     # A terminal sends Ctrl-C to the child as well, and the child decides what to do with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -34,7 +34,7 @@ def reference(shards, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_the_same_command_goes_on_exactly(reference, tmp_path, number):
     config, expected = reference
     process = start(config, tmp_path)
