@@ -103,6 +103,7 @@ def make_guard(
         init_state=init_state,
         place=place,
         say=say,
+        networks=sorted(training.config.optimizer),
     )
 
 

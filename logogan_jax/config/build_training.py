@@ -195,8 +195,9 @@ def _evaluator(
 def _check_one_batch(config: ConfigDict, images: int, devices: int) -> None:
     """Raise a UserError if the images are fewer than one batch."""
     if images < config.train.batch_size:
-        fitting = max(devices, images // devices * devices)
+        fitting = images // devices * devices
+        smaller = f"use --config.train.batch_size={fitting}" if fitting else f"use fewer than {devices} devices"
         raise UserError(
             f"config.data.dir is {config.data.dir}, whose {images} images to train on are fewer than one batch: "
-            f"use --config.train.batch_size={fitting} or add images"
+            f"{smaller} or add images"
         )

@@ -51,11 +51,25 @@ def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
 
 def check_resumable(workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo) -> None:
     """Raise a UserError that names the key if the run in a folder would not be the same run with this config."""
+    check_recipe(workdir, config)
     before = read(workdir)
     if before is None:
         return
-    old_config, old_info = before
-    old = flatten(old_config.to_dict())
+    _, old_info = before
+    if old_info.fingerprint != info.fingerprint:
+        raise UserError(
+            f"config.data.dir holds other images (fingerprint {info.fingerprint[:12]}) than the run in {workdir} was "
+            f"started with ({old_info.fingerprint[:12]}): give the old data to resume it, or another --workdir to "
+            f"start a new run"
+        )
+
+
+def check_recipe(workdir: pathlib.Path, config: ConfigDict) -> None:
+    """Raise a UserError that names the key if a resolved config trains otherwise than the run in a folder."""
+    before = read(workdir)
+    if before is None:
+        return
+    old = flatten(before[0].to_dict())
     new = flatten(config.to_dict())
     for key in sorted(old.keys() | new.keys()):
         if key.startswith(RESUME_MAY_CHANGE) or old.get(key) == new.get(key):
@@ -64,11 +78,20 @@ def check_resumable(workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo
             f"config.{key} is {new.get(key)!r}, but the run in {workdir} was started with {old.get(key)!r}: "
             f"give the old value to resume it, or another --workdir to start a new run"
         )
-    if old_info.fingerprint != info.fingerprint:
+
+
+def check_devices(workdir: pathlib.Path, config: ConfigDict, devices: int) -> None:
+    """Raise a UserError if the run in a folder cannot go on with this many devices; its batch cannot be changed."""
+    batch = config.train.batch_size
+    lazy = max(1, config.objective.get("lazy", 1))
+    if read(workdir) is None or batch % (devices * lazy) == 0:
+        return
+    fitting = [count for count in range(1, devices) if batch % (count * lazy) == 0]
+    if fitting:
+        visible = ",".join(map(str, range(fitting[-1])))
         raise UserError(
-            f"config.data.dir holds other images (fingerprint {info.fingerprint[:12]}) than the run in {workdir} was "
-            f"started with ({old_info.fingerprint[:12]}): give the old data to resume it, or another --workdir to "
-            f"start a new run"
+            f"the run in {workdir} has batches of {batch} images, which {devices} devices cannot share: resume it with "
+            f"{fitting[-1]} of them, as by CUDA_VISIBLE_DEVICES={visible}"
         )
 
 

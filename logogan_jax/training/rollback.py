@@ -16,11 +16,6 @@ from logogan_jax.training.nonfinite import AGAIN, NonFiniteRecorder
 from logogan_jax.training.reporting.run_writer import RunWriter
 from logogan_jax.training.train_state import TrainState
 
-ADVICE = (
-    "lower config.optimizer.critic.learning_rate and config.optimizer.generator.learning_rate, and train "
-    "in another --workdir"
-)
-
 
 class Rollback(NamedTuple):
     """A run that went back: the step, and the state to go on from."""
@@ -37,6 +32,7 @@ class DivergenceGuard:
         recorder: keeps the steps after which a number is not finite.
         init_state: function () -> the state of step 0.
         place: function (state) -> the state on all devices.
+        networks: names of the networks, whose learning rates may be lowered.
     """
 
     def __init__(
@@ -50,7 +46,9 @@ class DivergenceGuard:
         init_state: Callable[[], TrainState],
         place: Callable[[TrainState], TrainState],
         say: Callable[[str], None],
+        networks: Sequence[str] = ("critic", "generator"),
     ):
+        self._networks = networks
         self._mode = mode
         self._writer = writer
         self._monitor = monitor
@@ -136,7 +134,8 @@ class DivergenceGuard:
 
     def _stop(self, step: int, reason: str) -> NoReturn:
         self._writer.write_event(step, "stop", reason=reason)
-        raise Diverged(f"{reason}: {ADVICE}")
+        rates = " and ".join(f"config.optimizer.{name}.learning_rate" for name in self._networks)
+        raise Diverged(f"{reason}: lower {rates}, and train in another --workdir")
 
     def _warnings(self) -> set[str]:
         """Return the names of the symptoms that were warned of since the last roll-back."""
