@@ -13,17 +13,18 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import pathlib
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from data_prep import arguments, pool, write_tfrecords
+from data_prep import arguments, folder_items, listing, pool, write_tfrecords
 from data_prep.pictures import convert
 from data_prep.pictures.convert import ImageSpec
-from data_prep.shards import plan, shard_files
-from logogan_jax.core import errors
+from data_prep.shards import label_names, plan, shard_files
+from logogan_jax.core import errors, files
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
@@ -40,7 +41,7 @@ RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 
 
 def pipeline(
-    root: Any, path: str, target: str, *, manifest: str | None, spec: ImageSpec, labelled: bool,
+    root: Any, path: str, target: str, *, manifest: str | None, spec: ImageSpec, labelling: str | None,
     shards: int | None,
 ) -> Any:  # fmt: skip
     """Add all steps to a Beam pipeline, which writes into `target` what write_tfrecords.write would.
@@ -54,8 +55,11 @@ def pipeline(
     else:
         listed = root | beam.Create([path]) | "names" >> beam.FlatMap(_list_names)
     names = listed | beam.Reshuffle()
-    folders = names | "folders" >> beam.Map(_folder) | beam.Distinct() | "labels" >> beam.combiners.ToList()
-    labels = AsSingleton(folders | "check" >> beam.Map(_labels, labelled=labelled))
+    inner = names | "inner" >> beam.Filter(lambda name: "/" in name) | "folders" >> beam.Map(_folder)
+    folders = inner | beam.Distinct() | "labels" >> beam.combiners.ToList()
+    loose = names | "loose" >> beam.Filter(_is_loose_image, AsSingleton(folders), path)
+    loose_count = AsSingleton(loose | "count loose" >> beam.combiners.Count.Globally())
+    labels = AsSingleton(folders | "check" >> beam.Map(_labels, loose_count, labelling, path))
     count = names | beam.combiners.Count.Globally()
     total = count | "shards" >> beam.Map(lambda images: shards or plan.shard_count(images))
     names_by_shard = names | "place" >> beam.Map(_with_shard, AsSingleton(total))
@@ -70,21 +74,26 @@ def pipeline(
 
 
 def _list_names(path: str) -> Iterable[str]:
-    return filesystem.image_names(filesystem.open_store(path))
+    return listing.image_names(filesystem.open_store(path))
+
+
+def _is_loose_image(name: str, folders: list[str], path: str) -> bool:
+    """Whether a file is an image beside sub-folders."""
+    return bool(folders) and "/" not in name and listing.is_image(filesystem.open_store(path), name)
 
 
 def _folder(name: str) -> str:
-    """The label of a name; "" if it is in no sub-folder."""
-    return write_tfrecords.label_of(name) or ""
+    return folder_items.label_of(name) or ""
 
 
-def _labels(folders: list[str], labelled: bool) -> list[str]:
-    if not labelled or folders == [""]:
+def _labels(folders: list[str], loose: int, labelling: str | None, path: str) -> list[str]:
+    """The labels, in order; UserError if the sub-folders are no labels, or if images lie beside them."""
+    if labelling == "none":
         return []
-    if "" in folders:
-        raise UserError(
-            f"--path has files beside its sub-folders, so they have no label: {write_tfrecords.LABEL_ADVICE}"
-        )
+    folder_items.check_labels(folders, labelling, path)
+    label_names.check(folders)
+    if loose:
+        raise UserError(f"--path has files beside its sub-folders, so they have no label: {folder_items.LOOSE_ADVICE}")
     return sorted(folders)
 
 
@@ -103,7 +112,7 @@ def write_shard(
     shard, group = grouped
     source = filesystem.open_store(path)
     store = filesystem.open_store(target)
-    items = plan.sort_items(write_tfrecords.make_items(source, group["names"], labels))
+    items = plan.sort_items(folder_items.make_items(source, group["names"], labels))
     file = shard_files.shard_name(name, shard, shards)
     # The summary beside a shard records what the shard was made from, so that only that is not made again.
     inputs = [file, *spec, [[item.name, item.label] for item in items]]
@@ -146,6 +155,13 @@ def _summary_name(shard: int) -> str:
     return f".shard-{shard:05d}.json"
 
 
+def _refuse_inside(path: str, target: str) -> None:
+    """UserError if the shards would lie among the images: a run that goes on would take them for a label."""
+    outer, inner = (place if "://" in place else os.path.realpath(files.expand(place)) for place in (path, target))
+    if f"{inner.rstrip('/')}/".startswith(f"{outer.rstrip('/')}/"):
+        raise UserError(f"--target_path={target} lies in --path={path}: choose a place outside of it")
+
+
 def _options(flags: list[str]) -> PipelineOptions:
     """Beam's options; UserError if neither this tool nor a runner knows a flag."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -179,16 +195,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         spec = arguments.image_spec(args)
         store = filesystem.open_store(args.target_path)
         options.view_as(StandardOptions).runner = args.runner
-        if not filesystem.open_store(args.path).exists():
-            raise UserError(f"--path={args.path} is not a folder")
+        listing.open_folder(args.path)
+        _refuse_inside(args.path, args.target_path)
         if store.size("metadata.json"):
             raise UserError(f"--target_path={args.target_path} holds finished shards: remove them or choose another")
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
-        labelled = args.labels == "folders"
         try:
             with beam.Pipeline(options=options) as root:
                 pipeline(
-                    root, args.path, args.target_path, manifest=args.manifest, spec=spec, labelled=labelled,
+                    root, args.path, args.target_path, manifest=args.manifest, spec=spec, labelling=args.labels,
                     shards=args.shards,
                 )  # fmt: skip
         except Exception as error:  # runners wrap what workers raise, each in its own way

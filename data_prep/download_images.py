@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from data_prep.journal import Journal
-from data_prep.web import addresses, fetch, items_csv
+from data_prep.web import addresses, crawl_policy, fetch, items_csv
 from data_prep.web.download_run import DownloadRun, LinkStates
 from logogan_jax.core import errors, progress
 from logogan_jax.core.errors import UserError
@@ -46,11 +46,13 @@ def download(
 ) -> str:
     """Download what a CSV file lists into a folder or bucket, and return the line of totals.
 
+    Raises UserError if there are links and none of them brought an image, in this run or before.
+
     `trusted` are HOST:PORT texts of machines that can be private. Links that failed permanently in an earlier run are
     tried again only with `retry_rejects`. `contact` tells servers how to reach the user.
     """
     _check_limits(workers, max_bytes, max_pixels)
-    total = sum(1 for _ in items_csv.read_rows(filename))
+    total = _count_rows(filename, contact)
     store = filesystem.open_store(target)
     fetcher = fetch.Fetcher(
         trusted=addresses.parse_trusted(trusted), max_bytes=max_bytes, policy=policy, contact=contact
@@ -70,9 +72,25 @@ def download(
                 f"{store} cannot be written ({error.strerror}): choose another --target_path, or s3://... for a bucket"
             ) from None
         bar = stack.enter_context(progress.Bar("download", total))
+        fetcher.waits.say = bar.say
         run = DownloadRun(store, manifest, rejects, bar, states, max_pixels)
         _run_until_signal(run.download_all(items_csv.read_rows(filename), fetcher, workers))
-    return run.totals()
+    line = " ".join(filter(None, [run.totals(), fetcher.waits.advice()]))
+    if run.brought_nothing:
+        raise UserError(line if fetcher.waits.advice() else f"{line} The first reason: {run.first_reason}")
+    return line
+
+
+def _count_rows(filename: str | pathlib.Path, contact: str) -> int:
+    """Return the number of rows, and ask for --contact if one of them is at a server whose rules want it."""
+    count = 0
+    has_asked = bool(contact)
+    for row in items_csv.read_rows(filename):
+        count += 1
+        if not has_asked and crawl_policy.is_wikimedia(row["link"]):
+            crawl_policy.ask_for_contact(contact, row["link"])
+            has_asked = True
+    return count
 
 
 def _check_limits(workers: int, max_bytes: int, max_pixels: int) -> None:

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from data_prep import pool
+from data_prep import listing, pool
 from data_prep.pictures import convert, ink
 from logogan_jax.core import files, progress
 from logogan_jax.core.errors import UserError
-from logogan_jax.core.storage import filesystem
 
 # Path of a file -> [(suffix, picture)] of what is made of it.
 Conversion = Callable[[pathlib.Path], list[tuple[str, Image.Image]]]
@@ -32,10 +31,11 @@ class FileResult(NamedTuple):
 
 def list_files(path: str | pathlib.Path) -> list[pathlib.Path]:
     """Relative paths of the files below a folder, except hidden files and those in hidden folders."""
-    folder = filesystem.Folder(path)
-    if not folder.exists():
-        raise UserError(f"--path={path} is not a folder")
-    return [pathlib.Path(name) for name in filesystem.image_names(folder)]
+    left_out: dict[str, str] = {}
+    names = [pathlib.Path(name) for name in listing.image_names(listing.open_folder(path), left_out)]
+    if left_out:
+        print(listing.describe_left_out(path, left_out), flush=True)
+    return names
 
 
 def convert_folder(
@@ -58,7 +58,7 @@ def convert_folder(
     names = [name for name in names if target not in (path / name).parents]
     if not names:
         raise UserError(f"--path={path} holds no file to work on")
-    claim_folder(target, settings)
+    claim_folder(target, settings, path)
     work = functools.partial(_convert_file, function, path, target, first)
     counts = collections.Counter()
     rejects = []
@@ -80,17 +80,16 @@ def convert_folder(
     return f"{counts['written']} files converted into {target}{skipped}, {len(rejects)} rejected{reasons}.{notes}"
 
 
-def claim_folder(target: pathlib.Path, settings: dict[str, Any]) -> None:
-    """Make a folder and record the settings it is made with; UserError if it was made with others."""
-    path = target / "settings.json"
+def claim_folder(target: pathlib.Path, settings: dict[str, Any], source: pathlib.Path | None = None) -> None:
+    """Make a folder and record the settings it is made with, and the folder of its images; UserError on others."""
     make_writable(target)
-    earlier = json.loads(path.read_text()) if path.exists() else {}
+    earlier = listing.read_settings(target)
     for name, value in settings.items():
         if earlier.get(name, value) != value:
             raise UserError(
                 f"{target} was made with --{name}={earlier[name]}, not {value}: choose another --target_path"
             )
-    files.write_json(path, settings)
+    listing.write_settings(target, settings, source)
 
 
 def make_writable(folder: pathlib.Path, flag: str = "target_path") -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_prep import folders, pool
+from data_prep.arrays import rows
 from data_prep.arrays.array_files import open_arrays
 from data_prep.arrays.interpret import RANGES, ArrayFile, crop, interpret, split_into_blocks, to_uint8
 from data_prep.pictures import convert
@@ -115,6 +116,7 @@ def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--range", choices=("auto", *RANGES), default="auto",
         help="the numbers for black and white (default auto: by the least and the greatest number)",
     )  # fmt: skip
+    add("--shape", metavar="HxWxC", help="of each image, if each is a row of numbers: 28x28, 32x32x3 or 3x32x32")
     add("--key", help="array of an .npz or HDF5 file (default: the only one of 4 dimensions)")
     add("--labels", metavar="PATH_IN_FILE", help="its array of class numbers, such as labels/resnet/rc_64 of LLD")
     return parser.parse_args(argv)
@@ -126,7 +128,7 @@ def _claim_target(target: pathlib.Path, args: argparse.Namespace, arrays: Sequen
         raise UserError(f"--target_path={target} holds files that are not of an import: choose another folder")
     stamps = [f"{array.path.name} ({array.path.stat().st_size:,} bytes)" for array in arrays]
     settings = {
-        "filename": stamps, "key": args.key, "labels": args.labels,
+        "filename": stamps, "key": args.key, "labels": args.labels, "shape": args.shape,
         "layout": [array.layout for array in arrays], "range": [array.range for array in arrays],
     }  # fmt: skip
     folders.claim_folder(target, settings)
@@ -143,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for path in paths:
             contents = stack.enter_context(open_arrays(path, args.key, args.labels))
             prefix = f"{path.stem}_" if len(paths) > 1 else ""
+            contents = contents._replace(images=rows.with_shape(path, contents.images, args.shape))
             arrays.append(interpret(path, contents, args.layout, args.range, prefix))
             print(arrays[-1])
         target = files.expand(args.target_path)

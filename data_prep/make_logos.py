@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Sequence
 
 from data_prep import arguments, icon_sets, write_tfrecords
+from data_prep.folder_items import FolderItems
 from data_prep.pictures.convert import ImageSpec
 from logogan_jax.core import cache, errors, files
 from logogan_jax.core.errors import UserError
@@ -50,7 +51,7 @@ def make_dataset(source: str, target: str | pathlib.Path, spec: ImageSpec) -> wr
         name = write_tfrecords.dataset_name(source.split(".")[0])
         description = "Drawings of an icon set."
     else:
-        items = write_tfrecords.FolderItems(source)
+        items = FolderItems(source, flag="source")
         labels = items.labels
         name = write_tfrecords.dataset_name(source)
         description = "Images of a folder."

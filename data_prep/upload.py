@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from data_prep import arguments
+from data_prep import arguments, listing
 from logogan_jax.core import errors, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
@@ -29,9 +29,9 @@ def upload(path: str | pathlib.Path, target: str, *, replace: bool = False, work
     Raises:
         UserError: if objects with other bytes are there and `replace` is false; nothing is copied then.
     """
-    folder = filesystem.open_store(path)
+    folder = listing.open_folder(path)
     bucket = filesystem.open_store(target)
-    if isinstance(folder, filesystem.Bucket) or not folder.exists():
+    if isinstance(folder, filesystem.Bucket):
         raise UserError(f"--path={path} is not a folder")
     if isinstance(bucket, filesystem.Folder):
         raise UserError(f"--target_path={target} is not a bucket: it should be like s3://bucket/folder")

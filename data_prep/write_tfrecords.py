@@ -14,16 +14,16 @@ import json
 import pathlib
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from data_prep import arguments, pool
+from data_prep.folder_items import FolderItems
 from data_prep.pictures import ink
 from data_prep.pictures.convert import ImageSpec, Item
-from data_prep.shards import metadata, output_folder, plan, shard_files
+from data_prep.shards import label_names, metadata, output_folder, plan, shard_files
 from logogan_jax.core import errors, files
 from logogan_jax.core.errors import UserError
-from logogan_jax.core.storage import filesystem
 
 # What --augment adds to the recommended commands: augmentation as in the walkthrough, or none.
 AUGMENT_FLAGS = {
@@ -35,7 +35,6 @@ AUGMENT_FLAGS = {
 
 # What is needed to go on with unfinished shards.
 _WORKING = ("plan", "plan.json", "shard-*.json")
-LABEL_ADVICE = "move them into a sub-folder, or use --labels=none"
 
 
 class Totals(NamedTuple):
@@ -49,7 +48,7 @@ class Totals(NamedTuple):
 
 
 def write(
-    items: "Sequence[Item] | FolderItems", target: str | pathlib.Path, *, spec: ImageSpec, name: str,
+    items: Sequence[Item] | FolderItems, target: str | pathlib.Path, *, spec: ImageSpec, name: str,
     labels: Sequence[str], description: str, shards: int | None = None, workers: int | None = None,
 ) -> Totals:  # fmt: skip
     """Convert Items and write them as shards into the new folder `target`.
@@ -58,8 +57,9 @@ def write(
     `workers` is the number of processes, by default one per core; 0 works in this process alone.
 
     Raises:
-        UserError: if `target` is not an empty folder, or if no image can be read.
+        UserError: if `target` is not an empty folder, if a label cannot be written, or if no image can be read.
     """
+    label_names.check(labels)
     if "://" in str(target):
         raise UserError(
             f"--target_path={target} is a bucket: write to a folder and copy it with python -m data_prep.upload, "
@@ -114,55 +114,6 @@ def _remove_earlier_shards(partial: pathlib.Path) -> None:
         path.unlink()
 
 
-class FolderItems:
-    """The files below a folder or bucket as Items, except hidden files; its sub-folders are `labels`.
-
-    Every iteration lists the names again, so that memory does not grow with their number.
-    """
-
-    def __init__(self, path: str | pathlib.Path, labelled: bool = True):
-        """Count the files; UserError if there is no such folder, or if only some files are in sub-folders."""
-        self._store = filesystem.open_store(path)
-        self._count = 0
-        unlabelled = 0
-        sub_folders: set[str] = set()
-        if not self._store.exists():
-            raise UserError(f"--path={path} is not a folder")
-        for name in filesystem.image_names(self._store):
-            self._count += 1
-            label = label_of(name)
-            if label is None:
-                unlabelled += 1
-            else:
-                sub_folders.add(label)
-        self.labels = sorted(sub_folders) if labelled else []
-        if self.labels and unlabelled:
-            raise UserError(
-                f"--path={path} has {unlabelled} files beside its sub-folders, so they have no label: {LABEL_ADVICE}"
-            )
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Item]:
-        return make_items(self._store, filesystem.image_names(self._store), self.labels)
-
-
-def label_of(name: str) -> str | None:
-    """The label of a file by its relative name: its first folder, or None if it is in no sub-folder."""
-    folder, slash, _ = name.partition("/")
-    return folder if slash else None
-
-
-def make_items(
-    store: filesystem.Folder | filesystem.Bucket, names: Iterable[str], labels: Sequence[str]
-) -> Iterator[Item]:
-    """Items of files in a store, by their relative names; files without one of the labels get the number 0."""
-    numbers = {label: number for number, label in enumerate(labels)}
-    for name in names:
-        yield Item(name, numbers.get(label_of(name) or "", 0), f"{store}/{name}")
-
-
 def dataset_name(path: str | pathlib.Path) -> str:
     """A name for the data set in a folder, in the characters that TensorFlow Datasets allows."""
     name = str(path).rstrip("/").rpartition("/")[2]
@@ -196,7 +147,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-p", "--path", required=True, help="folder of images, SVG too; sub-folders are labels")
     parser.add_argument("-tp", "--target_path", required=True, help="new folder for the shards")
     arguments.add_image_spec(parser)
-    parser.add_argument("--labels", choices=("folders", "none"), default="folders", help="none: ignore sub-folders")
+    parser.add_argument(
+        "--labels", choices=("folders", "none"),
+        help="none: ignore sub-folders; folders: sub-folders are labels, also if they are called train and val",
+    )  # fmt: skip
     parser.add_argument("--shards", type=int, help="files to write (default: by the number of images)")
     parser.add_argument(
         "--augment", nargs="?", const=True, type=_parse_bool, metavar="True|False",
@@ -216,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if not 1 <= (1 if getattr(args, flag) is None else getattr(args, flag)) <= highest:
                 raise UserError(f"--{flag}={getattr(args, flag)} should be from 1 to {highest:,}")
         spec = arguments.image_spec(args)
-        items = FolderItems(args.path, args.labels == "folders")
+        items = FolderItems(args.path, args.labels)
         description = f"Images of a folder, {arguments.describe_size(spec)}."
         totals = write(
             items, args.target_path, spec=spec, name=dataset_name(args.path), labels=items.labels,

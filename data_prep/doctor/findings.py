@@ -99,7 +99,9 @@ def summarize(survey: Survey, findings: Findings) -> dict[str, dict[str, int]]:
         "widths": _histogram_of_sides(info.width for info in rasters),
         "heights": _histogram_of_sides(info.height for info in rasters),
         "shapes": _histogram_of_shapes(infos),
-        "labels": _count(label or NO_LABEL for label in survey.labels),
+        "labels": _count(
+            label or NO_LABEL for number, label in enumerate(survey.labels) if label or number in survey.infos
+        ),
     }  # fmt: skip
 
 

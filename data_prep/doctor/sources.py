@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from data_prep import listing
 from data_prep.pictures.convert import Item
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
@@ -22,10 +23,11 @@ class ImageFolder:
     metadata: dict[str, Any] | None = None
 
     def __init__(self, path: str, flag: str):
-        self.store = filesystem.open_store(path)
-        if not self.store.exists():
-            raise UserError(f"--{flag}={path} is not a folder")
-        self._count = sum(1 for _ in self)
+        self.store = listing.open_folder(path, flag)
+        left_out: dict[str, str] = {}
+        self._count = sum(1 for _ in listing.image_names(self.store, left_out))
+        if left_out:
+            print(listing.describe_left_out(path, left_out), flush=True)
         if not self._count:
             raise UserError(f"--{flag}={path} holds no file to look at")
 
@@ -33,7 +35,7 @@ class ImageFolder:
         return self._count
 
     def __iter__(self) -> Iterator[Item]:
-        for name in filesystem.image_names(self.store):
+        for name in listing.image_names(self.store):
             label = name.rpartition("/")[0].partition("/")[0]
             yield Item(name, label, f"{self.store}/{name}")  # pyright: ignore[reportArgumentType] - a name here
 

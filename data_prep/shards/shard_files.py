@@ -60,8 +60,9 @@ def write_shard(path: pathlib.Path, pairs: Iterable[tuple[convert.Item, Result]]
     counts = {"long": 0, "blank": 0, "words": 0}
     with files.atomic_write(path) as partial, tfrecord.Writer(partial) as writer:
         for item, result in pairs:
-            if not isinstance(result, convert.Converted) or result.reason:
-                rejects.append({"path": item.name, "reason": result.reason})
+            reason = result.reason or ("it lies beside the sub-folders" if item.label < 0 else "")
+            if reason or not isinstance(result, convert.Converted):
+                rejects.append({"path": item.name, "reason": reason})
                 continue
             name = item.name.encode("utf-8", "backslashreplace")  # a file name need not be valid text
             example = {"image": result.png, "label": item.label, "name": name, "sha256": result.sha256}

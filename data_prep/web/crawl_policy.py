@@ -29,7 +29,11 @@ def check_url(flag: str, url: str) -> str:
 
 def is_wikimedia(url: str) -> bool:
     """Return whether Wikimedia's rules apply to an address."""
-    return f".{urllib.parse.urlsplit(url).hostname}".endswith(_WIKIMEDIA)
+    try:
+        host = urllib.parse.urlsplit(url).hostname
+    except ValueError:  # it is no address
+        return False
+    return f".{host}".endswith(_WIKIMEDIA)
 
 
 def obeys_robots(robots: str, url: str) -> bool:

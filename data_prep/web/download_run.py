@@ -69,6 +69,7 @@ class DownloadRun:
         self._states = states
         self._max_pixels = max_pixels
         self._counts: collections.Counter[str] = collections.Counter()
+        self.first_reason = "see rejects.jsonl"  # of the first link that failed in this run
         self._write_lock = asyncio.Lock()
 
     async def download_all(self, rows: Iterable[Row], fetcher: fetch.Fetcher, workers: int) -> None:
@@ -99,6 +100,8 @@ class DownloadRun:
                 is_final = not isinstance(error, TemporaryError)
                 place = {name: row[name] for name in ("link", "name", "row")}
                 await self._write(self._rejects, {**place, "reason": str(error), "final": is_final})
+                if not self._counts["rejected"]:
+                    self.first_reason = f"{row['link'][:200]}: {error}"
                 self._count("rejected")
                 self._counts["temporary"] += not is_final
                 continue
@@ -135,6 +138,11 @@ class DownloadRun:
         self._counts[outcome] += 1
         outcomes = ("downloaded", "done before", "rejected", "listed twice")
         self._bar.update(sum(self._counts[name] for name in outcomes))
+
+    @property
+    def brought_nothing(self) -> bool:
+        """Whether links failed and no image of the list is there."""
+        return bool(self._counts["rejected"]) and not (self._counts["downloaded"] or self._counts["done before"])
 
     def totals(self) -> str:
         """Return the line of totals."""

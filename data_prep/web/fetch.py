@@ -21,10 +21,12 @@ import httpx
 from data_prep.web import crawl_policy, rate_limit
 from data_prep.web.addresses import PublicNetwork
 from data_prep.web.fetch_errors import PermanentError, TemporaryError
+from data_prep.web.host_waits import HostWaits
 
 MAX_PER_HOST = 4  # requests to one host at the same time
 MAX_REDIRECTS = 5
 _REDIRECT_STATUSES = {301, 302, 303, 307, 308}
+_BUSY_STATUSES = {429, 503}
 _JITTER = (0.5, 1.5)  # factors between which a pause is drawn, so that links that failed together part
 
 
@@ -36,7 +38,8 @@ class RetryPolicy(NamedTuple):
     total: float = 300.0  # for one link, all attempts and redirects together, without the pauses
     max_attempts: int = 5
     first_pause: float = 1.0  # before the second attempt; then 2, 4, 8 ... times as long
-    max_pause: float = 60.0  # even if a server asks for more
+    max_pause: float = 60.0  # if the server asks for none
+    max_server_pause: float = rate_limit.MAX_SERVER_DELAY  # a server that asks for more is not asked again
 
 
 DEFAULT_POLICY = RetryPolicy()
@@ -52,7 +55,8 @@ class Download(NamedTuple):
 class Fetcher:
     """Fetches links, at most MAX_PER_HOST at a time from each host; use as an async context manager.
 
-    `trusted` are (host, port) pairs that may be private. `contact` tells servers how to reach the user.
+    `trusted` are (host, port) pairs that may be private. `contact` tells servers how to reach the user. `waits` are the
+    servers that asked for a pause.
     """
 
     def __init__(self, *, trusted: set[tuple[str, int]], max_bytes: int, policy: RetryPolicy, contact: str = ""):
@@ -62,6 +66,7 @@ class Fetcher:
         )  # fmt: skip
         self._max_bytes = max_bytes
         self._policy = policy
+        self.waits = HostWaits(policy.max_server_pause)
         user_agent = crawl_policy.user_agent(contact, f"httpcore/{httpcore.__version__}")
         self._headers = [("User-Agent", user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
         # Weak, so that a host's semaphore goes when no request waits for it.
@@ -100,14 +105,16 @@ class Fetcher:
             backoff = self._policy.first_pause * 2 ** (attempt - 1) * random.uniform(*_JITTER)
             # The pause takes one of the host's slots, so that a host in trouble gets fewer requests.
             async with self._host_slot(_parse_url(link)):
-                await asyncio.sleep(min(failure.retry_after or backoff, self._policy.max_pause))
+                await asyncio.sleep(min(backoff, self._policy.max_pause))
             attempt += 1
 
     async def _follow_redirects(self, link: str, budget: "_TimeBudget") -> Download:
         url = _parse_url(link)
         for _ in range(MAX_REDIRECTS + 1):
-            async with self._host_slot(url), budget.spend():
-                result = await self._request(url)
+            async with self._host_slot(url):
+                await self.waits.wait(_server(url))
+                async with budget.spend():
+                    result = await self._request(url)
             if isinstance(result, bytes):
                 return Download(result, str(url))
             url = result
@@ -127,8 +134,10 @@ class Fetcher:
                 if response.status in _REDIRECT_STATUSES and "location" in headers:
                     return _parse_url(headers["location"], url)
                 if response.status == 429 or response.status >= 500:
-                    retry_after = rate_limit.parse_retry_after(headers.get("retry-after")) or 0.0
-                    raise TemporaryError(f"HTTP {response.status}", retry_after)
+                    retry_after = rate_limit.parse_retry_after(headers.get("retry-after"))
+                    refusal = self.waits.busy(_server(url), retry_after) if response.status in _BUSY_STATUSES else None
+                    raise refusal or TemporaryError(f"HTTP {response.status}")
+                self.waits.answered(_server(url))
                 if response.status != 200:
                     raise PermanentError(f"HTTP {response.status}")
                 return self._decompress(await self._read_body(response, headers), headers.get("content-encoding", ""))
@@ -175,9 +184,14 @@ class Fetcher:
     @contextlib.asynccontextmanager
     async def _host_slot(self, url: httpx.URL) -> AsyncIterator[None]:
         """Hold one of the MAX_PER_HOST slots of a URL's host."""
-        slots = self._host_slots.setdefault(url.host, asyncio.Semaphore(MAX_PER_HOST))
+        slots = self._host_slots.setdefault(_server(url), asyncio.Semaphore(MAX_PER_HOST))
         async with slots:
             yield
+
+
+def _server(url: httpx.URL) -> str:
+    """What a pause holds for: the host and, if it is not the usual one, the port."""
+    return url.netloc.decode("ascii", "replace")
 
 
 class _TimeBudget:

@@ -6,13 +6,8 @@ class PermanentError(Exception):
 
 
 class TemporaryError(Exception):
-    """A link that can work later, with the reason.
+    """A link that can work later, with the reason. `retry_now` says whether the same run should try again."""
 
-    `retry_after` are the seconds that the server asks to wait, 0 if none. `retry_now` says whether the same run
-    should try again.
-    """
-
-    def __init__(self, reason: str, retry_after: float = 0.0, retry_now: bool = True):
+    def __init__(self, reason: str, retry_now: bool = True):
         super().__init__(reason)
-        self.retry_after = retry_after
         self.retry_now = retry_now

@@ -427,3 +427,49 @@ def test_a_stopped_import_goes_on(tmp_path):
     finished = subprocess.run(arguments, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert f"{4000 - done:,} images written to {tmp_path}/out, {done:,} done before" in finished.stdout
     assert len(pictures(tmp_path / "out")) == 4000 and not list((tmp_path / "out").glob(".*"))
+
+
+# ── rows ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("numbers", "flags", "message"),
+    [
+        (784, (), "holds rows of 784 numbers: say which sides, as --shape=28x28 or --shape=14x14x4 or --shape=4x14x14"),
+        (3072, (), "as --shape=32x32x3 or --shape=3x32x32"),
+        (48 * 7, (), "say which sides, as --shape=HEIGHTxWIDTHxCHANNELS"),
+        (784, ("--shape=28x29",), "is for rows of 812 numbers, but"),
+        (784, ("--shape=28",), "--shape=28 should be HEIGHTxWIDTH"),
+        (784, ("--shape=-28x-28",), "--shape=-28x-28 should be HEIGHTxWIDTH"),
+    ],
+)
+def test_rows_of_numbers_need_the_sides_of_their_images(tmp_path, capsys, numbers, flags, message):
+    np.save(tmp_path / "x.npy", np.zeros((3, numbers), np.uint8))
+    assert message in refused(capsys, "-f", tmp_path / "x.npy", "-tp", tmp_path / "out", *flags)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_shape_is_for_rows_only(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", PIXELS)
+    assert "array of the shape (5, 6, 8, 3)" in refused(
+        capsys, "-f", tmp_path / "x.npy", "-tp", tmp_path / "out", "--shape=6x8x3"
+    )
+
+
+@pytest.mark.parametrize("kind", ["npy", "pkl", "h5"])
+def test_rows_with_a_shape_become_pictures(tmp_path, kind):
+    rows = PIXELS.reshape(5, -1)
+    path = tmp_path / f"x.{kind}"
+    if kind == "npy":
+        np.save(path, rows)
+    if kind == "pkl":
+        path.write_bytes(pickle.dumps(rows))
+    if kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["rows"] = rows
+    imported("-f", path, "-tp", tmp_path / "out", "--shape=6x8x3", *(["--key=rows"] if kind == "h5" else []))
+    same(tmp_path / "out")
+    planes = np.moveaxis(PIXELS, -1, 1).reshape(5, -1) / 255
+    np.save(tmp_path / "planes.npy", planes)
+    imported("-f", tmp_path / "planes.npy", "-tp", tmp_path / f"planes of {kind}", "--shape=3,6,8")
+    same(tmp_path / f"planes of {kind}")

@@ -345,13 +345,16 @@ def test_a_search_waits_when_told_and_gives_up_in_one_line(server, tmp_path, mon
     assert not (tmp_path / "b").exists()
 
 
-def test_a_search_may_download_what_it_listed(server, tmp_path, monkeypatch):
+def test_a_search_may_download_what_it_listed(server, tmp_path, monkeypatch, capsys):
     server.free, seen = [result(1, url=f"{server.base}/1.png")], []
     with monkeypatch.context() as patched:
         patched.setattr(download_images, "download", lambda *arguments, contact: seen.append(arguments) or "the totals")
         said = search(server, tmp_path, "--sources=openverse", f"--target_path={tmp_path}/raw")
     assert seen == [(f"{tmp_path}/items.csv", f"{tmp_path}/raw")] and said.endswith("\nthe totals")
-    said = search(server, tmp_path, "--sources=openverse", f"--target_path={tmp_path}/raw")
+    with pytest.raises(SystemExit) as left:
+        search(server, tmp_path, "--sources=openverse", f"--target_path={tmp_path}/raw")
+    said = capsys.readouterr().err
+    assert left.value.code == 2
     assert "0 images downloaded" in said and "1 rejected" in said  # it is on a private address
     assert "not on the open internet" in (tmp_path / "raw" / "rejects.jsonl").read_text()
 

@@ -36,7 +36,7 @@ def test_bad_images_are_counted_with_reasons_and_good_ones_kept(tmp_path):
     items = [Item(f"{i}.png", 0, encode_png(drawing(i))) for i in range(5)]
     items += [Item("empty.png", 0, b""), Item("cut.png", 0, encode_png(drawing(1))[:60]), Item("no.svg", 0, b"<svg")]
     items += [Item("text.jpg", 0, b"hello")]
-    assert write(tmp_path / "out", items) == (5, 4, 0)
+    assert write(tmp_path / "out", items) == (5, 4, 0, 0, 0)
     rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
     reasons = {line["path"]: line["reason"] for line in rejects}
     assert set(reasons) == {"empty.png", "cut.png", "no.svg", "text.jpg"}
@@ -46,7 +46,7 @@ def test_bad_images_are_counted_with_reasons_and_good_ones_kept(tmp_path):
 def test_labels_are_counted_as_they_were_written(tmp_path):
     items = [Item(f"{i}.png", i % 2, encode_png(drawing(i))) for i in range(9)]
     items += [Item("bad.png", 1, b"no"), Item("worse.png", 2, b"no")]
-    assert write(tmp_path / "out", items, labels=["a", "b", "c"], shards=3) == (9, 2, 0)
+    assert write(tmp_path / "out", items, labels=["a", "b", "c"], shards=3) == (9, 2, 0, 0, 0)
     assert json.loads((tmp_path / "out" / "metadata.json").read_text())["labels"] == {"a": 5, "b": 4, "c": 0}
     assert (tmp_path / "out" / "label.labels.txt").read_text().split() == ["a", "b", "c"]
 
@@ -97,7 +97,7 @@ def test_subfolders_become_labels(tmp_path):
     drawing(2).save(tmp_path / "loose.png")
     with pytest.raises(UserError, match=r"has 1 files beside its sub-folders.*--labels=none"):
         write_tfrecords.FolderItems(tmp_path)
-    assert write_tfrecords.FolderItems(tmp_path, labelled=False).labels == []
+    assert write_tfrecords.FolderItems(tmp_path, "none").labels == []
 
 
 def contents(folder):

@@ -9,8 +9,6 @@ from typing import BinaryIO
 from logogan_jax.core import files
 from logogan_jax.core.storage.object_store import Bucket
 
-TOOL_FILES = {"manifest.jsonl", "rejects.jsonl", "removed.jsonl", "settings.json"}  # that our tools leave beside images
-
 
 def open_store(where: "str | os.PathLike | Folder | Bucket") -> "Folder | Bucket":
     """Return the Folder of a path, or the Bucket of an address such as s3://bucket/logos.
@@ -20,15 +18,24 @@ def open_store(where: "str | os.PathLike | Folder | Bucket") -> "Folder | Bucket
     return Bucket(str(where)) if "://" in str(where) else Folder(str(where))
 
 
-def image_names(store: "Folder | Bucket") -> Iterator[str]:
-    """Yield the names of the files that may be images: all but those that our tools leave beside them."""
-    return (name for name in store.names() if name.rpartition("/")[2] not in TOOL_FILES)
-
-
 def read_file(source: str | os.PathLike) -> bytes:
     """Return the content of one file, by its path or address."""
     folder, _, name = str(source).rpartition("/")
     return Bucket(folder).read(name) if "://" in folder else pathlib.Path(source).read_bytes()
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Return whether an entry is a folder or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _identity(path: pathlib.Path) -> tuple[int, int]:
+    """Return what two paths of one folder have in common."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 class Folder:
@@ -40,17 +47,44 @@ class Folder:
     def __str__(self) -> str:
         return str(self.path)
 
-    def names(self, below: str = "") -> Iterator[str]:
-        """Yield the names of all files but hidden ones and those in hidden folders, in the order of a bucket."""
+    def names(
+        self, leave: Callable[[str], str | None] | None = None, left_out: dict[str, str] | None = None
+    ) -> Iterator[str]:
+        """Yield the names of all files but hidden ones and those in hidden folders, in the order of a bucket.
+
+        Links to folders are followed, except those that would never end. `leave` gives a reason not to read a folder,
+        by its name, or None. The folders that are not read become {name: reason} in `left_out`.
+        """
+        left_out = {} if left_out is None else left_out
+        yield from self._walk("", (_identity(self.path),), set(), leave or (lambda _: None), left_out)
+
+    def _walk(
+        self, below: str, ancestors: tuple[tuple[int, int], ...], linked: set[tuple[int, int]],
+        leave: Callable[[str], str | None], left_out: dict[str, str],
+    ) -> Iterator[str]:  # fmt: skip
+        """Yield the names below a folder; `linked` are the folders that links in sub-folders have led to."""
         with os.scandir(self.path / below) as listed:
             entries = [entry for entry in listed if not entry.name.startswith(".")]
         # The order is that of whole names, in which a.b comes before a/b.
-        is_folder = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        is_folder = {entry.name: _is_folder(entry) for entry in entries}
         for entry in sorted(entries, key=lambda entry: entry.name + "/" * is_folder[entry.name]):
-            if is_folder[entry.name]:
-                yield from self.names(f"{below}{entry.name}/")
-            elif entry.is_file() or entry.is_symlink():  # a link to nowhere is for its reader to complain of
-                yield f"{below}{entry.name}"
+            name = f"{below}{entry.name}"
+            if not is_folder[entry.name]:
+                if entry.is_symlink() or entry.is_file():  # a link to nowhere is for its reader to complain of
+                    yield name
+                continue
+            identity = _identity(self.path / name)
+            reason = leave(name)
+            if identity in ancestors:
+                reason = "a link to a folder that it lies in"
+            elif below and entry.is_symlink():
+                # Folders that link to one another would otherwise be read once for each order of them.
+                reason = "a second link to one folder" if identity in linked else reason
+                linked.add(identity)
+            if reason:
+                left_out[name] = reason
+            else:
+                yield from self._walk(f"{name}/", (*ancestors, identity), linked, leave, left_out)
 
     def exists(self) -> bool:
         """Return whether the folder is there."""

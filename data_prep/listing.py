@@ -1,0 +1,124 @@
+"""Which files below a folder are read: all but hidden ones, those of our tools, and what our tools made of them."""
+
+import json
+import os
+import pathlib
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from data_prep.pictures import convert, rasters, svg_text
+from logogan_jax.core import files
+from logogan_jax.core.errors import UserError
+from logogan_jax.core.storage import filesystem
+from logogan_jax.core.storage.filesystem import Bucket, Folder
+
+SETTINGS = "settings.json"
+_TOOL_FILES = {"manifest.jsonl", "rejects.jsonl", "removed.jsonl", SETTINGS}  # that our tools leave beside images
+_SYSTEM_FOLDERS = {"@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+_REPORT = ("report.html", "report.json", "images.jsonl")
+_PEEK_BYTES = 64 << 20  # a larger file is no picture beside the sub-folders
+_ARRAYS = (".npy", ".npz", ".pkl", ".pickle", ".h5", ".hdf5")
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar")
+
+
+def open_folder(path: str | pathlib.Path, flag: str = "path") -> Folder | Bucket:
+    """The store of a folder or bucket; UserError, which says what there is instead, if it is none."""
+    store = filesystem.open_store(path)
+    if not store.exists():
+        raise UserError(f"--{flag}={path} is not a folder{_describe_other(path, flag)}")
+    return store
+
+
+def image_names(store: Folder | Bucket, left_out: dict[str, str] | None = None) -> Iterator[str]:
+    """Yield the names of the files that may be images; `left_out` gets {name of a folder that is not read: reason}."""
+    if isinstance(store, Bucket):
+        names = store.names()
+    else:
+        names = store.names(lambda folder: _reason_to_leave(store.path, folder), left_out)
+    return (name for name in names if name.rpartition("/")[2] not in _TOOL_FILES)
+
+
+def describe_left_out(path: str | pathlib.Path, left_out: dict[str, str]) -> str:
+    """One line on the folders that are not read."""
+    parts = [f"{name} ({reason})" for name, reason in list(left_out.items())[:3]]
+    more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+    return f"Not read in {path}: {', '.join(parts)}{more}."
+
+
+def is_image(store: Folder | Bucket, name: str) -> bool:
+    """Whether a file is a picture by its first bytes, whatever its name; nothing is decoded."""
+    try:
+        if (store.size(name) or 0) > _PEEK_BYTES:
+            return False
+        data = store.read(name)
+        return svg_text.looks_like_svg(data) or bool(rasters.header(data))
+    except rasters.TOO_LARGE:
+        return True
+    except convert.DECODE_ERRORS:
+        return False
+
+
+def read_settings(folder: pathlib.Path) -> dict[str, Any]:
+    """The settings.json of a folder that our tools made, {} without."""
+    try:
+        found = json.loads((folder / SETTINGS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_settings(folder: pathlib.Path, settings: dict[str, Any], source: pathlib.Path | None) -> None:
+    """Write the settings.json of a folder, which also says of which folders its images are made.
+
+    These sources are relative, so that they are right after both have been moved together.
+    """
+    sources = set(read_settings(folder).get("sources", []))
+    if source:
+        sources.add(os.path.relpath(os.path.realpath(source), os.path.realpath(folder)))
+    files.write_json(folder / SETTINGS, {**settings, **({"sources": sorted(sources)} if sources else {})})
+
+
+def _reason_to_leave(root: pathlib.Path, name: str) -> str | None:
+    """Why a folder below the root, by its relative name, is not read; None if it is."""
+    folder = root / name
+    if folder.name in _SYSTEM_FOLDERS:
+        return "a folder of the system"
+    if is_shards(folder):
+        return "shards"
+    if (folder / "config.json").exists() and (folder / "metrics.jsonl").exists():
+        return "a training run"
+    if all((folder / file).exists() for file in _REPORT):
+        return "a report of inspect_data"
+    real = os.path.realpath(root)
+    sources = [os.path.realpath(folder / source) for source in read_settings(folder).get("sources", [])]
+    if sources and all(os.path.commonpath([real, source]) == real for source in sources):
+        return "made by our tools from images that are read here"
+    return None
+
+
+def is_shards(folder: pathlib.Path) -> bool:
+    """Whether a folder holds shards of ours."""
+    try:
+        metadata = json.loads((folder / "metadata.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(metadata, dict) and {"size", "channels", "labels"} <= metadata.keys()
+
+
+def _describe_other(path: str | pathlib.Path, flag: str) -> str:
+    """What a path is that is no folder, and which command takes it."""
+    file = files.expand(path)
+    ending = file.suffix.lower()
+    if "://" in str(path) or not file.exists():
+        return ": nothing is there"
+    if ending in _ARRAYS:
+        return f" but arrays: python -m data_prep.import_arrays --filename={path} makes images of them"
+    if ending == ".csv":
+        return f" but a list: python -m data_prep.download_images --filename={path} downloads it"
+    if ending in _ARCHIVES or (file.is_file() and (zipfile.is_zipfile(file) or tarfile.is_tarfile(file))):
+        folder = file.with_suffix("").with_suffix("") if file.stem.endswith(".tar") else file.with_suffix("")
+        how = f"unzip -q {path} -d {folder}" if ending == ".zip" else f"mkdir {folder} && tar -xf {path} -C {folder}"
+        return f" but an archive: unpack it ({how}) and give --{flag}={folder}"
+    return f" but a file: give the folder that it lies in, --{flag}={file.parent}"
