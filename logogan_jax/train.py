@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import build_run, memory, run_config, schedules
 from logogan_jax.config.build_training import Training, build, resolve
-from logogan_jax.core import backend, progress, timing
+from logogan_jax.core import progress, timing
 from logogan_jax.core.errors import Diverged
 from logogan_jax.distributed import multihost, preemption
 from logogan_jax.training import train_state
@@ -34,7 +34,6 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
     Returns:
         Whether the run is as far as it should go; if not, the same call goes on.
     """
-    backend.check()
     config = resolve(config)
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context

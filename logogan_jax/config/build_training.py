@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import registry, validate
 from logogan_jax.config.build_model import build_model, image_size
-from logogan_jax.core import target
+from logogan_jax.core import backend, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download
 from logogan_jax.data import augment, sources, streaming
@@ -71,6 +71,7 @@ class Training(NamedTuple):
 
 def resolve(config: ConfigDict) -> ConfigDict:
     """Return the config, checked, with every "auto" that changes the result replaced by a value for this machine."""
+    backend.check()
     config = config.copy_and_resolve_references()
     validate.check_values(config)
     if config.train.dtype == "auto":
