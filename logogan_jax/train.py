@@ -41,9 +41,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         enter(multihost.name_lost_processes())
         run = enter(open_workdir(workdir))
         stop = enter(preemption.StopRequest())
-        config = schedules.keep(config, run.folder)
-        run_config.check_recipe(run.folder, config)
-        run_config.check_devices(run.folder, config, jax.device_count())
+        config = build_run.continue_config(config, run.folder)
         bar = progress.Bar("step", config.train.steps, unit="steps", quiet=not multihost.is_primary())
 
         # Build what the config describes, and restore the newest checkpoint.

@@ -30,6 +30,14 @@ from logogan_jax.training.workdir import Workdir, step_without_checkpoint
 PICTURES = 64  # in each picture of samples/
 
 
+def continue_config(config: ConfigDict, folder: pathlib.Path) -> ConfigDict:
+    """Return a resolved config as it goes on with the run in a folder, if there is one; UserError if it cannot."""
+    config = schedules.keep(config, folder)
+    run_config.check_recipe(folder, config)
+    run_config.check_devices(folder, config, jax.device_count())
+    return config
+
+
 def real_pictures(training: Training) -> np.ndarray:
     """Return real images uint8[n, H, W, C], as many as a run draws, to compare its pictures with."""
     return training.train.pixels(PICTURES)
