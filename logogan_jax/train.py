@@ -35,10 +35,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         Whether the run is as far as it should go; if not, the same call goes on.
     """
     config = resolve(config)
-    with contextlib.ExitStack() as stack:
+    with memory.name_settings(config), multihost.name_lost_processes(), contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        enter(memory.name_settings(config))
-        enter(multihost.name_lost_processes())
         run = enter(open_workdir(workdir))
         stop = enter(preemption.StopRequest())
         config = build_run.continue_config(config, run.folder)

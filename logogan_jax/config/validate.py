@@ -50,6 +50,8 @@ def check_values(config: ConfigDict) -> None:
         block, name = key.split(".")
         if not config[block][name] >= 0:  # nor NaN
             raise UserError(f"config.{key} is {config[block][name]}: it should be a number of {unit}, or 0")
+    if not 0 <= config.train.seed < 1 << 63:
+        raise UserError(f"config.train.seed is {config.train.seed}: it should be from 0 to {(1 << 63) - 1}")
     _check_data(config.data)
     _check_augmentation(config.augment)
     _check_evaluation(config.evaluate)

@@ -179,6 +179,12 @@ def test_a_network_that_no_machine_can_build_is_refused_at_once(shards, tmp_path
         train.train(four(shards, **{key: 10**12}), tmp_path / "run")
 
 
+@pytest.mark.parametrize("seed", [-1, 1 << 63])
+def test_a_seed_that_no_random_numbers_have_is_one_line(shards, tmp_path, seed):
+    with pytest.raises(UserError, match=rf"config.train.seed is {seed}: it should be from 0 to "):
+        train.train(four(shards, **{"train.seed": seed}), tmp_path / "run")
+
+
 def test_a_batch_for_which_there_are_too_few_images_is_not_taken_for_too_little_memory(shards, tmp_path):
     with pytest.raises(UserError, match=r"50 images to train on are fewer than one batch"):
         train.train(four(shards, **{"train.batch_size": 10**12}), tmp_path / "run")
