@@ -24,7 +24,13 @@ _AT_LEAST_ONE = (
     "report.keep_best",
 )
 # Beyond these no program can be built: what is too much for a machine below them is found when it is built.
-_AT_MOST = {"model.width": 65_536, "model.latent": 1_000_000, "model.kernel": 64, "objective.critic_updates": 1_000}
+_AT_MOST = {
+    "model.width": 65_536,
+    "model.latent": 1_000_000,
+    "model.kernel": 64,
+    "objective.critic_updates": 1_000,
+    "train.ema_images": 1 << 30,
+}
 # What each of these keys counts; 0 stands for none.
 _AT_LEAST_ZERO = {
     "report.log_every": "steps",

@@ -173,7 +173,9 @@ def test_a_run_for_which_the_memory_is_too_small_ends_in_one_line(shards, tmp_pa
         train.train(four(shards), tmp_path / "run")
 
 
-@pytest.mark.parametrize("key", ["model.kernel", "model.width", "model.latent", "objective.critic_updates"])
+@pytest.mark.parametrize(
+    "key", ["model.kernel", "model.width", "model.latent", "objective.critic_updates", "train.ema_images"]
+)
 def test_a_network_that_no_machine_can_build_is_refused_at_once(shards, tmp_path, key):
     with pytest.raises(UserError, match=rf"config.{key} is 1000000000000: it should be at most "):
         train.train(four(shards, **{key: 10**12}), tmp_path / "run")
