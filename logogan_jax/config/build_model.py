@@ -21,6 +21,7 @@ from logogan_jax.objectives.base import Objective, Player
 from logogan_jax.training import sampling, train_state
 from logogan_jax.training.model import Model
 from logogan_jax.training.optimizers import OPTIMIZERS
+from logogan_jax.training.train_state import TrainState
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -35,14 +36,17 @@ def build_model(config: ConfigDict, info: DatasetInfo) -> Model:
     objective, label_counts = _objective(config, info)
     optimizers = _optimizers(config, objective)
     make_networks = functools.partial(_networks, config, objective, info.images, len(label_counts))
-    init = lambda: train_state.init(make_networks(), optimizers, objective.ema_networks, config.train.seed)
-    init_state = jax.jit(init)  # one program instead of one for each weight
+
+    def init_state() -> TrainState:
+        return train_state.init(make_networks(), optimizers, objective.ema_networks, config.train.seed)
+
     # Shapes alone: the static part of a network needs no weights.
     graphdefs = {name: nnx.graphdef(network) for name, network in nnx.eval_shape(make_networks).items()}
     generate = sampling.make_generate(objective, graphdefs, list(label_counts.values()) or [1])
-    pictures = jax.eval_shape(generate, jax.eval_shape(init), jax.random.key(0), jnp.arange(1))
+    pictures = jax.eval_shape(generate, jax.eval_shape(init_state), jax.random.key(0), jnp.arange(1))
     assert pictures.shape == (1, *image_size(config), config.data.channels), pictures.shape
-    return Model(objective, optimizers, graphdefs, init_state, jax.jit(generate))
+    # One program makes the first state, instead of one for each weight.
+    return Model(objective, optimizers, graphdefs, jax.jit(init_state), jax.jit(generate))
 
 
 def _objective(config: ConfigDict, info: DatasetInfo) -> tuple[Objective, dict[str, int]]:

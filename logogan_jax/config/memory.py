@@ -25,7 +25,11 @@ def describe(config: ConfigDict) -> str:
     data = config.data
     width = f" and config.data.width {data.width}" if data.width else ""
     batch_size = config.train.batch_size
-    advice = f"use --config.train.batch_size={batch_size // 2}" if batch_size > 1 else "use a smaller model"
+    advice = (
+        f"use --config.train.batch_size={batch_size // 2} in another --workdir"
+        if batch_size > 1
+        else "use a smaller model"
+    )
     return (
         f"the memory is full with config.train.batch_size {batch_size}, config.model.width {config.model.get('width')} "
         f"and config.data.size {data.size}{width}: {advice}, smaller values of the others, or a device with more memory"

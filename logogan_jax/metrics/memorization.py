@@ -49,7 +49,8 @@ class MemorizationDetector:
     `held_out` are (pixels, Features) of real images that were not trained on, if there are any. At most a share
     `false_alarm_rate` of `calibrated` real images are taken for copies: the held-out ones, and training images held
     to all the others. Of the `held_out` ones by themselves, `held_out_alarms` are. Pictures that are the same as
-    another of the training images count nowhere here: those `repeated` are copies indeed.
+    another of the training images count nowhere here: those `repeated` are copies indeed. `by_feature` and `by_pixel`
+    find the nearest training images in each of the two distances.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class MemorizationDetector:
         self._kept = _different(pixels)
         if len(self._kept) <= _CROWD + 1:
             raise ValueError(f"{len(self._kept)} different training images are too few: at least {_CROWD + 2}")
-        self._by_feature = _Neighbors(embedded.head[self._kept], _as_it_is, _as_it_is)
-        self._by_pixel = _Neighbors(pixels[self._kept], _coarse, _shifted_and_mirrored)
+        self.by_feature = Neighbors(embedded.head[self._kept], _as_it_is, _as_it_is)
+        self.by_pixel = Neighbors(pixels[self._kept], _coarse, _shifted_and_mirrored)
         own = np.random.default_rng(0).permutation(len(self._kept))[:_CALIBRATED]
-        feature = self._by_feature.of_training(own)
-        pixel = self._by_pixel.of_training(own)
+        feature = self.by_feature.of_training(own)
+        pixel = self.by_pixel.of_training(own)
         if held_out and len(held_out[0]):
             more_feature, more_pixel = self._search(*held_out)
             feature = _concatenate(feature, more_feature)
@@ -93,8 +94,8 @@ class MemorizationDetector:
             self._kept[feature.nearest], feature_distance, self._kept[pixel.nearest], pixel_distance, copied
         )
 
-    def _search(self, pixels: np.ndarray, embedded: Features) -> tuple["_Near", "_Near"]:
-        return self._by_feature.of(embedded.head), self._by_pixel.of(images.on_white(pixels))
+    def _search(self, pixels: np.ndarray, embedded: Features) -> tuple["Near", "Near"]:
+        return self.by_feature.of(embedded.head), self.by_pixel.of(images.on_white(pixels))
 
 
 def limits(ratios: np.ndarray, *, share: float) -> np.ndarray:
@@ -108,7 +109,7 @@ def limits(ratios: np.ndarray, *, share: float) -> np.ndarray:
 # ── The nearest training images ─────────────────────────────────────────────────────────────
 
 
-class _Near(NamedTuple):
+class Near(NamedTuple):
     """What is nearest to n images."""
 
     nearest: np.ndarray  # int[n]: positions of training images
@@ -116,14 +117,14 @@ class _Near(NamedTuple):
     distance: np.ndarray  # float64[n]
 
 
-def _concatenate(first: _Near, second: _Near) -> _Near:
-    return _Near(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
+def _concatenate(first: Near, second: Near) -> Near:
+    return Near(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
 
 
 _Views = Callable[[Any], jax.Array]  # images or features [b, ...] -> float32[b, views, D]
 
 
-class _Neighbors:
+class Neighbors:
     """Training images, all different, and a distance in which the nearest of them are found.
 
     `plain` gives one view of each training image, `views` all views of an image that is compared with them, of which
@@ -141,24 +142,24 @@ class _Neighbors:
         self._nearest = np.full((len(rows), _CROWD + 1), -1)
         self._distance = np.zeros((len(rows), _CROWD + 1))
 
-    def of(self, rows: np.ndarray) -> _Near:
+    def of(self, rows: np.ndarray) -> Near:
         """Return what is nearest to new images."""
         none = np.full(len(rows), -1)
         nearest, distance = self._search(rows, none)
         return self._relative(nearest[:, 0], distance[:, 0], none)
 
-    def of_training(self, positions: np.ndarray) -> _Near:
+    def of_training(self, positions: np.ndarray) -> Near:
         """Return what is nearest to training images, each as if it were not among them."""
         self._search_training(positions)
         return self._relative(self._nearest[positions, 0], self._distance[positions, 0], positions)
 
-    def _relative(self, nearest: np.ndarray, distance: np.ndarray, without: np.ndarray) -> _Near:
+    def _relative(self, nearest: np.ndarray, distance: np.ndarray, without: np.ndarray) -> Near:
         """Divide each distance by the mean distance of that training image to its nearest, `without` one of them."""
         self._search_training(nearest)
         counted = self._nearest[nearest] != without[:, None]
         counted &= np.cumsum(counted, axis=1) <= _CROWD
         crowd = (self._distance[nearest] * counted).sum(1) / _CROWD
-        return _Near(nearest, distance / np.maximum(crowd, 1e-9), distance)
+        return Near(nearest, distance / np.maximum(crowd, 1e-9), distance)
 
     def _search_training(self, positions: np.ndarray) -> None:
         unknown = np.unique(positions[self._nearest[positions, 0] < 0])

@@ -16,7 +16,7 @@ from logogan_jax.distributed import multihost
 from logogan_jax.training import train_state
 from logogan_jax.training.train_state import TrainState
 
-_DIGEST = "state_sha256"  # in the metadata of a checkpoint
+_DIGEST = "sha256"  # in the metadata of a checkpoint: train_state.digest_in_threads
 
 
 class Damaged(UserError):
@@ -117,7 +117,7 @@ class Checkpoints:
             # Host arrays: Orbax would cut up what is on several devices, by a program for each form of array, and have
             # all hosts write.
             state = jax.device_get(state)
-            digest = {_DIGEST: train_state.digest(state)}
+            digest = {_DIGEST: train_state.digest_in_threads(state)}
             self._manager.save(step, args=ocp.args.StandardSave(state), custom_metadata=digest, force=True)
 
     def back_to(self, step: int, like: TrainState, say: Callable[[str], None]) -> Restored | None:
@@ -218,7 +218,7 @@ class Checkpoints:
             reason = (str(error).splitlines() or [repr(error)])[0][:200]
             raise Damaged(f"{path} cannot be restored ({reason})") from error
         # Checkpoints of older versions have no digest.
-        if expected not in (None, train_state.digest(restored)):
+        if expected not in (None, train_state.digest_in_threads(restored)):
             raise Damaged(f"{path} cannot be restored (its numbers are not those that were saved)")
         return restored
 

@@ -1,5 +1,6 @@
 """Everything that must survive a crash, as one tree of arrays."""
 
+import concurrent.futures
 import hashlib
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+
+PART = 1 << 24  # bytes that one thread takes the digest of at a time
 
 
 class TrainState(NamedTuple):
@@ -78,3 +81,19 @@ def digest(state: TrainState) -> str:
         total.update(f"{name} {array.dtype} {array.shape}\n".encode())
         total.update(array.tobytes())
     return total.hexdigest()
+
+
+def digest_in_threads(state: TrainState) -> str:
+    """Return the SHA-256 of the digests of the parts of every leaf, with its name, dtype and shape, as hexadecimal.
+
+    As sure as `digest`, and so much faster where there are many cores that a run hardly waits for it at a checkpoint.
+    """
+    parts: list[bytes | np.ndarray] = []
+    for name, leaf in sorted(flatten_with_names(jax.device_get(state)).items()):
+        array = np.asarray(leaf)
+        parts.append(f"{name} {array.dtype} {array.shape}\n".encode())
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        parts += [content[start : start + PART] for start in range(0, content.size, PART)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        digests = pool.map(lambda part: hashlib.sha256(part).digest(), parts)
+    return hashlib.sha256(b"".join(digests)).hexdigest()

@@ -189,19 +189,18 @@ def make_multi_step(train_step: TrainStep, source: Any, count: int, *, unroll: b
     for the reason that `updates_in_order` tells.
     """
 
-    def unrolled(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
-        steps = []
-        for i in range(count):
-            state, metrics = train_step(state, source.batch(feed, i))
-            steps.append(metrics)
-        return state, jax.tree.map(lambda *values: jnp.stack(values), *steps)
+    if unroll or count == 1:
 
-    def scanned(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
-        return jax.lax.scan(lambda state, i: train_step(state, source.batch(feed, i)), state, jnp.arange(count))
+        def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
+            steps = []
+            for i in range(count):
+                state, metrics = train_step(state, source.batch(feed, i))
+                steps.append(metrics)
+            return state, jax.tree.map(lambda *values: jnp.stack(values), *steps)
 
-    steps = unrolled if unroll or count == 1 else scanned
+    else:
 
-    def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:  # its name is that of the program
-        return steps(state, feed)
+        def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
+            return jax.lax.scan(lambda state, i: train_step(state, source.batch(feed, i)), state, jnp.arange(count))
 
     return multi_step

@@ -35,7 +35,7 @@ def test_a_second_start_compiles_nothing(config_file, tmp_path):
     cold = started(config_file(), tmp_path / "one", cache)
     programs = kept(cache)
     assert cold["programs"]["asked"] > cold["programs"]["found"]
-    assert any("multi_step" in name for name in programs) and any("jit_init" in name for name in programs)
+    assert any("multi_step" in name for name in programs) and any("init_state" in name for name in programs)
     warm = started(config_file(), tmp_path / "two", cache)
     assert warm["programs"]["asked"] == warm["programs"]["found"] > 2
     assert kept(cache) == programs

@@ -156,7 +156,7 @@ def test_too_little_memory_is_never_a_full_disk_and_names_what_to_make_smaller(t
         raise error
     assert str(caught.value).startswith(
         "the memory is full with config.train.batch_size 8, config.model.width 4 and config.data.size 28: "
-        "use --config.train.batch_size=4, "
+        "use --config.train.batch_size=4 in another --workdir, "
     )
     with pytest.raises(SystemExit) as left, errors.exit_on_error():
         raise error

@@ -128,8 +128,9 @@ def test_a_training_image_held_to_the_others_is_as_one_that_was_never_there(logo
             memorization.MemorizationDetector(*known(logos[:40])),
             memorization.MemorizationDetector(*known(left)),
         )
-        for space, without, rows in zip(whole._spaces, fewer._spaces, (seen(logos).head, logos), strict=True):
-            here = space.of_training(np.array([number]))
+        for kind, rows in (("by_feature", seen(logos).head), ("by_pixel", logos)):
+            neighbors, without = getattr(whole, kind), getattr(fewer, kind)
+            here = neighbors.of_training(np.array([number]))
             there = without.of(rows[number : number + 1])
             assert np.delete(np.arange(40), number)[there.nearest] == here.nearest
             np.testing.assert_allclose(here.ratio, there.ratio, rtol=1e-4)
@@ -151,7 +152,7 @@ def test_the_nearest_in_pixels_is_that_of_plain_numpy(logos):
                 apart = grid(moved(both, down, right))[:, None] - grid(training)
                 distance = np.minimum(distance, np.sqrt(np.square(apart).mean((2, 3, 4))))
     made = memorization.MemorizationDetector(*known(training))
-    near = made._spaces[1].of(images)
+    near = made.by_pixel.of(images)
     np.testing.assert_array_equal(near.nearest, distance.argmin(1))
     np.testing.assert_allclose(near.distance, distance.min(1), rtol=1e-4)
 

@@ -14,6 +14,7 @@ from conftest import digest, four
 from logogan_jax import train
 from logogan_jax.config import restore
 from logogan_jax.core.errors import UserError
+from logogan_jax.training import train_state
 from logogan_jax.training.checkpoints import Checkpoints, Damaged
 from logogan_jax.training.reporting import run_writer
 from logogan_jax.training.workdir import step_without_checkpoint
@@ -122,7 +123,7 @@ def test_a_roll_back_takes_an_older_checkpoint_where_its_own_is_damaged(copy):
 def test_a_checkpoint_of_an_older_version_has_no_digest_and_is_restored(copy):
     path = copy / "6" / "_CHECKPOINT_METADATA"
     about = json.loads(path.read_text())
-    assert len(about.pop("custom_metadata")["state_sha256"]) == 64
+    assert len(about.pop("custom_metadata")["sha256"]) == 64
     path.write_text(json.dumps(about))
     with contextlib.closing(Checkpoints(copy, keep=3)) as kept:
         assert kept.restore(6, LIKE)["step"] == 6
@@ -226,3 +227,15 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(run):
     (run / "checkpoints").mkdir()
     assert len(run_writer.read_lines(run / "metrics.jsonl")) == 4
     assert step_without_checkpoint(run, checkpoint_every=2) == step_without_checkpoint(run, checkpoint_every=1000) == 0
+
+
+def test_the_digest_of_a_checkpoint_sees_every_value_name_shape_and_dtype():
+    large = np.zeros(train_state.PART // 4 + 3, np.float32)  # more than one part
+    changed = large.copy()
+    changed[-1] = 1e-30
+    trees = [
+        {"a": large}, {"a": changed}, {"b": large}, {"a": large[:-1]}, {"a": large[:, None]},
+        {"a": large.view(np.int32)}, {"a": large, "b": np.zeros(())}, {"a": large, "b": np.ones((), bool)},
+    ]  # fmt: skip
+    assert len({train_state.digest_in_threads(tree) for tree in trees}) == len(trees)
+    assert train_state.digest_in_threads({"a": large.copy()}) == train_state.digest_in_threads(trees[0])
