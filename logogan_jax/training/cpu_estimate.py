@@ -15,7 +15,13 @@ def seconds(flops: float) -> float:
     return flops / (product_rate(TILE, "float32", calls=3) * SHARE)
 
 
-def product_rate(side: int, dtype: str, device: jax.Device | None = None, *, calls: int) -> float:
+def product_rate(
+    side: int,
+    dtype: str,
+    device: jax.Device | None = None,  # pyright: ignore[reportInvalidTypeForm] - JAX's own alias
+    *,
+    calls: int,
+) -> float:
     """Measure the floating-point operations a second of `calls` products of a matrix [side, side] with itself.
 
     The numbers are random, as a network's are, because a GPU multiplies ones faster. `side` is a multiple of TILE.
