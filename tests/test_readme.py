@@ -38,7 +38,7 @@ def type_in(line, folder, *flags):
     python, *arguments = shlex.split(line)
     assert python == ".venv/bin/python"
     done = subprocess.run(
-        [sys.executable, *arguments, *flags], cwd=folder, env=environment(XLA_FLAGS=""), text=True, capture_output=True
+        [sys.executable, *arguments, *flags], cwd=folder, env=environment(), text=True, capture_output=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
