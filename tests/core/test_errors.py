@@ -105,7 +105,7 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(shards, tmp
         # A rate that is fine at its first use and infinite at its second.
         config.optimizer.critic = defaults.block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9, decay=-1.0)
     train.train(first, workdir)
-    longer.report.update(checkpoint_every=4, log_every=4, samples_every=4)
+    longer.report.update(log_every=4, samples_every=4)
     with pytest.raises(UserError, match=r"step [23]: .* of the (critic|generator) is .*, once more: lower config"):
         train.train(longer, workdir)
     assert [event["action"] for event in summary(workdir)["events"]] == ["roll back", "stop"]

@@ -155,7 +155,7 @@ def hostile(server):
         link("/html", b"<!DOCTYPE html><html><body><svg/></body></html>"): "not an image but a web page",
         link("/text", b"Not found"): "not an image",
         link("/empty", b""): "the file is empty",
-        link("/broken", png[:-20]): "not a readable|Error|not an image",
+        link("/broken", png[:-20]): "not a readable|Error|not an image|damaged",
         link("/bomb", bomb(30_000, 30_000)): "more than 100,000,000 pixels",
         link("/small-bomb", bomb(12_000, 10_000)): "12000 x 10000 are more than 100,000,000 pixels",
         link("/endless", endless): "more than 1,000,000 bytes",

@@ -102,9 +102,10 @@ def test_make_logos_makes_shards_of_every_kind_of_source(tmp_path, capsys):
 @pytest.mark.slow
 def test_font_awesome_is_black_on_white_with_its_styles_as_labels(tmp_path):
     pytest.importorskip("fontawesomefree")
-    good, bad, _ = make_logos.make_dataset("fontawesome", tmp_path / "fa", ImageSpec(28, 1, "pad"))
+    totals = make_logos.make_dataset("fontawesome", tmp_path / "fa", ImageSpec(28, 1, "pad"))
     opened = TFRecordDataset(tmp_path / "fa", size=(28, 28), channels=1)
-    assert good == len(opened) > 1900 and bad == 0 and list(opened.labels) == ["brands", "regular", "solid"]
+    assert totals.written == len(opened) > 1900 and totals.rejected == 0
+    assert list(opened.labels) == ["brands", "regular", "solid"]
     found, labels = opened.images(np.arange(len(opened)))
     assert np.bincount(labels).tolist() == list(opened.labels.values())
     # Each has black ink and white ground, and hardly anything between.

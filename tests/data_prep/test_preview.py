@@ -93,6 +93,6 @@ def test_the_command_writes_one_picture_or_one_line(shards, tmp_path, config_fil
         command("data_prep.preview_augment", *flags), env=environment(), cwd=ROOT, text=True, capture_output=True
     )
     assert done.returncode == 0, done.stderr
-    assert "8 logos of" in done.stdout and "its critic sees through 'logo'" in done.stdout
+    assert "8 logos of" in done.stdout and "what the critic sees with the policy 'logo'" in done.stdout
     assert pictures(tmp_path)["x.png"].shape == (4 * (8 * 30 + 2), 4 * (15 * 30 + 2), 3)
     assert "exists already" in tool(f"--out={tmp_path}/x.png")
