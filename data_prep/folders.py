@@ -6,7 +6,6 @@ import errno
 import functools
 import json
 import pathlib
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -96,8 +95,7 @@ def make_writable(folder: pathlib.Path, flag: str = "target_path") -> None:
     """Make a folder, if it is not there, and try to write into it; UserError, which names the `flag`, if it fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        files.try_to_write(folder)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): choose another --{flag}") from None
 

@@ -4,6 +4,8 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from logogan_jax.core import files
+
 _NAME = "simple-icons-"  # with which the folders of embedded logos begin
 
 
@@ -26,6 +28,6 @@ def is_embedded(folder: str) -> bool:
 def replace_missing(config: ConfigDict) -> None:
     """Let a config.data.dir of embedded logos that is not on this machine be the folder of this machine."""
     folder = config.data.dir
-    if is_embedded(folder) and not pathlib.Path(folder).expanduser().is_dir():
+    if is_embedded(folder) and not files.expand(folder).is_dir():
         config.data.dir = ""
         set_default_dataset(config)

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from logogan_jax.config import default_dataset, run_config
 from logogan_jax.config.build_model import build_model
 from logogan_jax.config.build_training import open_dataset
-from logogan_jax.core import prng
+from logogan_jax.core import files, prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.data.batch import Batch
@@ -158,7 +158,7 @@ def memorization_detector(train: Images, held_out: Images) -> MemorizationDetect
 def _has_data(run: RestoredRun) -> bool:
     """Return whether the images of a run can be where its config says; those that ship with the package can."""
     folder = run.config.data.dir
-    return "://" in folder or pathlib.Path(folder).expanduser().is_dir() or default_dataset.is_embedded(folder)
+    return "://" in folder or files.expand(folder).is_dir() or default_dataset.is_embedded(folder)
 
 
 def _subsets(run: RestoredRun) -> tuple[Subset, Subset]:

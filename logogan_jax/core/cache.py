@@ -78,5 +78,4 @@ def _default_root(home: str) -> pathlib.Path:
 def _require_writable(folder: pathlib.Path) -> None:
     """Make a folder if it is missing; raise an OSError if it is not there then, or cannot be written."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    files.try_to_write(folder)

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,6 +35,12 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def try_to_write(folder: pathlib.Path) -> None:
+    """Raise an OSError if a folder is not there or cannot be written."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def check_appends(folder: pathlib.Path) -> None:

@@ -7,6 +7,7 @@ them inside it, so that it puts no general names into an environment.
 import difflib
 import pathlib
 
+from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
@@ -34,14 +35,14 @@ def config_path(value: str) -> str:
         UserError: The value is a name that neither a file nor a shipped config has; the message names the nearest one.
     """
     if value.startswith("~"):
-        return str(pathlib.Path(value).expanduser())
+        return str(files.expand(value))
     name = value.partition(":")[0]  # ml_collections hands what follows to get_config()
     if not name or "/" in name or name.endswith(".py") or pathlib.Path(name).is_file():
         return value
-    files = {path.stem: path for path in shipped_path("configs").glob("[!_]*.py")}
-    if name in files:
-        return str(files[name]) + value.removeprefix(name)
-    near = difflib.get_close_matches(name, files, n=1)
+    configs = {path.stem: path for path in shipped_path("configs").glob("[!_]*.py")}
+    if name in configs:
+        return str(configs[name]) + value.removeprefix(name)
+    near = difflib.get_close_matches(name, configs, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    shipped = ", ".join(sorted(files))
+    shipped = ", ".join(sorted(configs))
     raise UserError(f"--config={name} is neither a file nor a shipped config: {hint}The shipped ones are {shipped}")

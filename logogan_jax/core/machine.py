@@ -14,7 +14,7 @@ _UNLIMITED = 1 << 60  # bytes; the first version of control groups says "no limi
 def available_cores() -> int:
     """Number of processor cores that this process may use: those it is bound to, within its group's share of time."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(bound, *map(math.ceil, _quotas()), bound))
+    return max(1, min([bound, *map(math.ceil, _quotas())]))
 
 
 def available_memory() -> int | None:

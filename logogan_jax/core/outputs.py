@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import tempfile
 
 from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
@@ -19,7 +18,7 @@ def file_to_write(flag: str, value: str | os.PathLike) -> pathlib.Path:
             raise UserError(f"--{flag}={value}: there is no folder {path.parent}")
         if path.exists() and not path.is_file():
             raise UserError(f"--{flag}={value} is no ordinary file: choose another name")
-        _try_to_write(path.parent)
+        files.try_to_write(path.parent)
         with contextlib.suppress(FileNotFoundError):
             path.lstat()  # a name may be too long
     except OSError as error:
@@ -38,12 +37,7 @@ def folder_to_write(flag: str, value: str | os.PathLike) -> pathlib.Path:
             path.lstat()  # a name may be too long
         if not there.is_dir():
             raise UserError(f"--{flag}={value} cannot be written ({there} is no folder): choose another place")
-        _try_to_write(there)
+        files.try_to_write(there)
     except OSError as error:
         raise UserError(f"--{flag}={value} cannot be written ({error.strerror}): choose another place") from None
     return path
-
-
-def _try_to_write(folder: pathlib.Path) -> None:
-    with tempfile.TemporaryFile(dir=folder):
-        pass
