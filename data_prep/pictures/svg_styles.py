@@ -229,7 +229,7 @@ def _plain_colour(name: str, value: str) -> str:
     try:
         colour: Any = tinycss2.color5.parse_color(value, color_schemes=("light",))
         colour = colour.to("srgb") if hasattr(colour, "to") else colour
-    except NotImplementedError:
+    except NotImplementedError:  # of tinycss2, for a colour space that it does not convert
         colour = None
     if colour is None:
         raise ValueError(f"its {name} is {value[:80]}, a colour that is not drawn")
