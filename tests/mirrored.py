@@ -8,6 +8,7 @@ import sys
 import time
 
 LAST, KEEP, BAD = 6, 2, 3
+UNFINISHED = ".orbax-checkpoint-tmp"
 
 
 def content(step, lineage, size=3000):
@@ -21,9 +22,14 @@ def lines(path):
 
 
 def steps(folder):
-    """{step: "old" or "new"} of the checkpoints of a run's folder, each of which is seen to be whole."""
+    """{step: "old" or "new"} of the checkpoints of a run's folder, each of which is seen to be whole.
+
+    What a kill left half-written or half-removed is none; Orbax's name says so.
+    """
     found = {}
     for path in sorted(folder.glob("checkpoints/*")):
+        if path.name.endswith(UNFINISHED):
+            continue
         step, lineage = (path / "_METADATA").read_text().split()
         files = {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
         assert path.name == step and files.keys() == content(int(step), lineage).keys()
@@ -34,7 +40,7 @@ def steps(folder):
 
 def save(folder, step, lineage, size=3000):
     """A checkpoint, which appears whole."""
-    partial = folder / "checkpoints" / f"{step}.orbax-checkpoint-tmp"
+    partial = folder / "checkpoints" / f"{step}{UNFINISHED}"
     shutil.rmtree(partial, ignore_errors=True)
     for name, data in content(step, lineage, size).items():
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +50,8 @@ def save(folder, step, lineage, size=3000):
 
 def remove(folder, step):
     """Remove a checkpoint, which disappears whole."""
-    partial = folder / "checkpoints" / f"{step}.orbax-checkpoint-tmp"
+    partial = folder / "checkpoints" / f"{step}{UNFINISHED}"
+    shutil.rmtree(partial, ignore_errors=True)
     os.rename(folder / "checkpoints" / str(step), partial)
     shutil.rmtree(partial)
 
