@@ -8,10 +8,12 @@ import numpy as np
 import optax
 import pytest
 from conftest import run, sgd
+from toy_networks import TOY
 
 from logogan_jax.config import build_training, defaults
 from logogan_jax.core import target
 from logogan_jax.core.errors import UserError
+from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Player
 from logogan_jax.training import checkpoints, sampling, train_state, train_step
@@ -26,6 +28,31 @@ def quick(*names):
 
 
 EACH, ONE = quick("gan", "wgan_gp"), quick("gan")  # one of each kind: plain, with a penalty
+
+# What an objective does it does on any network, and a network under any objective: every objective is tried on networks
+# of two layers, and every network under one objective.
+ON_TOY = [(name, "toy") for name in sorted(OBJECTIVES)]
+ON_NETWORKS = [("gan", "dcgan"), ("vae", "dcgan"), ("wgan_gp", "wgan"), ("hinge", "resnet"), ("r3gan", "r3gan")]
+
+
+@pytest.fixture
+def on_network(tiny, monkeypatch):
+    """A function (objective, network, **overrides) -> the tiny config with that network."""
+    monkeypatch.setitem(NETWORKS, "toy", TOY)
+    models = {
+        "toy": {"width": 16},
+        "dcgan": {"width": 4, "kernel": 4, "dropout": 0.4},
+        "wgan": {"width": 4, "kernel": 4},
+        "resnet": {"width": 4, "spectral": True},
+        "r3gan": {"width": 4},
+    }
+
+    def make(objective, network, **overrides):
+        config = tiny(objective, **overrides)
+        config.model = defaults.block(name=network, latent=8, **models[network])
+        return config
+
+    return make
 
 
 def leaves(tree):
@@ -77,8 +104,8 @@ def updates_of(objective):
 
 
 @EACH
-def test_a_step_updates_each_player_as_often_as_it_says(tiny, objective):
-    made = build_training.build(tiny(objective), devices=DEVICES[:1])
+def test_a_step_updates_each_player_as_often_as_it_says(on_network, objective):
+    made = build_training.build(on_network(objective, "toy"), devices=DEVICES[:1])
     before = leaves(made.state.params)
     after, metrics = run(made, 2)
     updates = updates_of(made.model.objective)
@@ -132,9 +159,9 @@ def test_only_the_players_in_turn_change(tiny, objective):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
-def test_four_steps_equal_two_plus_two_through_a_checkpoint(tiny, objective, tmp_path):
-    config = tiny(objective)
+@pytest.mark.parametrize(("objective", "network"), [*ON_TOY, ("gan", "dcgan"), ("hinge", "resnet")])
+def test_four_steps_equal_two_plus_two_through_a_checkpoint(on_network, objective, network, tmp_path):
+    config = on_network(objective, network)
     straight, _ = run(build_training.build(config, devices=DEVICES[:2]), 4)
     half, _ = run(build_training.build(config, devices=DEVICES[:2]), 2)
     with contextlib.closing(checkpoints.Checkpoints(tmp_path / "checkpoints", 1)) as kept:
@@ -243,26 +270,18 @@ def the_same(one, metrics, other, seen):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
-def test_the_number_of_devices_changes_nothing_but_rounding(tiny, smooth, objective):
-    config = sgd(tiny(objective, data__rotate=20.0, data__mirror=True))
-    one, metrics = run(build_training.build(config, devices=DEVICES[:1]), 3)
-    the_same(one, metrics, *run(build_training.build(config, devices=DEVICES), 3))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
-def test_mappings_and_dispatches_change_nothing_but_rounding(tiny, smooth, objective):
-    """Under pmap, and two steps at a time."""
-    config = sgd(tiny(objective, data__rotate=20.0, train__steps_per_dispatch=2))
-    made = build_training.build(config, devices=DEVICES[:2])
+@pytest.mark.parametrize(("objective", "network"), ON_TOY + ON_NETWORKS)
+def test_devices_mappings_and_dispatches_change_nothing_but_rounding(on_network, smooth, objective, network):
+    """One device as four of which each takes two steps at a time, and as two under pmap."""
+    config = sgd(on_network(objective, network, data__rotate=20.0, data__mirror=True, train__steps_per_dispatch=2))
+    one, metrics = run(build_training.build(config, devices=DEVICES[:1]), 4)
+    made, found = build_training.build(config, devices=DEVICES), []
     assert made.runner.steps_per_dispatch == 2
-    doubled, found = build_training.build(config, devices=DEVICES[:2]).state, []
+    four = made.state
     for number in (0, 2):
-        doubled, both = made.runner.program(2)(doubled, made.runner.source.at(number, 2))
+        four, both = made.runner.program(2)(four, made.runner.source.at(number, 2))
         found += [{name: float(value[i]) for name, value in both.items()} for i in (0, 1)]
-    one, metrics = run(made, 4)
-    the_same(one, metrics, doubled, found)
+    the_same(one, metrics, four, found)
     config.train.parallel = "pmap"
     the_same(one, metrics, *run(build_training.build(config, devices=DEVICES[:2]), 4))
 
@@ -337,13 +356,13 @@ def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["gan", "r3gan"])
-def test_a_view_trains_the_same_on_any_number_of_devices(tiny, objective):
-    config = sgd(tiny(objective, augment__policy="diffaugment"))
+@pytest.mark.parametrize(("objective", "network"), [("gan", "dcgan"), ("r3gan", "toy")])
+def test_a_view_trains_the_same_on_any_number_of_devices(on_network, objective, network):
+    config = sgd(on_network(objective, network, augment__policy="diffaugment"))
     one, _ = run(build_training.build(config, devices=DEVICES[:1]), 3)
     many, _ = run(build_training.build(config, devices=DEVICES[:4]), 3)
     assert gap(numbers(one), numbers(many)) < 1e-5
-    plain, _ = run(build_training.build(sgd(tiny(objective)), devices=DEVICES[:1]), 3)
+    plain, _ = run(build_training.build(sgd(on_network(objective, network)), devices=DEVICES[:1]), 3)
     assert any((a != b).any() for a, b in zip(leaves(one.params).values(), leaves(plain.params).values(), strict=True))
     assert float(one.model_state["critic"]["augment_probability"]) == 1.0
 

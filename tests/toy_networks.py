@@ -1,0 +1,56 @@
+"""Networks of two dense layers: what an objective does on any network is seen on these, which compile in a second."""
+
+from flax import nnx
+
+from logogan_jax.networks import layers
+from logogan_jax.networks.conditioning import CriticHead, LabelEmbedding
+from logogan_jax.networks.dcgan import apply_dropout
+from logogan_jax.networks.encoders import LatentCodes
+
+DROPOUT = 0.25
+
+
+class Generator(nnx.Module):
+    """z, label -> images, with batch statistics and dropout."""
+
+    def __init__(self, *, size, channels, latent, classes=0, width, axis_name, dtype, rngs):
+        self.shape = (*size, channels)
+        self.label_embedding = LabelEmbedding(latent, classes, rngs=rngs)
+        self.stem = layers.dense(self.label_embedding.length, width, dtype=dtype, rngs=rngs)
+        self.norm = layers.batch_norm(width, momentum=0.9, axis_name=axis_name, dtype=dtype, rngs=rngs)
+        self.out = layers.dense(width, size[0] * size[1] * channels, dtype=dtype, rngs=rngs)
+
+    def __call__(self, z, label=None, *, keys=None, train):
+        x = nnx.relu(self.norm(self.stem(self.label_embedding(z, label)), use_running_average=not train))
+        x = apply_dropout(keys, x, DROPOUT) if train else x
+        return nnx.tanh(self.out(x)).reshape(-1, *self.shape)
+
+
+class Critic(nnx.Module):
+    """Images, label -> scores, with dropout."""
+
+    def __init__(self, *, size, channels, classes=0, outputs=1, width, axis_name, dtype, rngs):
+        self.stem = layers.dense(size[0] * size[1] * channels, width, dtype=dtype, rngs=rngs)
+        self.out = CriticHead(
+            width, outputs=outputs, classes=classes, spectral=False, axis_name=axis_name, dtype=dtype, rngs=rngs
+        )
+
+    def __call__(self, x, label=None, *, keys=None, train):
+        x = nnx.leaky_relu(self.stem(x.reshape(len(x), -1)), 0.2)
+        return self.out(apply_dropout(keys, x, DROPOUT) if train else x, label, train=train)
+
+
+class Encoder(nnx.Module):
+    """Images, label -> mean and log variance of a latent vector."""
+
+    def __init__(self, *, size, channels, latent, width, dtype, rngs):
+        self.stem = layers.dense(size[0] * size[1] * channels, width, dtype=dtype, rngs=rngs)
+        self.mean = layers.dense(width, latent, dtype=dtype, rngs=rngs)
+        self.log_variance = layers.dense(width, latent, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x, label=None, *, keys=None, train):
+        x = nnx.leaky_relu(self.stem(x.reshape(len(x), -1)), 0.2)
+        return self.mean(x), self.log_variance(x)
+
+
+TOY = {"generator": Generator, "critic": Critic, "encoder": Encoder, "codes": LatentCodes}
