@@ -27,7 +27,8 @@ class AbstractStep:
         config.train.update(batch_size=BATCH, dtype="float32")
         config = build_training.resolve(config)
         height, width = build_model.image_size(config)
-        self.model = build_model.build_model(config, DatasetInfo("", IMAGES, {}))
+        labels = {"one": IMAGES // 2, "other": IMAGES // 2} if config.data.labels else {}
+        self.model = build_model.build_model(config, DatasetInfo("", IMAGES, labels))
         self.state = jax.eval_shape(self.model.init_state)  # no weight is drawn
         parallel = data_parallel.DataParallel(config.train.parallel, BATCH, devices)
         self.program = build_training.make_runner(config, self.model, parallel, InMemorySource).program(1)

@@ -35,7 +35,7 @@ ROWS = ("quickstart", "wgan28", "wgan56", "dcgan56", "r3gan56")
 DEVICES = 8
 # Upper limits for every version of JAX.
 LIMITS = {
-    "doubly_dilated": 0,  # convolutions dilated on both sides, which are slow on a CPU; before XLA and after
+    "doubly_dilated": 0,  # convolutions dilated on both sides, which are slow on a CPU; before XLA, their like, too
     "host_operations": 0,  # callbacks, infeeds, outfeeds, sends and receives of a step
     "not_donated_bytes": 0,  # bytes of the state that would be allocated twice
     "all_reduced_per_gradient": 1.05,  # bytes exchanged over bytes of all gradients of all updates, on several devices
@@ -69,7 +69,7 @@ def count_lowered(name: str) -> dict[str, int]:
         "model_flops": int(flops.count_flops(step.program, *step.arguments)),
         "gradient_bytes": step.gradient_bytes(),
         "state_bytes": step.state_bytes(),
-        "doubly_dilated": programs.doubly_dilated_in_stablehlo(program.as_text()),
+        "doubly_dilated": programs.slow_in_stablehlo(program.as_text()),
         "lowered_flops": int(cost["flops"]),
         "lowered_bytes": int(cost["bytes accessed"]),
     }
