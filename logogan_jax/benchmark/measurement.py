@@ -1,6 +1,7 @@
 """The cost of a train step, measured with the programs and the loop that train."""
 
 import contextlib
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +113,7 @@ def peak_bytes(device: Any) -> int:
     return (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
 
 
+@functools.cache  # no row of a command has another
 def largest_rate(dtype: str, device: Any) -> tuple[float, int]:
     """Return the operations a second of the fastest large square product on a jax.Device, and the side of that."""
     limit = (device.memory_stats() or {}).get("bytes_limit", 16 << 30)

@@ -2,19 +2,37 @@
 
 import json
 import subprocess
+import types
 
 import jax
 import pytest
-from conftest import ROOT, command, environment, failing, run
+from conftest import ROOT, command, environment, four, run
 from ml_collections import ConfigDict
+from toy_networks import TOY
 
 from logogan_jax.benchmark import __main__ as benchmark
 from logogan_jax.benchmark import figures, measurement, peers, stopwatch
-from logogan_jax.config import build_training
+from logogan_jax.config import build_training, defaults
 from logogan_jax.core.errors import UserError
+from logogan_jax.networks import NETWORKS
 from logogan_jax.training import cpu_estimate, train_state
 
 QUICK = {"repeats": 3, "seconds": 0.05}
+
+
+@pytest.fixture(scope="module")
+def toy(shards):
+    """A function (**changes by dotted key) -> resolved config of networks that compile in a second."""
+
+    def make(**changes):
+        config = four(shards)
+        config.model = defaults.block(name="toy", latent=8, width=16)
+        config.update_from_flattened_dict(changes)
+        return build_training.resolve(config)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(NETWORKS, "toy", TOY)
+        yield make
 
 
 # ── a stopwatch ─────────────────────────────────────────────────────────────────────────────
@@ -52,14 +70,9 @@ def test_a_product_has_a_rate():
 
 
 @pytest.fixture(scope="module")
-def rows(shards):
-    """Rows of a small WGAN-GP on one and on two devices."""
-    from conftest import four
-
-    config = four(shards)
-    config.update_from_flattened_dict({"objective.critic_updates": 2, "train.steps_per_dispatch": 2})
-    config.report.update(log_every=2, samples_every=2, checkpoint_every=2)
-    config = build_training.resolve(config)
+def rows(toy):
+    """Rows of a small GAN on one and on two devices."""
+    config = toy(**{"objective.critic_updates": 2, "train.steps_per_dispatch": 2, "report.log_every": 2})
     first, second = (benchmark.measure(config, jax.devices()[:count], **QUICK) for count in (1, 2))
     return [benchmark.with_efficiency(row, first) for row in (first, second)]
 
@@ -88,7 +101,7 @@ def test_every_line_of_the_table_has_a_figure(rows):
     assert row["dollars_per_million"] == pytest.approx(1000 / row["real_images_per_second"])
     first, *lines = [figures.heading(row), *figures.table(row).splitlines()]
     assert first == (
-        "tiny: gan at 28 x 28 x 3, dcgan networks, batch 8, float32, 2 steps a dispatch, resident data, on 1 x cpu"
+        "tiny: gan at 28 x 28 x 3, toy networks, batch 8, float32, 2 steps a dispatch, resident data, on 1 x cpu"
     )
     units = ("steps/s", "images/s", "updates/s", "TFLOP/s", "GFLOP/step", "%", "MiB", " s", "$")
     assert all(any(unit in line for unit in units) for line in lines) and max(map(len, lines)) <= 120, lines
@@ -108,8 +121,8 @@ def test_every_line_of_the_table_has_a_figure(rows):
 
 
 @pytest.mark.slow
-def test_the_steps_that_are_timed_are_those_that_train(tiny):
-    config = tiny("gan", train__steps_per_dispatch=1)
+def test_the_steps_that_are_timed_are_those_that_train(toy):
+    config = toy(**{"train.steps_per_dispatch": 1})
     trained, _ = run(build_training.build(config), 3)
     steps = measurement.TrainingSteps(build_training.build(config))
     assert steps.run(2)[0] == 2 and steps.run(1)[0] == 1
@@ -119,9 +132,8 @@ def test_the_steps_that_are_timed_are_those_that_train(tiny):
 
 
 @pytest.mark.slow
-def test_compiling_leaves_the_cache_as_it_was(tiny, tmp_path, request):
-    config = tiny("gan")
-    made = build_training.build(config)
+def test_compiling_leaves_the_cache_as_it_was(toy, tmp_path, request):
+    made = build_training.build(toy())
     name, own = "jax_compilation_cache_dir", str(tmp_path / "compiled")  # other tests write to that of the session
     before = {name: jax.config.jax_compilation_cache_dir}
     request.addfinalizer(lambda: measurement._update(before))
@@ -210,10 +222,9 @@ def test_a_peer_that_ends_tells_why(fake):
 
 
 @pytest.mark.slow
-def test_a_peer_stands_beside_the_row(fake, tiny, capsys):
-    config = tiny("gan")
+def test_a_peer_stands_beside_the_row(fake, toy):
     with peers.start("torch", ["--mode=eager"], []) as one, peers.start("torch", ["--mode=other"], []) as two:
-        row = benchmark.measure(config, jax.devices()[:1], [one, two], **QUICK)
+        row = benchmark.measure(toy(), jax.devices()[:1], [one, two], **QUICK)
     assert [peer["name"] for peer in row["peers"]] == ["torch eager", "torch other"]
     for peer in row["peers"]:
         assert peer["peer"] == "fake 1.0" and peer["ratio"] == pytest.approx(row["steps_per_second"]["median"] / 100)
@@ -263,23 +274,26 @@ def test_a_peer_is_told_the_model_or_there_is_none():
 # ── the command ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_wrong_flag_is_one_line(config_file, tmp_path):
-    wrong = f"--json={tmp_path / 'none' / 'out.json'}"
-    assert "there is no folder" in failing(f"--config={config_file()}", wrong, module="logogan_jax.benchmark")
+def test_a_wrong_flag_is_told_before_anything_is_timed(tmp_path, monkeypatch):
+    given = types.SimpleNamespace(json=str(tmp_path / "none" / "out.json"), profile=None)
+    monkeypatch.setattr(benchmark.flags, "FLAGS", given)
+    with pytest.raises(UserError, match="there is no folder"):
+        benchmark.main()
 
 
 @pytest.mark.slow
-def test_the_command(config_file, tmp_path):
+def test_the_command(shards, tmp_path):
     out, trace = tmp_path / "out.jsonl", tmp_path / "trace"
     out.write_text('{"from": "before"}\n')
     flags = ("--devices=1,2", "--seconds=0.01", "--repeats=3", "--price=2.5", f"--json={out}", f"--profile={trace}")
-    words = command("logogan_jax.benchmark", f"--config={config_file()}", "--config.train.batch_size=4", *flags)
+    keys = (f"--config.data.dir={shards}", "--config.train.batch_size=4")
+    words = command("logogan_jax.benchmark", f"--config={ROOT / 'tests' / 'toy_config.py'}", *keys, *flags)
     done = subprocess.run(words, env=environment(), cwd=ROOT, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     before, first, second = map(json.loads, out.read_text().splitlines())
     assert before == {"from": "before"}
     assert first["devices"] == 1 and second["devices"] == 2 and first["efficiency"] == 1
-    assert first["config"] == "tiny40" and first["overrides"] == {"train.batch_size": 4} and first["batch_size"] == 4
+    assert first["config"] == "toy_config" and first["overrides"]["train.batch_size"] == 4 and first["batch_size"] == 4
     assert first["versions"]["jax"] == jax.__version__ and first["peers_failed"] == []
-    assert done.stdout.count("tiny40: gan") == 2 and "efficiency" in done.stdout and str(trace) in done.stdout
+    assert done.stdout.count("toy_config: gan") == 2 and "efficiency" in done.stdout and str(trace) in done.stdout
     assert "$2.50 an hour" in done.stdout and len(list(trace.rglob("perfetto_trace.json.gz"))) == 2
