@@ -13,6 +13,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from logogan_jax.config import build_training
+from logogan_jax.plan import step_shapes
 from logogan_jax.training import flops
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
@@ -155,7 +156,7 @@ def test_bytes_that_are_not_donated_are_counted():
     state = jnp.ones((8,))
     for donated, left in (((0,), 0), ((), 32)):
         compiled = jax.jit(lambda s: s + 1, donate_argnums=donated).lower(state).compile()
-        assert abstract_step.nbytes(state) - compiled.memory_analysis().alias_size_in_bytes == left
+        assert step_shapes.nbytes(state) - compiled.memory_analysis().alias_size_in_bytes == left
 
 
 @pytest.mark.parametrize("extra", ["nothing", "a program", "a reading", "an array"])

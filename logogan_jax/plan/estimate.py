@@ -1,0 +1,161 @@
+"""A config on a target: its step compiled for devices that are not here, counted, and turned into hours and dollars."""
+
+import csv
+import dataclasses
+import time
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from logogan_jax.config import build_training
+from logogan_jax.core import target as tracing_target
+from logogan_jax.data.dataset import DatasetInfo
+from logogan_jax.metrics import evaluator
+from logogan_jax.plan import costs, hlo, prediction, topology
+from logogan_jax.plan.costs import Counts
+from logogan_jax.plan.prediction import Prediction
+from logogan_jax.plan.step_shapes import StepShapes
+from logogan_jax.plan.targets import Target
+from logogan_jax.training.reporting import cost
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes on one device: the state, the images or their batches, what the program needs besides, and what is there.
+
+    `temporaries` lack the workspace of cuDNN on GPUs, which is chosen on the device.
+    """
+
+    state: int
+    data: int
+    temporaries: int
+    usable: int
+
+    @property
+    def needed(self) -> int:
+        """Return the bytes that training needs."""
+        return self.state + self.data + self.temporaries
+
+    @property
+    def fits(self) -> bool:
+        """Return whether they are there."""
+        return self.needed <= self.usable
+
+    def largest_batch(self, batch_size: int, devices: int) -> int:
+        """Return the largest batch that fits, a multiple of the devices, if temporaries grow with the batch alone."""
+        free = self.usable - self.state - self.data
+        return max(0, int(batch_size * free / max(self.temporaries, 1)) // devices * devices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a training needs of some devices of a target. `dollars_per_hour` is 0 where no price is known."""
+
+    target: Target
+    devices: int
+    hosts: int
+    batch_size: int
+    dtype: str
+    steps: int
+    flops: int
+    memory: Memory
+    counts: Counts
+    prediction: Prediction
+    compile_seconds: float
+    dollars_per_hour: float
+
+    @property
+    def hours(self) -> float:
+        """Return the predicted hours of the whole run, without what is no step."""
+        return self.steps * self.prediction.step / 3600
+
+    @property
+    def dollars(self) -> float:
+        """Return what the run costs."""
+        return self.hours * self.dollars_per_hour
+
+    @property
+    def largest_batch(self) -> int:
+        """Return the largest batch that fits into the memory."""
+        return self.memory.largest_batch(self.batch_size, self.devices * self.hosts)
+
+
+def dataset_info(config: ConfigDict) -> DatasetInfo:
+    """Return what the model must know of the config's data set."""
+    dataset = build_training.open_dataset(config)
+    train, _ = dataset.split(config.data.held_out, evaluator.MIN_HELD_OUT)
+    return DatasetInfo(dataset.fingerprint, len(train), dataset.labels)
+
+
+def estimate(
+    config: ConfigDict, info: DatasetInfo, target: Target, *, devices: int, hosts: int, dollars_per_hour: float
+) -> Estimate:
+    """Compile the step of a config for a target and predict its time. The config's own "auto" values are kept.
+
+    Raises:
+        UserError: The devices do not divide the batch, or a value of the config is wrong.
+    """
+    with tracing_target.tracing_for(target.platform):
+        config = build_training.resolve(config)
+        step = StepShapes(config, info, topology.devices(target, devices, hosts), source=_source(config, info, target))
+        lowered = step.program.lower(*step.arguments)
+        began = time.perf_counter()
+        compiled = lowered.compile()
+        seconds = time.perf_counter() - began
+        flops = step.flops()
+    kernels = costs.kernels(hlo.parse(compiled.as_text()))
+    return Estimate(
+        target=target,
+        devices=devices,
+        hosts=hosts,
+        batch_size=config.train.batch_size,
+        dtype=config.train.dtype,
+        steps=config.train.steps,
+        flops=flops,
+        memory=_memory(step, compiled, target, devices * hosts),
+        counts=costs.count(kernels, step.steps),
+        prediction=prediction.predict(kernels, target, steps=step.steps, devices=devices, hosts=hosts),
+        compile_seconds=seconds,
+        dollars_per_hour=dollars_per_hour or table_price(target, devices) * hosts,
+    )
+
+
+def _source(config: ConfigDict, info: DatasetInfo, target: Target) -> str:
+    """Return which source of batches training would choose."""
+    if config.data.source != "auto":
+        return config.data.source
+    height, width = build_training.image_size(config)
+    size = info.images * height * width * config.data.channels
+    return "resident" if size <= target.usable_bytes // 4 else "stream"
+
+
+def _memory(step: StepShapes, compiled: Any, target: Target, devices: int) -> Memory:
+    """Return the memory on one device of the compiled step."""
+    analysis = compiled.memory_analysis()
+    data = analysis.argument_size_in_bytes - step.state_bytes()
+    # The results that are not written over arguments are the metrics.
+    results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    program = analysis.generated_code_size_in_bytes if target.tpu else 0
+    return Memory(
+        state=step.state_bytes(),
+        data=data,
+        temporaries=analysis.temp_size_in_bytes + max(0, results) + program,
+        usable=target.usable_bytes,
+    )
+
+
+def table_price(target: Target, devices: int) -> float:
+    """Return the lowest dollars per hour of cloud/prices.csv for a machine with so many devices, or 0.
+
+    A machine with more devices than needed costs what it costs: half of it cannot be rented.
+    """
+    if not cost.TABLE.exists():
+        return 0.0
+    prices = []
+    with open(cost.TABLE, newline="") as file:
+        for row in csv.DictReader(file):
+            name, _, count = row["accelerators"].partition(":")
+            chips = int(name.rsplit("-", 1)[1]) if name.startswith("tpu-") else int(count)
+            if name in target.accelerators and chips >= devices and row["dollars_per_hour"]:
+                prices.append(float(row["dollars_per_hour"]))
+    return min(prices, default=0.0)

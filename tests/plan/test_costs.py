@@ -1,0 +1,133 @@
+"""Kernels, bytes, products and exchanges are counted as a device would do them."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from logogan_jax.plan import costs, hlo, products
+
+GPU = """HloModule jit_step, is_scheduled=true
+
+%fused_gather (images: u8[1000,4,4,3], index: s32[2]) -> f32[2,4,4,3] {
+  %images = u8[1000,4,4,3]{3,2,1,0} parameter(0)
+  %index = s32[2]{0} parameter(1)
+  %gathered = u8[2,4,4,3]{3,2,1,0} gather(%images, %index), offset_dims={1,2,3}
+  ROOT %converted = f32[2,4,4,3]{3,2,1,0} convert(%gathered)
+}
+
+%fused_update (whole: f32[100,8], row: f32[8], at: s32[]) -> f32[100,8] {
+  %whole = f32[100,8]{1,0} parameter(0)
+  %row = f32[8]{0} parameter(1)
+  %at = s32[] parameter(2)
+  %shaped = f32[1,8]{1,0} bitcast(%row)
+  %zero = s32[] constant(0)
+  ROOT %updated = f32[100,8]{1,0} dynamic-update-slice(%whole, %shaped, %at, %zero)
+}
+
+%fused_dot (a: bf16[16,32], b: bf16[32,8]) -> f32[16,8] {
+  %a = bf16[16,32]{1,0} parameter(0)
+  %b = bf16[32,8]{1,0} parameter(1)
+  ROOT %dot.1 = f32[16,8]{1,0} dot(%a, %b), lhs_contracting_dims={1}, rhs_contracting_dims={0}
+}
+
+%body (carry: (s32[], f32[100,8])) -> (s32[], f32[100,8]) {
+  %carry = (s32[], f32[100,8]{1,0}) parameter(0)
+  %i = s32[] get-tuple-element(%carry), index=0
+  %x = f32[100,8]{1,0} get-tuple-element(%carry), index=1
+  %copy.1 = f32[100,8]{1,0} copy(%x)
+  %sum-start = f32[100,8]{1,0} all-reduce-start(%copy.1), replica_groups={{0,1}}, to_apply=%add
+  %loop_multiply_fusion.3 = f32[100,8]{1,0} multiply(%x, %x)
+  %sum-done = f32[100,8]{1,0} all-reduce-done(%sum-start)
+  ROOT %next = (s32[], f32[100,8]{1,0}) tuple(%i, %sum-done)
+}
+
+%condition (carry: (s32[], f32[100,8])) -> pred[] {
+  %carry.1 = (s32[], f32[100,8]{1,0}) parameter(0)
+  %i.1 = s32[] get-tuple-element(%carry.1), index=0
+  %limit = s32[] constant(5)
+  ROOT %less = pred[] compare(%i.1, %limit), direction=LT
+}
+
+ENTRY %main (images.1: u8[1000,4,4,3], index.1: s32[2], x.1: f32[100,8]) -> f32[100,8] {
+  %images.1 = u8[1000,4,4,3]{3,2,1,0} parameter(0)
+  %index.1 = s32[2]{0} parameter(1)
+  %x.1 = f32[100,8]{1,0} parameter(2)
+  %row.1 = f32[8]{0} constant({...})
+  %a.1 = bf16[16,32]{1,0} constant({...})
+  %b.1 = bf16[32,8]{1,0} constant({...})
+  %input_gather_fusion.1 = f32[2,4,4,3]{3,2,1,0} fusion(%images.1, %index.1), kind=kLoop, calls=%fused_gather
+  %filter = f32[3,3,3,16]{3,2,1,0} constant({...})
+  %conv = (f32[2,4,4,16]{3,2,1,0}, u8[4096]{0}) custom-call(%input_gather_fusion.1, %filter), window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_01io->b01f, custom_call_target="__cudnn$convForward"
+  %activations = f32[2,4,4,16]{3,2,1,0} get-tuple-element(%conv), index=0
+  %backward = (f32[3,3,3,16]{3,2,1,0}, u8[64]{0}) custom-call(%input_gather_fusion.1, %activations), dim_labels=b01f_01io->b01f, custom_call_target="__cudnn$convBackwardFilter"
+  %gemm_fusion_dot.2 = f32[16,8]{1,0} fusion(%a.1, %b.1), kind=kCustom, calls=%fused_dot
+  %at.1 = s32[] constant(7)
+  %updated.1 = f32[100,8]{1,0} fusion(%x.1, %row.1, %at.1), kind=kLoop, calls=%fused_update
+  %start = (s32[], f32[100,8]{1,0}) tuple(%at.1, %updated.1)
+  %loop = (s32[], f32[100,8]{1,0}) while(%start), condition=%condition, body=%body
+  %callback = () custom-call(%at.1), custom_call_target="xla_ffi_python_gpu_callback"
+  ROOT %out = f32[100,8]{1,0} get-tuple-element(%loop), index=1
+}
+"""  # noqa: E501 - as XLA writes it
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    return {kernel.name: kernel for kernel in costs.kernels(hlo.parse(GPU))}
+
+
+def test_of_gathered_images_only_the_batch_is_read(kernels):
+    batch = 2 * 4 * 4 * 3
+    assert kernels["input_gather_fusion.1"].nbytes == batch + 2 * 4 + 4 * batch
+
+
+def test_of_an_array_updated_in_place_only_the_slice_is_written(kernels):
+    assert kernels["updated.1"].nbytes == 8 * 4 + 8 * 4 + 4  # written, read, and where
+
+
+def test_a_convolution_of_a_library_has_its_operations_and_not_its_workspace(kernels):
+    images, filters, activations = 2 * 4 * 4 * 3 * 4, 3 * 3 * 3 * 16 * 4, 2 * 4 * 4 * 16 * 4
+    assert kernels["conv"].nbytes == images + filters + activations
+    flops = 2 * (3 * 3 * 3 * 16) * (2 * 4 * 4 * 16) // 16
+    assert kernels["conv"].flops == kernels["backward"].flops == flops
+    assert kernels["conv"].kind == "__cudnn$convForward"
+
+
+def test_a_product_inside_of_a_fusion_is_counted_with_its_dtype(kernels):
+    assert kernels["gemm_fusion_dot.2"].flops == 2 * 16 * 8 * 32
+    assert kernels["gemm_fusion_dot.2"].dtype == "bf16"
+    assert kernels["gemm_fusion_dot.2"].kind == "gemm_fusion_dot"
+
+
+def test_the_body_of_a_loop_counts_as_often_as_its_condition_says(kernels):
+    assert {name: kernel.runs for name, kernel in kernels.items() if kernel.runs != 1} == {
+        "copy.1": 5, "sum-start": 5, "loop_multiply_fusion.3": 5, "sum-done": 0,
+    }  # fmt: skip
+    assert kernels["sum-start"].exchanged_bytes == 100 * 8 * 4
+    assert kernels["sum-start"].end == "sum-done"
+
+
+def test_a_step_is_a_share_of_its_program():
+    found = costs.kernels(hlo.parse(GPU))
+    whole = costs.count(found, 1)
+    assert whole.kernels == 6 + 3 * 5
+    assert (whole.copies, whole.library_calls, whole.host_transfers, whole.collectives) == (5, 2, 1, 5)
+    assert whole.exchanged_bytes == 5 * 3200
+    assert costs.count(found, 2).exchanged_bytes == 8000
+
+
+def test_products_of_programs_compiled_here_are_those_of_their_shapes():
+    def both(x, w, image, filters):
+        convolved = jax.lax.conv_general_dilated(
+            image, filters, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return x @ w, convolved
+
+    shapes = [jnp.ones(shape) for shape in ((64, 96), (96, 48), (2, 16, 16, 8), (3, 3, 8, 24))]
+    program = hlo.parse(jax.jit(both).lower(*shapes).compile().as_text())
+    found = [
+        products.count(other, computation)[0]
+        for computation in program.computations.values()
+        for other in computation.values()
+    ]
+    assert sorted(flops for flops in found if flops) == [2 * 64 * 96 * 48, 2 * (3 * 3 * 8 * 24) * (2 * 16 * 16)]
