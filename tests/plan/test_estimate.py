@@ -47,7 +47,7 @@ def test_an_estimate_has_the_memory_the_loops_and_the_exchanges_of_the_program_t
     # The labels, which nobody uses, are no part of the program.
     assert one.memory.data == 40 * 28 * 28 * 3 + 2 * made.model.objective.batches_per_step * 8 * 4
     assert one.memory.temporaries > 0 and one.memory.fits
-    assert one.counts.kernels > 50 and one.counts.collectives == 0
+    assert one.counts.kernels > 50 and one.prediction.communication == 0
     # XLA computes what the jaxpr says, and the gradients of nothing besides.
     assert 0.8 < one.counts.product_flops / one.flops < 1.3
     assert one.dollars == pytest.approx(3.0 * one.hours) and one.hours == pytest.approx(4 * one.prediction.step / 3600)
