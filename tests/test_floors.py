@@ -1,6 +1,7 @@
 """Imports go down, doors do not open onto doors, there are no cycles, and the README draws the tree that is there."""
 
 import ast
+import functools
 import importlib
 import re
 import subprocess
@@ -25,6 +26,7 @@ FOLDERS = sorted(set().union(*FLOORS[:7], {"benchmark", "plan"}) - {"data_prep"}
 DOORS = {*FLOORS[7], "main", "tune"}
 
 
+@functools.cache
 def modules(*packages):
     """{dotted name: path} of the modules of some packages; of a folder's __init__ the folder's name."""
     return {
@@ -34,6 +36,7 @@ def modules(*packages):
     }
 
 
+@functools.cache
 def imports(path):
     """Modules of ours that a file imports, inside functions too."""
     known, found = modules("logogan_jax", "data_prep", "configs"), set()

@@ -12,8 +12,10 @@ import jax
 import numpy as np
 import pytest
 from conftest import ROOT, drawing, environment, pictures, run
+from toy_networks import TOY
 
-from logogan_jax.config import build_training
+from logogan_jax.config import build_training, defaults
+from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
@@ -44,14 +46,18 @@ def type_in(line, folder, *flags):
     return done.stdout
 
 
+UNMEASURED = "--config.evaluate.every_images=0"
+SMALL = ("data.size=28", "model.width=4", "objective.critic_updates=1", "train.batch_size=2")
+SMALL = tuple(f"--config.{key}" for key in SMALL)
+
+
 @pytest.mark.slow
-def test_the_training_commands_as_written_but_for_their_length(tmp_path):
+def test_the_training_commands_as_written_but_for_length_and_size(tmp_path):
     os.symlink(ROOT / "configs", tmp_path / "configs")
-    few = ("--config.evaluate.samples=10",)
     quickstart = block("quickstart command").strip().split(" && ")[-1]
-    assert "Everything is in runs/quickstart" in type_in(quickstart, tmp_path, "--config.train.steps=2", *few)
+    assert "Everything is in runs/quickstart" in type_in(quickstart, tmp_path, "--config.train.steps=2", UNMEASURED)
     assert (tmp_path / "runs" / "quickstart" / "samples" / "000002.png").exists()
-    short = ("--config.train.steps=1", "--config.train.batch_size=2", *few)
+    short = ("--config.train.steps=1", UNMEASURED, *SMALL)
     assert "Everything is in runs/wgan56" in type_in(block("gpu command").strip(), tmp_path, *short)
 
 
@@ -63,7 +69,9 @@ def test_own_logos_and_sampling_as_written(tmp_path):
         drawing(i).save(tmp_path / "my_logos" / f"{i}.png")
     prepare, train = block("own logos").strip().splitlines()
     assert "70 images written to my_shards" in type_in(prepare, tmp_path)
-    assert "Everything is in runs/mine" in type_in(train, tmp_path, "--config.train.steps=2")
+    assert "Everything is in runs/mine" in type_in(
+        train, tmp_path, "--config.train.steps=2", "--config.evaluate.samples=10"
+    )
     assert "64 pictures and grid.png of step 2 are in drawn" in type_in(block("sample").strip(), tmp_path)
     assert len(pictures(tmp_path / "drawn")) == 65
     measured = type_in(block("evaluate").strip(), tmp_path, "--num_samples=32")
@@ -72,10 +80,9 @@ def test_own_logos_and_sampling_as_written(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_benchmark_as_written_but_for_its_length(tmp_path):
+def test_the_benchmark_as_written_but_for_length_and_size(tmp_path):
     os.symlink(ROOT / "configs", tmp_path / "configs")
-    short = ("--config.train.batch_size=2", "--repeats=3", "--seconds=0")
-    said = type_in(block("benchmark").strip(), tmp_path, *short)
+    said = type_in(block("benchmark").strip(), tmp_path, *SMALL, "--repeats=3", "--seconds=0")
     assert all(word in said for word in ("real images", "square product", "input-bound", "compiling, warm"))
 
 
@@ -84,7 +91,9 @@ def test_the_objective_trains_as_written(tiny, monkeypatch):
     namespace = {}
     exec(block("objective"), namespace)
     monkeypatch.setitem(OBJECTIVES, "kullback_leibler", namespace["kullback_leibler"])
+    monkeypatch.setitem(NETWORKS, "toy", TOY)
     config = tiny("kullback_leibler")
+    config.model = defaults.block(name="toy", latent=8, width=16)
     after, metrics = run(build_training.build(config, devices=jax.devices()[:1]), 2)
     assert int(after.step) == 2 and np.isfinite(list(metrics[-1].values())).all()
 
