@@ -35,11 +35,17 @@ def main() -> None:
         targets.check(target, values.devices, values.hosts)
     out = outputs.file_to_write("json", values.json) if values.json else None
     # Imported here, because a wrong flag should be told before JAX is there.
+    import jax
+
     from logogan_jax.config import default_dataset
+    from logogan_jax.core import backend
     from logogan_jax.plan import estimate, rows
     from logogan_jax.training.reporting import cost
 
     price = cost.parse_budget(values.price, None).price
+    backend.check()
+    # JAX writes programs for devices that are not there into its cache, and cannot read them.
+    jax.config.update("jax_enable_compilation_cache", False)
     default_dataset.set_default_dataset(config)
     info = estimate.dataset_info(config)
     name = pathlib.Path(command_line.flag_value(sys.argv, "config").partition(":")[0]).stem
