@@ -58,6 +58,7 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             for half_deleted in self.folder.glob(".*.deleted"):
                 shutil.rmtree(half_deleted, ignore_errors=True)
+        # Orbax keeps all: which of the newest and the best may go is decided here, after the newer one is on disk.
         options = ocp.CheckpointManagerOptions(
             create=False,
             read_only=read_only,
@@ -150,6 +151,7 @@ class Checkpoints:
         size = _nbytes(state)
         present = len(self._steps())
         most = self.keep + keep_best + 1
+        # What is there now gives its room back as it is replaced; the one in writing comes on top of all others.
         need = size * (most + 1 - min(present, most))
         free = shutil.disk_usage(self.folder).free
         if need > free:
@@ -174,6 +176,7 @@ class Checkpoints:
     def _delete(self, step: int) -> None:
         """Delete a checkpoint, at once for whoever reads it or finds it after a kill."""
         assert self._manager is not None
+        # A rename happens at once and a removal file by file: a kill in between leaves no half of a checkpoint.
         gone = self.folder / f".{step}.deleted"
         shutil.rmtree(gone, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):  # somebody else has deleted it
@@ -205,6 +208,7 @@ class Checkpoints:
     def _restore(self, step: int, like: TrainState) -> TrainState:
         assert self._manager is not None, "only the first process reads checkpoints"
         several = jax.process_count() > 1
+        # Orbax would wait for the other processes, which read nothing: they get the arrays by a broadcast.
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0]) if several else None
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here or x.sharding), like)
         path = self.folder / str(step)

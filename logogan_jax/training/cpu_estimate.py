@@ -30,6 +30,7 @@ def product_rate(
     square = jax.device_put(tile, device).astype(dtype)
     square = square if side == TILE else jnp.tile(square, (side // TILE, side // TILE))
     product = jax.jit(jnp.dot)
+    # The first call compiles and is not timed.
     product(square, square).block_until_ready()
     began = time.perf_counter()
     for _ in range(calls):

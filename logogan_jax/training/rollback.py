@@ -96,6 +96,7 @@ class DivergenceGuard:
         folder = self._recorder.write(bad, good_step, good_state, name=f"{bad.step:06d}{again}")
         workdir = folder.parent.parent
         self._say(f"What made it is in {folder}: python -m logogan_jax.replay --workdir={shlex.quote(str(workdir))}")
+        # A number that is not finite spreads to all weights within a step: there is nothing to wait for.
         if self._mode == "on":
             return self._roll_back_or_stop(step, state, str(bad))
         self._stop(step, f"{bad}: training has diverged")
@@ -108,12 +109,14 @@ class DivergenceGuard:
 
     def _roll_back_or_stop(self, step: int, state: TrainState, reason: str, since: int | None = None) -> Rollback:
         """Roll the run back to before the step `since`, or stop it."""
+        # Once: a run that diverges with lower rates, too, has a fault that money does not cure.
         if self.rolled_back:
             self._stop(step, f"{reason}, once more")
         target = self._target(step + 1 if since is None else since)
         # Newer checkpoints go first: whoever is killed between these lines finds an older run, which is judged again.
         restored = self._checkpoints.back_to(target, state, self._say) or Restored(0, self._init_state())
         target = restored.step
+        # The log is what the run is judged by: lines of steps that are no more would condemn it again.
         self._writer.truncate_after(target)
         self._monitor.cancel()
         self._writer.write_event(step, "roll back", to=target, rate=divergence.LR_SCALE, reason=reason)

@@ -155,6 +155,7 @@ class StepRunner:
             if dispatched:
                 yield dispatched
             dispatched = None
+            # After a roll-back what the devices have computed meanwhile belongs to no run.
             if following and not self._restarted:
                 dispatched = self._advance(*following, schedule, stop, snapshot)
 

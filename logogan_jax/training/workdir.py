@@ -46,6 +46,7 @@ def open_workdir(address: str | pathlib.Path) -> Iterator[Workdir]:
             opened.append(Workdir(folder, request_upload, in_bucket))
             return {name: (folder / name).read_text() for name in _LOGS if (folder / name).exists()}
 
+        # All processes must decide alike how the run goes on, so all read the logs of the first.
         logs = multihost.run_on_primary(open_and_read_logs)
         if not opened:
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
