@@ -60,6 +60,7 @@ def measure(
         pace, input_bound_share, peer_paces = measurement.paces(steps, running_peers, repeats=repeats, seconds=seconds)
         peak_bytes, peak_counted_by = steps.peak_memory(device, before)
         flops = steps.flops()
+        predicted = steps.predicted_seconds()
         product_rate, product_side = measurement.largest_rate(config.train.dtype, device)
         if profile:
             steps.profile(profile)
@@ -78,6 +79,7 @@ def measure(
         "device_kind": device.device_kind,
         "devices": len(devices),
         "steps_per_second": pace._asdict(),
+        "predicted_seconds": predicted,
         "real_images_per_second": pace.median * batch_size * objective.real_batches_per_step,
         "updates_per_second": {player.name: pace.median * player.updates for player in players},
         "model_flops_per_step": flops,

@@ -35,6 +35,10 @@ def table(row: dict[str, Any]) -> str:
         ("compiling, warm", f"{seconds['compiling_warm']:.1f} s", "read from the persistent cache"),
         ("input-bound", f"{row['input_bound_share']:.1%}", "of the time: what one feed, always the same, saves"),
     ]
+    if row["predicted_seconds"]:
+        predicted = 1 / row["predicted_seconds"]
+        remark = f"by python -m logogan_jax.plan; measured are {pace['median'] / predicted:.0%} of it"
+        lines.insert(1, ("predicted", f"{predicted:.4g} steps/s", remark))
     if "dollars_per_million" in row:
         remark = f"for a million real images, at ${row['dollars_per_hour']:.2f} an hour"
         lines.append(("cost", f"${row['dollars_per_million']:.2f}", remark))

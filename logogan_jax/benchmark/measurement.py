@@ -12,6 +12,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from logogan_jax.benchmark import stopwatch
 from logogan_jax.config.build_training import Training
+from logogan_jax.plan import estimate
 from logogan_jax.training import cpu_estimate, flops
 from logogan_jax.training.step_runner import CompiledStep
 
@@ -45,6 +46,13 @@ class TrainingSteps:
     def flops(self) -> float:
         """Return the floating-point operations of one step."""
         return flops.count_flops(self._runner.program(self._count), self._state, self._feed) / self._count
+
+    def predicted_seconds(self) -> float | None:
+        """Return what `logogan_jax.plan` predicts for a step here; None for kinds of devices that it does not know."""
+        devices = self._training.parallel.devices
+        text = self._compile().run.as_text() or ""
+        kind = devices[0].device_kind
+        return estimate.step_seconds(text, kind, steps=self._count, devices=len(devices))
 
     def run(self, dispatches: int) -> tuple[int, float]:
         """Run dispatches with feeds from the source; return steps and seconds until their result was there."""

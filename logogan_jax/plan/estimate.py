@@ -11,7 +11,7 @@ from logogan_jax.config import build_training
 from logogan_jax.core import target as tracing_target
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.metrics import evaluator
-from logogan_jax.plan import costs, hlo, prediction, topology
+from logogan_jax.plan import costs, hlo, prediction, targets, topology
 from logogan_jax.plan.costs import Counts
 from logogan_jax.plan.prediction import Prediction
 from logogan_jax.plan.step_shapes import StepShapes
@@ -118,6 +118,18 @@ def estimate(
         compile_seconds=seconds,
         dollars_per_hour=dollars_per_hour or table_price(target, devices) * hosts,
     )
+
+
+def step_seconds(text: str, device_kind: str, *, steps: int, devices: int) -> float | None:
+    """Predict the seconds of a step on devices of this host, from a compiled program of some steps as HLO.
+
+    Returns None for a kind of device that is no target.
+    """
+    target = targets.of_device(device_kind)
+    if target is None:
+        return None
+    kernels = costs.kernels(hlo.parse(text))
+    return prediction.predict(kernels, target, steps=steps, devices=devices, hosts=1).step
 
 
 def _source(config: ConfigDict, info: DatasetInfo, target: Target) -> str:

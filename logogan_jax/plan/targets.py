@@ -8,6 +8,7 @@ direction. What the CUDA compiler asks of a GPU is what XLA's own target descrip
 import importlib.util
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ class Target(NamedTuple):
     Attributes:
         name: the word of --target.
         title: the vendor's name.
+        device_kind: a regular expression that finds its kind as JAX names it.
         accelerators: its names in cloud/prices.csv.
         memory_bytes: of one device.
         memory_bytes_per_second: between memory and arithmetic.
@@ -56,6 +58,7 @@ class Target(NamedTuple):
 
     name: str
     title: str
+    device_kind: str
     accelerators: list[str]
     memory_bytes: int
     memory_bytes_per_second: float
@@ -90,6 +93,11 @@ def lookup(name: str) -> list[Target]:
     if name not in targets:
         raise UserError(f"--target={name}: it should be all, or one of {', '.join(targets)}")
     return [targets[name]]
+
+
+def of_device(kind: str) -> Target | None:
+    """Return the target that is a device of a kind, such as "NVIDIA H100 80GB HBM3", or None if none is."""
+    return next((target for target in load().values() if re.search(target.device_kind, kind)), None)
 
 
 def cuda_description(target: Target) -> str:

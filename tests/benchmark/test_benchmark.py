@@ -15,6 +15,7 @@ from logogan_jax.benchmark import figures, measurement, peers, stopwatch
 from logogan_jax.config import build_training, defaults
 from logogan_jax.core.errors import UserError
 from logogan_jax.networks import NETWORKS
+from logogan_jax.plan import targets
 from logogan_jax.training import cpu_estimate, train_state
 
 QUICK = {"repeats": 3, "seconds": 0.05}
@@ -89,6 +90,7 @@ def test_a_row_says_what_a_step_costs(rows):
         assert row["share_of_product"] == row["model_flops_per_second"] / row["product_flops_per_second"]
         assert -1 < row["input_bound_share"] < 1
         assert row["seconds"]["tracing"] > 0 and 0 < row["seconds"]["compiling_warm"] < row["seconds"]["compiling_cold"]
+        assert row["predicted_seconds"] is None  # of a CPU
         assert row["peak_bytes"] > 1e5 and "compiler" in row["peak_bytes_by"]
     assert rows[0]["model_flops_per_step"] == rows[1]["model_flops_per_step"]
     assert rows[1]["efficiency"] == rows[1]["steps_per_second"]["median"] / 2 / rows[0]["steps_per_second"]["median"]
@@ -118,6 +120,19 @@ def test_every_line_of_the_table_has_a_figure(rows):
     assert all(any(line.strip().startswith(name) for line in lines) for name in names)
     scaled = figures.scaling(rows)
     assert "1 device " in scaled and "efficiency 100.0%" in scaled and "simulated" in scaled.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_on_a_known_device_the_prediction_stands_beside_the_measurement(toy, rows, monkeypatch):
+    # As if this CPU were one: its programs have kernels and bytes, too.
+    monkeypatch.setattr(targets, "of_device", lambda kind: targets.load()["h100"])
+    config = toy(**{"objective.critic_updates": 2, "train.steps_per_dispatch": 2, "report.log_every": 2})
+    steps = measurement.TrainingSteps(build_training.build(config, devices=jax.devices()[:1]))
+    seconds = steps.predicted_seconds()
+    assert 0 < seconds < 1
+    row = {**rows[0], "config": "tiny", "predicted_seconds": seconds}
+    (line,) = [line for line in figures.table(row).splitlines() if line.strip().startswith("predicted")]
+    assert f"{1 / seconds:.4g} steps/s" in line and "logogan_jax.plan" in line
 
 
 @pytest.mark.slow

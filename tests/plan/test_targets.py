@@ -50,3 +50,21 @@ def test_without_the_compiler_of_a_target_the_command_that_installs_it_is_told(m
     monkeypatch.setattr(targets, "_is_installed", lambda module: False)
     with pytest.raises(UserError, match=rf"--target={name} needs the compiler of .*pip install .*\[{extra}\]"):
         targets.check(ALL[name], 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"), ("NVIDIA A100-SXM4-40GB", "a100-40"), ("NVIDIA A100 80GB PCIe", "a100-80"),
+        ("NVIDIA L4", "l4"), ("TPU v5 lite", "v5e"), ("TPU v5e", "v5e"), ("TPU v6 lite", "v6e"),
+        ("NVIDIA H200", "h200"),
+    ],
+)  # fmt: skip
+def test_a_device_that_is_here_is_known_by_its_kind(kind, name):
+    assert targets.of_device(kind).name == name
+
+
+@pytest.mark.parametrize("kind", ["NVIDIA L40S", "cpu", "TPU v4", "NVIDIA GeForce RTX 4090"])
+def test_a_device_that_is_no_target_is_none(kind):
+    assert targets.of_device(kind) is None
+    assert estimate.step_seconds("", kind, steps=1, devices=1) is None
