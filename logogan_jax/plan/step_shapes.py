@@ -73,11 +73,12 @@ def _feed(config: ConfigDict, info: DatasetInfo, steps_and_draws: tuple[int, int
     """Return the feed of a program as shapes."""
     image = (*build_model.image_size(config), config.data.channels)
     rows = (*steps_and_draws, config.train.batch_size)
-    index = jax.ShapeDtypeStruct(rows, jnp.int32)
+    # A feed holds arrays; here it holds their shapes.
+    shape: Any = jax.ShapeDtypeStruct
+    index = shape(rows, jnp.int32)
     if source == "resident":
-        pixels = jax.ShapeDtypeStruct((info.images, *image), jnp.uint8)
-        return Feed(pixels, jax.ShapeDtypeStruct((info.images,), jnp.int32), index)
-    return Batch(jax.ShapeDtypeStruct((*rows, *image), jnp.uint8), index, index)
+        return Feed(shape((info.images, *image), jnp.uint8), shape((info.images,), jnp.int32), index)
+    return Batch(shape((*rows, *image), jnp.uint8), index, index)
 
 
 def nbytes(tree: Any) -> int:

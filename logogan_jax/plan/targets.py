@@ -32,9 +32,14 @@ device_description_str: "{title}"
 """
 # How 1, 4, 8 ... TPU chips are wired; a host has at most 8.
 TPU_SHAPES = {1: "1x1", 4: "2x2", 8: "2x4", 16: "4x4", 32: "4x8", 64: "8x8"}
-# What is read when JAX and libtpu are imported: devices of this machine are not asked for, because they may be busy or
-# of another kind, and libtpu need not ask Google's servers which machine this is.
-ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "TPU_WORKER_HOSTNAMES": "localhost", "TPU_SKIP_MDS_QUERY": "1"}
+# What is read when JAX and libtpu are imported. Devices of this machine are not asked for, because they may be busy or
+# of another kind. libtpu need not ask Google's servers which machine this is, nor lock chips that it does not use.
+ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+}
 # JAX takes three quarters of a GPU's memory unless XLA_PYTHON_CLIENT_MEM_FRACTION says otherwise.
 _USABLE = {"gpu": 0.75, "tpu": 0.97}
 
