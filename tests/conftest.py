@@ -1,9 +1,11 @@
 """Four simulated CPU devices, a cache of its own, a small data set of real drawings, and tiny configs."""
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
+import runpy
 import signal
 import subprocess
 import sys
@@ -18,13 +20,16 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 import jax
 import numpy as np
 import pytest
+from absl import flags
 from buckets import bucket, gs, machine, s3, where  # noqa: F401 - fixtures for all tests
 from PIL import Image, ImageDraw
+from toy_networks import TOY
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
 from logogan_jax import train
 from logogan_jax.config import build_training, defaults
+from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 
 # A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them the commands they start.
@@ -175,22 +180,32 @@ def digest(workdir):
     return found["state_sha256"]
 
 
+def config_text(shards, steps, *lines):
+    """A config file of a small DCGAN, with more lines at its end."""
+    text = CONFIG.format(data=str(shards), steps=steps)
+    return text.replace("    return config\n", "".join(f"    {line}\n" for line in (*lines, "return config")))
+
+
 @pytest.fixture
 def config_file(shards, tmp_path):
     """A function steps -> path of a config of a small DCGAN."""
 
-    def write(steps=40, data=None):
+    def write(steps=40, data=None, lines=()):
         path = tmp_path / f"tiny{steps}.py"
-        path.write_text(CONFIG.format(data=str(data or shards), steps=steps))
+        path.write_text(config_text(data or shards, steps, *lines))
         return path
 
     return write
 
 
-def start(config, workdir, *flags, **extra):
+TRAIN = command("logogan_jax.main")
+TOY_TRAIN = [sys.executable, str(ROOT / "tests" / "toy_command.py")]  # which knows the toy networks
+
+
+def start(config, workdir, *flags, train=TRAIN, **extra):
     """The training command in a process of its own."""
     return subprocess.Popen(
-        command("logogan_jax.main", f"--config={config}", f"--workdir={workdir}", *flags),
+        [*train, f"--config={config}", f"--workdir={workdir}", *flags],
         env=environment(**extra), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -199,6 +214,41 @@ def finish(process, status=0):
     out, err = process.communicate(timeout=240)
     assert process.returncode == status, (process.returncode, out, err)
     return out + err
+
+
+@contextlib.contextmanager
+def devices(count):
+    """Let what trains in this process find so many of its four devices only.
+
+    A process that has no more devices than these may round otherwise.
+    """
+    found = jax.devices()[:count]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "devices", lambda: found)
+        patch.setattr(jax, "device_count", lambda: count)
+        yield
+
+
+def read_config(path):
+    """The config of a file, as a command reads it."""
+    return runpy.run_path(str(path))["get_config"]()
+
+
+@pytest.fixture(scope="module")
+def toy_networks():
+    """The networks of two layers have the name "toy" in this process: commands do not know them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "toy", TOY)
+        yield
+
+
+TOY_MODEL = 'config.model = defaults.block(name="toy", latent=8, width=16)'
+
+
+def on_toy_networks(config):
+    """The config with networks that are traced and compiled in a second, for tests of what goes on around them."""
+    config.model = defaults.block(name="toy", latent=8, width=16)
+    return config
 
 
 def four(shards, **changes):
@@ -216,6 +266,25 @@ def straight(shards, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("straight") / "run"
     train.train(four(shards), workdir)
     return workdir
+
+
+@pytest.fixture
+def call(capsys):
+    """A function (module, *flags) -> what a command prints that is run in this process; its errors are raised."""
+
+    def called(module, *words):
+        values = flags.FlagValues()
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_bool"):
+                patch.setattr(flags, name, functools.partial(getattr(flags, name), flag_values=values))
+            patch.setattr(flags, "FLAGS", values)
+            module.define()
+            values(["command", *words])
+            capsys.readouterr()
+            module.main()
+        return capsys.readouterr().out
+
+    return called
 
 
 def failing(*arguments, module="logogan_jax.main", **extra):

@@ -8,7 +8,7 @@ import types
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, command, drawing, environment, failing, four, pictures, summary
+from conftest import ROOT, command, drawing, environment, failing, four, on_toy_networks, pictures, summary
 
 from logogan_jax import evaluate, replay, sample, train
 from logogan_jax.config import build_training, default_dataset, defaults, restore, run_config
@@ -20,27 +20,29 @@ from logogan_jax.metrics import evaluator, features
 from logogan_jax.training import divergence
 from logogan_jax.training.reporting import run_writer
 
+pytestmark = pytest.mark.usefixtures("toy_networks")
 KID = "evaluation/kid_toy"
+LOAD_NETWORK = features.load_network
+
+
+def project(weights, pixels):
+    seen = pixels.reshape(len(pixels), -1) / 255.0 @ weights
+    return features.Features(seen, seen)
 
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
     """A feature network that costs nothing: random projections of the pixels."""
     weights = np.random.default_rng(0).normal(size=(28 * 28 * 3, 12)).astype(np.float32)
-
-    def apply(weights, pixels):
-        seen = pixels.reshape(len(pixels), -1) / 255.0 @ weights
-        return features.Features(seen, seen)
-
-    network = features.FeatureNetwork("toy", "0" * 64, jax.device_put(weights), apply, 5)
+    network = features.FeatureNetwork("toy", "0" * 64, jax.device_put(weights), project, 5)
     monkeypatch.setattr(features, "load_network", lambda spec, key="": network)
     return network
 
 
 def measured(shards, **changes):
     """A config of four steps that holds out half of the 50 images and measures every second step."""
-    return four(shards, **{"data.held_out": 0.5, "evaluate.every_images": 16, "evaluate.samples": 24,
-                           "evaluate.features": "toy", **changes})  # fmt: skip
+    measures = {"data.held_out": 0.5, "evaluate.every_images": 16, "evaluate.samples": 24, "evaluate.features": "toy"}
+    return on_toy_networks(four(shards, **{"report.samples_every": 0, **measures, **changes}))
 
 
 def looks(workdir):
@@ -54,10 +56,23 @@ def whole(shards, tmp_path_factory):
 
     def trained():
         if not folder.exists():
-            train.train(measured(shards), folder)
+            train.train(measured(shards, **{"report.samples_every": 2}), folder)
         return folder
 
     return trained
+
+
+@pytest.fixture(scope="module")
+def half(shards, tmp_path_factory):
+    """A function that copies the first two steps of the measured config, which are trained once, to a folder."""
+    folder = tmp_path_factory.mktemp("half") / "run"
+
+    def copied(workdir):
+        if not folder.exists():
+            train.train(measured(shards, **{"train.steps": 2}), folder)
+        return shutil.copytree(folder, workdir)
+
+    return copied
 
 
 def test_a_run_measures_itself_and_draws_its_best(whole):
@@ -119,8 +134,8 @@ def test_a_set_too_small_to_measure_against_is_trained_on_whole(shards, tmp_path
     assert "best" not in summary(tmp_path / "run")
 
 
-def test_a_resumed_run_measures_the_same(whole, shards, tmp_path):
-    train.train(measured(shards, **{"train.steps": 2}), tmp_path / "run")
+def test_a_resumed_run_measures_the_same(whole, half, shards, tmp_path):
+    half(tmp_path / "run")
     train.train(measured(shards), tmp_path / "run")
     keep = lambda line: {name: value for name, value in line.items() if "seconds" not in name}
     assert [keep(line) for line in looks(tmp_path / "run")] == [keep(line) for line in looks(whole())]
@@ -134,9 +149,8 @@ def test_pmap_measures_the_same(whole, shards, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_killed_before_its_evaluation_was_written_evaluates_again(whole, shards, tmp_path):
-    train.train(measured(shards, **{"train.steps": 2}), tmp_path / "run")
-    path = tmp_path / "run" / "metrics.jsonl"
+def test_a_run_killed_before_its_evaluation_was_written_evaluates_again(whole, half, shards, tmp_path):
+    path = half(tmp_path / "run") / "metrics.jsonl"
     lines = [line for line in run_writer.read_lines(path) if KID not in line]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     train.train(measured(shards), tmp_path / "run")
@@ -183,8 +197,9 @@ def eight(shards, **changes):
     return measured(shards, **{"train.steps": 8, "report.log_every": 2, **changes})
 
 
-def test_a_dying_run_goes_back_once_with_a_lower_rate(dying, shards, tmp_path, capsys):
-    train.train(eight(shards), tmp_path / "run")
+def test_a_dying_run_goes_back_once_with_a_lower_rate_and_may_be_stopped_then(dying, shards, tmp_path, capsys):
+    config = eight(shards, **{"report.keep": 4})
+    train.train(config, tmp_path / "run")
     found = summary(tmp_path / "run")
     assert found["status"] == "finished" and found["step"] == 8
     warned, back = found["events"]
@@ -200,6 +215,17 @@ def test_a_dying_run_goes_back_once_with_a_lower_rate(dying, shards, tmp_path, c
     gone = run_writer.read_lines(tmp_path / "run" / "rolled_back.jsonl")
     assert gone[-1]["step"] == 6 and min(line["step"] for line in gone) > back["to"]
     assert float(restore.restore(tmp_path / "run", "newest").state.lr_scale) == np.float32(divergence.LR_SCALE)
+    dying.times = 0
+    # What a kill leaves right after the roll-back: older states, the lines up to them, and what was done.
+    broken = tmp_path / "broken"
+    shutil.copytree(tmp_path / "run", broken)
+    for folder in (broken / "checkpoints").iterdir():
+        if int(folder.name) > back["to"]:
+            shutil.rmtree(folder)
+    assert list((broken / "checkpoints").iterdir())
+    train.train(config, broken)
+    assert summary(broken)["state_sha256"] == summary(tmp_path / "run")["state_sha256"]
+    assert [event["action"] for event in summary(broken)["events"]] == ["warn", "roll back"]
 
 
 def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_path):
@@ -213,23 +239,6 @@ def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_run_stopped_after_its_roll_back_goes_on_as_if_it_never_was(dying, shards, tmp_path):
-    train.train(eight(shards), tmp_path / "straight")
-    dying.times = 0
-    back = summary(tmp_path / "straight")["events"][1]
-    # What a kill leaves right after the roll-back: older states, the lines up to them, and what was done.
-    broken = tmp_path / "broken"
-    shutil.copytree(tmp_path / "straight", broken)
-    for folder in (broken / "checkpoints").iterdir():
-        if int(folder.name) > back["to"]:
-            shutil.rmtree(folder)
-    assert list((broken / "checkpoints").iterdir())
-    train.train(eight(shards), broken)
-    assert summary(broken)["state_sha256"] == summary(tmp_path / "straight")["state_sha256"]
-    assert [event["action"] for event in summary(broken)["events"]] == ["warn", "roll back"]
-
-
-@pytest.mark.slow
 def test_the_guard_only_warns_or_is_off_where_asked(dying, shards, tmp_path):
     train.train(eight(shards, **{"evaluate.guard": "warn"}), tmp_path / "warn")
     assert [event["action"] for event in summary(tmp_path / "warn")["events"]] == ["warn"]
@@ -239,7 +248,7 @@ def test_the_guard_only_warns_or_is_off_where_asked(dying, shards, tmp_path):
 
 
 def test_a_lower_rate_is_a_lower_rate(tiny):
-    made = build_training.build(tiny("gan"), devices=jax.devices()[:1])
+    made = build_training.build(on_toy_networks(tiny("gan")), devices=jax.devices()[:1])
     change = {}
     for rate in (1.0, 0.25):
         start = jax.tree.map(np.asarray, jax.device_get(made.model.init_state()))
@@ -298,8 +307,7 @@ def test_without_a_guard_a_number_that_is_not_finite_still_ends_the_run(shards, 
 
 
 def test_a_run_without_such_a_number_has_nothing_to_replay(whole):
-    run = whole()
-    assert "every number of that run was finite" in failing(f"--workdir={run}", module="logogan_jax.replay")
+    assert "every number of that run was finite" in failing(f"--workdir={whole()}", module="logogan_jax.replay")
 
 
 # ── Measured afterwards ─────────────────────────────────────────────────────────────────────
@@ -343,26 +351,18 @@ def test_a_step_that_is_not_there_is_named(whole, step, message):
         restore.restore(whole(), step)
 
 
-@pytest.fixture(scope="module")
-def real_run(shards, tmp_path_factory):
-    """A run whose training was not measured, for commands with the real feature network."""
-    folder = tmp_path_factory.mktemp("real") / "run"
-    train.train(four(shards, **{"data.held_out": 0.5, "evaluate.every_images": 0}), folder)
-    return folder
-
-
-def told(*arguments, module="logogan_jax.evaluate"):
-    """What a command prints."""
-    done = subprocess.run(command(module, *arguments), env=environment(), cwd=ROOT, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.slow
-def test_a_run_is_measured_by_one_command(real_run):
-    said = told(f"--workdir={real_run}", "--num_samples=24", "--real_vs_real")
+def test_a_run_is_measured_by_one_command(shards, tmp_path):
+    real_run = tmp_path / "run"  # whose training was not measured, for the real feature network
+    train.train(four(shards, **{"train.steps": 2, "data.held_out": 0.5, "evaluate.every_images": 0}), real_run)
+    flags = (f"--workdir={real_run}", "--num_samples=24", "--real_vs_real")
+    done = subprocess.run(
+        command("logogan_jax.evaluate", *flags), env=environment(), cwd=ROOT, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
     found = json.loads((real_run / "evaluation.json").read_text())
-    assert found["step"] == 4 and found["network"] == "efflite0" and len(found["recipe_sha256"]) == 64
+    assert found["step"] == 2 and found["network"] == "efflite0" and len(found["recipe_sha256"]) == 64
     assert list(found["against"]) == ["held out", "trained on", "real vs real"]
     for column in found["against"].values():
         assert {"kid_efflite0", "fd_efflite0", "precision_efflite0", "n"} <= column.keys()
@@ -377,22 +377,22 @@ def test_a_run_is_measured_by_one_command(real_run):
 
 
 @pytest.mark.slow
-def test_two_folders_are_compared_without_a_model(tmp_path, real_run):
+def test_two_folders_are_compared_without_a_model(call, tmp_path, whole):
     for folder, first, more in (("a", 0, ""), ("b", 100, ""), ("c", 0, "c")):
         (tmp_path / folder).mkdir()
         for i in range(12):
             drawing(i + first, size=30 + i).save(tmp_path / folder / f"{more}{i}.png")
     (tmp_path / "a" / "notes.png").write_text("no picture")
     out = tmp_path / "numbers.json"
-    said = told(f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
+    said = call(evaluate, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
     assert "1 files of" in said and "notes.png" in said and "12 against 12" in said
     other = json.loads(out.read_text())["against"][str(tmp_path / "b")]
-    told(f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
+    call(evaluate, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
     same = json.loads(out.read_text())["against"][str(tmp_path / "c")]
-    assert same["kid_efflite0"]["value"] < other["kid_efflite0"]["value"]
-    assert same["precision_efflite0"]["value"] == 1.0 and same["fd_efflite0"]["value"] == pytest.approx(0, abs=1e-6)
+    assert same["kid_toy"]["value"] < other["kid_toy"]["value"]
+    assert same["precision_toy"]["value"] == 1.0 and same["fd_toy"]["value"] == pytest.approx(0, abs=1e-6)
     # A run against a folder of other images.
-    said = told(f"--workdir={real_run}", "--num_samples=24", f"--against={tmp_path / 'b'}")
+    said = call(evaluate, f"--workdir={whole()}", "--num_samples=24", f"--against={tmp_path / 'b'}")
     assert "24 against 12" in said and "held out" not in said.splitlines()[1]
 
 
@@ -403,9 +403,11 @@ def test_two_folders_are_compared_without_a_model(tmp_path, real_run):
     (("--workdir=nowhere",), "--workdir=nowhere holds no run"),
     (("--workdir=nowhere", "--features=inception"), "it should be efflite0, or inception:PATH"),
 ])  # fmt: skip
-@pytest.mark.slow
-def test_what_cannot_be_measured_is_one_line(flags, message):
-    assert message in failing(*flags, module="logogan_jax.evaluate")
+def test_what_cannot_be_measured_is_one_line(call, monkeypatch, flags, message):
+    monkeypatch.setattr(features, "load_network", LOAD_NETWORK)
+    with pytest.raises(UserError) as caught:
+        call(evaluate, *flags)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 # ── On another machine ──────────────────────────────────────────────────────────────────────

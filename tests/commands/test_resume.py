@@ -1,14 +1,16 @@
 """Whatever ends a run, the same command goes on from there to the very same state."""
 
-import os
+import re
 import signal
 import time
 
 import pytest
-from conftest import CONFIG, digest, finish, start, summary
+from conftest import CONFIG, digest, finish, four, on_toy_networks, start, summary
 
+from logogan_jax import train
 from logogan_jax.core.errors import Unfinished
 from logogan_jax.training.reporting import run_writer
+from logogan_jax.training.reporting.run_log import RunLog
 
 
 def wait_for_line(workdir, step, process, seconds=180):
@@ -22,65 +24,63 @@ def wait_for_line(workdir, step, process, seconds=180):
     raise AssertionError(process.communicate())
 
 
-@pytest.fixture(scope="module")
-def reference(shards, tmp_path_factory):
-    """(config, digest) of 160 steps that nobody disturbed, by command."""
-    folder = tmp_path_factory.mktemp("reference")
-    config = folder / "tiny.py"
-    config.write_text(CONFIG.format(data=str(shards), steps=160))
-    said = finish(start(config, folder / "run"))
-    assert "On this CPU 160 steps should take about" in said and "Finished 160 steps" in said
-    return config, digest(folder / "run")
+@pytest.mark.slow
+def test_whatever_ends_the_command_it_goes_on_to_the_very_same_state(shards, tmp_path):
+    config, workdir = tmp_path / "tiny.py", tmp_path / "run"
+    config.write_text(CONFIG.format(data=str(shards), steps=120))
+    said = finish(start(config, tmp_path / "straight"))
+    assert "On this CPU 120 steps should take about" in said and "Finished 120 steps" in said
+
+    process = start(config, workdir)
+    wait_for_line(workdir, 15, process)
+    process.terminate()
+    said = finish(process, Unfinished.status)
+    stopped = summary(workdir)
+    assert stopped["status"] == "stopped by SIGTERM" and 15 <= stopped["step"] < 120
+    assert "Stopped by sigterm" in said and "the same command goes on" in said
+
+    process = start(config, workdir)
+    wait_for_line(workdir, stopped["step"] + 25, process)
+    process.kill()
+    process.communicate()
+    half = workdir / "checkpoints" / "999.orbax-checkpoint-tmp"  # as a kill in the middle of a write leaves it
+    half.mkdir()
+
+    said = finish(start(config, workdir, "--price=3600", "--max_cost=100_000"))
+    reached = int(re.search(r"Going on from step (\d+)", said)[1])
+    assert stopped["step"] + 10 <= reached < 120, "not from where the signal stopped it"
+    assert digest(workdir) == digest(tmp_path / "straight")
+    assert summary(workdir)["cost"]["dollars_per_hour"] == 3600
+    steps = [line["step"] for line in run_writer.read_lines(workdir / "metrics.jsonl")]
+    assert steps == list(range(5, 121, 5))
+    assert sorted(int(path.name) for path in (workdir / "checkpoints").iterdir()) == [100, 110, 120]
 
 
 @pytest.mark.slow
-def test_each_signal_saves_and_the_same_command_goes_on_exactly(reference, tmp_path):
-    config, expected = reference
-    reached = 0
+def test_each_signal_saves_and_the_same_call_goes_on_exactly(toy_networks, shards, tmp_path, monkeypatch, capsys):
+    changes = {"train.steps": 40, "report.log_every": 5, "report.samples_every": 0, "report.checkpoint_every": 10}
+    config = on_toy_networks(four(shards, **changes))
+    train.train(config, tmp_path / "straight")
+    capsys.readouterr()
+    reached, write = 0, RunLog.write
+
+    def write_and_signal(log, step, values):
+        write(log, step, values)
+        if step == reached // 5 * 5 + 10:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(RunLog, "write", write_and_signal)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        process = start(config, tmp_path)
-        wait_for_line(tmp_path, reached + 15, process)
-        process.send_signal(number)
-        said = finish(process, Unfinished.status)
+        assert not train.train(config, tmp_path / "run"), "the command ends with status 75"
+        said, stopped = "".join(capsys.readouterr()), summary(tmp_path / "run")
         assert reached == 0 or f"Going on from step {reached}" in said
-        stopped = summary(tmp_path)
-        assert stopped["status"] == f"stopped by {number.name}" and reached + 15 <= stopped["step"] < 160
+        assert stopped["status"] == f"stopped by {number.name}" and reached + 5 < stopped["step"] < 40
         assert f"Stopped by {number.name.lower()}" in said and "the same command goes on" in said
         reached = stopped["step"]
-    assert f"Going on from step {reached}" in finish(start(config, tmp_path))
-    assert digest(tmp_path) == expected
-    steps = [line["step"] for line in run_writer.read_lines(tmp_path / "metrics.jsonl")]
-    assert steps == list(range(5, 161, 5))
-
-
-@pytest.mark.slow
-def test_a_signal_on_four_simulated_devices(shards, tmp_path):
-    config = tmp_path / "tiny.py"
-    config.write_text(CONFIG.format(data=str(shards), steps=60))
-    four = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"}
-    finish(start(config, tmp_path / "straight", **four))
-    process = start(config, tmp_path / "stopped", **four)
-    wait_for_line(tmp_path / "stopped", 15, process)
-    process.send_signal(signal.SIGTERM)
-    finish(process, Unfinished.status)
-    assert summary(tmp_path / "stopped")["step"] < 60
-    finish(start(config, tmp_path / "stopped", **four))
-    assert summary(tmp_path / "stopped")["devices"] == 4
-    assert digest(tmp_path / "stopped") == digest(tmp_path / "straight")
-
-
-@pytest.mark.slow
-def test_kill_nine_goes_on_exactly_from_the_last_checkpoint(reference, tmp_path):
-    config, expected = reference
-    for step in (25, 90):
-        process = start(config, tmp_path)
-        wait_for_line(tmp_path, step, process)
-        process.kill()
-        process.communicate()
-    half = tmp_path / "checkpoints" / "999.orbax-checkpoint-tmp"  # as a kill in the middle of a write leaves it
-    half.mkdir()
-    finish(start(config, tmp_path))
-    assert digest(tmp_path) == expected
-    steps = [line["step"] for line in run_writer.read_lines(tmp_path / "metrics.jsonl")]
-    assert steps == list(range(5, 161, 5))
-    assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [140, 150, 160]
+    monkeypatch.setattr(RunLog, "write", write)
+    train.train(config, tmp_path / "run")
+    assert f"Going on from step {reached}" in "".join(capsys.readouterr())
+    assert summary(tmp_path / "run")["devices"] == 4
+    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
+    steps = [line["step"] for line in run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")]
+    assert steps == list(range(5, 41, 5))

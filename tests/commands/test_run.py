@@ -13,9 +13,9 @@ from conftest import (
     drawing,
     encode_png,
     environment,
-    failing,
     finish,
     four,
+    on_toy_networks,
     pictures,
     start,
     summary,
@@ -24,7 +24,7 @@ from PIL import Image
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item
-from logogan_jax import train
+from logogan_jax import sample, train
 from logogan_jax.config import build_model, run_config
 from logogan_jax.core.errors import UserError
 from logogan_jax.training import checkpoints, train_state
@@ -48,15 +48,22 @@ def test_a_run_leaves_everything_it_promises(straight):
     assert reals.shape[0] > 28 and (reals == 255).any() and (reals < 100).any()
 
 
-def test_only_the_newest_checkpoints_are_kept(shards, tmp_path):
-    config = four(shards, **{"report.checkpoint_every": 1})
+def test_only_the_newest_checkpoints_are_kept(toy_networks, shards, tmp_path):
+    config = on_toy_networks(four(shards, **{"report.checkpoint_every": 1}))
     train.train(config, tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["3", "4"]
 
 
-def test_four_steps_equal_two_plus_two(straight, shards, tmp_path):
-    workdir = tmp_path / "run"
+@pytest.fixture(scope="module")
+def two_steps(shards, tmp_path_factory):
+    """A run of two steps, to copy and go on with."""
+    workdir = tmp_path_factory.mktemp("two") / "run"
     train.train(four(shards, **{"train.steps": 2}), workdir)
+    return workdir
+
+
+def test_four_steps_equal_two_plus_two(straight, two_steps, shards, tmp_path):
+    workdir = shutil.copytree(two_steps, tmp_path / "run")
     assert summary(workdir)["state_sha256"] != digest(straight)
     train.train(four(shards), workdir)
     assert digest(workdir) == digest(straight)
@@ -77,9 +84,8 @@ def test_the_checkpoint_is_the_state(straight, shards):
 
 
 @pytest.mark.slow
-def test_stream_and_pmap_resume_a_resident_run(straight, shards, tmp_path):
-    workdir = tmp_path / "run"
-    train.train(four(shards, **{"train.steps": 2}), workdir)
+def test_stream_and_pmap_resume_a_resident_run(straight, two_steps, shards, tmp_path):
+    workdir = shutil.copytree(two_steps, tmp_path / "run")
     train.train(four(shards, **{"data.source": "stream"}), workdir)
     assert digest(workdir) == digest(straight)
 
@@ -127,22 +133,19 @@ def test_a_damaged_checkpoint_is_named(straight, shards, tmp_path, lost):
 
 
 @pytest.mark.slow
-def test_samples_come_from_the_averaged_generator_and_repeat(straight, tmp_path):
-    def sample(out, *flags):
-        subprocess.run(
-            command("logogan_jax.sample", f"--workdir={straight}", f"--out={tmp_path / out}", *flags),
-            env=environment(), cwd=ROOT, check=True, capture_output=True,
-        )  # fmt: skip
-        return pictures(tmp_path / out)
-
-    first = sample("a", "--num=5", "--seed=1")
+def test_samples_come_from_the_averaged_generator_and_repeat(straight, call, tmp_path):
+    flags = lambda out, *more: (f"--workdir={straight}", f"--out={tmp_path / out}", *more)
+    words = command("logogan_jax.sample", *flags("a", "--num=5", "--seed=1"))
+    subprocess.run(words, env=environment(), cwd=ROOT, check=True, capture_output=True)
+    first = pictures(tmp_path / "a")
     assert sorted(first) == ["00000.png", "00001.png", "00002.png", "00003.png", "00004.png", "grid.png"]
     assert first["00000.png"].shape == (28, 28, 3)
-    more = sample("b", "--num=7", "--seed=1")
-    np.testing.assert_array_equal(more["00004.png"], first["00004.png"])
-    assert (sample("c", "--num=5", "--seed=2")["00000.png"] != first["00000.png"]).any()
-    line = failing(f"--workdir={straight}", f"--out={tmp_path / 'a'}", module="logogan_jax.sample")
-    assert "is not an empty folder" in line
+    call(sample, *flags("b", "--num=7", "--seed=1"))
+    np.testing.assert_array_equal(pictures(tmp_path / "b")["00004.png"], first["00004.png"])
+    call(sample, *flags("c", "--num=5", "--seed=2"))
+    assert (pictures(tmp_path / "c")["00000.png"] != first["00000.png"]).any()
+    with pytest.raises(UserError, match="is not an empty folder"):
+        call(sample, *flags("a"))
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import pytest
 from absl import flags
-from conftest import ROOT, four, summary
+from conftest import ROOT, four, on_toy_networks, summary
 from ml_collections import config_flags
 
 from logogan_jax import train
@@ -75,7 +75,7 @@ def test_a_run_whose_rates_have_fallen_to_zero_is_not_trained_on_in_vain():
 
 
 def falling(shards, steps, final):
-    config = four(shards, **{"train.steps": steps})
+    config = on_toy_networks(four(shards, **{"train.steps": steps}))
     for role in ("generator", "critic"):
         images = defaults.images_of_run(config)
         config.optimizer[role] = defaults.block(
@@ -85,7 +85,7 @@ def falling(shards, steps, final):
 
 
 @pytest.mark.slow
-def test_an_extended_run_is_told_where_its_schedule_ends(shards, tmp_path, capsys):
+def test_an_extended_run_is_told_where_its_schedule_ends(toy_networks, shards, tmp_path, capsys):
     train.train(falling(shards, 2, 0.5), tmp_path / "half")
     assert "schedule" not in capsys.readouterr().err
     train.train(falling(shards, 4, 0.5), tmp_path / "half")
@@ -94,7 +94,7 @@ def test_an_extended_run_is_told_where_its_schedule_ends(shards, tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_a_run_that_would_move_no_weight_is_one_line(shards, tmp_path, capsys):
+def test_a_run_that_would_move_no_weight_is_one_line(toy_networks, shards, tmp_path, capsys):
     train.train(falling(shards, 2, 0.0), tmp_path)
     with pytest.raises(UserError, match="nothing would be learnt after step 2"):
         train.train(falling(shards, 4, 0.0), tmp_path)

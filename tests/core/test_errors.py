@@ -9,9 +9,9 @@ import types
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, environment, failing, four, summary
+from conftest import ROOT, command, environment, failing, four, on_toy_networks, summary
 
-from logogan_jax import train
+from logogan_jax import sample, train
 from logogan_jax.config import defaults
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
@@ -98,9 +98,11 @@ def test_the_first_bad_number_is_named_by_step_player_and_tensor():
 
 
 @pytest.mark.slow
-def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(shards, tmp_path):
+def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(toy_networks, shards, tmp_path):
     workdir = tmp_path / "run"
-    first, longer = (four(shards, **{"train.steps": steps, "report.checkpoint_every": 1}) for steps in (1, 4))
+    first, longer = (
+        on_toy_networks(four(shards, **{"train.steps": steps, "report.checkpoint_every": 1})) for steps in (1, 4)
+    )
     for config in (first, longer):
         # A rate that is fine at its first use and infinite at its second.
         config.optimizer.critic = defaults.block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9, decay=-1.0)
@@ -151,12 +153,12 @@ def test_a_config_whose_package_is_missing_names_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_errors_of_every_door_are_one_line(config_file, tmp_path):
+def test_errors_of_every_door_are_one_line(config_file, call, tmp_path):
     line = failing(f"--config={config_file()}", "--config.data.dir=/nowhere", f"--workdir={tmp_path / 'run'}")
     assert line.startswith("error: config.data.dir is /nowhere, which is not a folder: make it: python -m data_prep")
-    sample = lambda *flags: failing(*flags, module="logogan_jax.sample")
-    assert "holds no run" in sample(f"--workdir={tmp_path / 'none'}", f"--out={tmp_path / 'out'}")
-    assert "--out" in sample(f"--workdir={tmp_path / 'none'}")
+    with pytest.raises(UserError, match="holds no run"):
+        call(sample, f"--workdir={tmp_path / 'none'}", f"--out={tmp_path / 'out'}")
+    assert "--out" in failing(f"--workdir={tmp_path / 'none'}", module="logogan_jax.sample")
     prep = lambda *flags: failing(*flags, module="data_prep.write_tfrecords")
     assert "is not a folder" in prep("--path=/nowhere", "--size=28", f"--target_path={tmp_path / 'shards'}")
 

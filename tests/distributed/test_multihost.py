@@ -12,34 +12,56 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, environment, failing, finish, start, summary
+from conftest import (
+    ROOT,
+    TOY_MODEL,
+    TOY_TRAIN,
+    config_text,
+    devices,
+    environment,
+    failing,
+    finish,
+    four,
+    on_toy_networks,
+    read_config,
+    sgd,
+    start,
+    summary,
+)
 
+from logogan_jax import train
 from logogan_jax.config import restore
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.distributed import rendezvous
 from logogan_jax.training import checkpoints, train_state
 from logogan_jax.training.reporting import cost, messages
 
-SGD = """
-    for role in config.optimizer:
-        config.optimizer[role] = defaults.block(name="sgd", learning_rate=3e-4)
-    config.data.held_out = 0.5 if {looks} else 0.0
-    config.evaluate.every_images = {looks}
-    config.evaluate.samples = 64
-    return config
-"""
 
+@pytest.fixture(scope="module")
+def descent(shards, tmp_path_factory, toy_networks):
+    """A function (steps, looks) -> path of a config of plain gradient descent, which hides no factor as Adam would.
 
-@pytest.fixture
-def descent(config_file):
-    """A function steps -> path of a config of a small DCGAN under plain gradient descent."""
+    Its toy networks are compiled in a second, which each of several processes but the first does anew.
+    """
+    folder = tmp_path_factory.mktemp("descent")
 
     def write(steps, looks=0):
-        path = config_file(steps)
-        path.write_text(path.read_text().replace("    return config\n", SGD.format(looks=looks)[1:]))
+        path = folder / f"descent{steps}-{looks}.py"
+        path.write_text(config_text(
+            shards, steps, TOY_MODEL,
+            "for role in config.optimizer:",
+            '    config.optimizer[role] = defaults.block(name="sgd", learning_rate=3e-3)',
+            f"config.data.held_out, config.evaluate.every_images, config.evaluate.samples = 0.5, {looks}, 64",
+        ))  # fmt: skip
         return path
 
     return write
+
+
+def train_alone(path, workdir):
+    """Train a config file in this process, on one device."""
+    with devices(1):
+        return train.train(read_config(path), workdir)
 
 
 def free_port():
@@ -51,7 +73,7 @@ def together(config, workdir, count, *flags):
     """The training command in so many processes that are one run."""
     at = f"--coordinator=127.0.0.1:{free_port()}"
     own = lambda number: (at, f"--num_processes={count}", f"--process_id={number}")
-    return [start(config, workdir, *own(number), *flags) for number in range(count)]
+    return [start(config, workdir, *own(number), *flags, train=TOY_TRAIN) for number in range(count)]
 
 
 def weights(workdir, step="newest"):
@@ -87,21 +109,34 @@ def until_there(process, path, seconds=120):
         time.sleep(0.05)
 
 
+def by_slurm(config, workdir, count, *flags):
+    """The training command in so many processes, of which Slurm tells each what srun sets."""
+    # JAX takes a port that follows from the job's number.
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": str(count)}
+    own = lambda number: {**job, "SLURM_PROCID": str(number), "SLURM_LOCALID": "0"}
+    return [
+        start(config, workdir, "--coordinator=auto", *flags, train=TOY_TRAIN, **own(number)) for number in range(count)
+    ]
+
+
+# Each source and each way to come together is seen once, and evaluations where there are two processes.
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "source"), [(2, "stream"), (4, "resident")])
-def test_processes_train_as_one_and_go_on_as_one(descent, tmp_path, count, source):
-    config, alone, several = descent(12, looks=48), tmp_path / "alone", tmp_path / "several"
-    finish(start(config, alone))
-    said = [finish(process) for process in together(config, several, count, f"--config.data.source={source}")]
+@pytest.mark.parametrize(
+    ("count", "source", "looks", "begin"), [(2, "stream", 48, by_slurm), (4, "resident", 0, together)]
+)
+def test_processes_train_as_one_and_go_on_as_one(descent, tmp_path, count, source, looks, begin):
+    config, alone, several = descent(12, looks), tmp_path / "alone", tmp_path / "several"
+    train_alone(config, alone)
+    said = [finish(process) for process in begin(config, several, count, f"--config.data.source={source}")]
     assert f"{count} x cpu, {count} processes" in said[0] and "Finished" in said[0]
     assert not any("Finished" in other or "step" in other for other in said[1:]), "one host writes the log"
     assert strayed(several, alone, 12) < 1e-3
     assert summary(several)["processes"] == count
-    kid = [summary(workdir)["best"]["kid_efflite0"]["value"] for workdir in (several, alone)]
-    assert kid[0] == pytest.approx(kid[1], rel=0.01)
-    longer = descent(15, looks=48)
+    if looks:
+        kid = [summary(workdir)["best"]["kid_efflite0"]["value"] for workdir in (several, alone)]
+        assert kid[0] == pytest.approx(kid[1], rel=0.01)
     for workdir in (several, alone):
-        finish(start(longer, workdir))
+        train_alone(descent(15), workdir)
     assert strayed(several, alone, 15) < 1e-3
 
 
@@ -128,7 +163,7 @@ def test_every_record_of_an_epoch_is_read_by_exactly_one_process(shards):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lost", [1, 0])
-def test_a_lost_process_is_named_within_a_minute_and_the_others_go_on(descent, tmp_path, lost):
+def test_a_lost_process_is_named_within_a_minute_and_the_others_go_on(descent, tmp_path, lost, capsys):
     config, workdir = descent(100_000), tmp_path / "run"
     processes = together(config, workdir, 2)
     until_there(processes[0], workdir / "checkpoints" / "10")
@@ -141,8 +176,8 @@ def test_a_lost_process_is_named_within_a_minute_and_the_others_go_on(descent, t
     assert named in line and "start the same command again" in line, said
     finish(processes[lost], -signal.SIGKILL)
     reached = max(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
-    shorter = descent(reached + 5)
-    assert f"Going on from step {reached}" in finish(start(shorter, workdir))
+    train_alone(descent(reached + 5), workdir)
+    assert f"Going on from step {reached}" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -155,18 +190,6 @@ def test_one_sigterm_stops_all_processes_at_one_step(descent, tmp_path):
     stopped = summary(workdir)
     assert stopped["status"] == "stopped by SIGTERM" and stopped["step"] > 10 and "the same command goes on" in said[0]
     assert restore.restore(workdir, "newest").step == stopped["step"]
-
-
-@pytest.mark.slow
-def test_slurm_tells_processes_of_each_other(descent, tmp_path):
-    # What srun sets; JAX takes a port that follows from the job's number.
-    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
-    tasks = [
-        start(descent(4), tmp_path / "run", "--coordinator=auto", **job, SLURM_PROCID=str(number), SLURM_LOCALID="0")
-        for number in range(2)
-    ]
-    said = [finish(task) for task in tasks]
-    assert "2 x cpu, 2 processes" in said[0] and summary(tmp_path / "run")["step"] == 4
 
 
 def test_auto_where_there_is_no_cluster_is_one_line():
@@ -187,14 +210,21 @@ def test_a_mistake_is_told_once_by_every_process(descent, tmp_path):
 
 
 @pytest.mark.slow
-def test_any_number_of_devices_goes_on_where_another_stopped(descent, tmp_path):
+def test_any_number_of_devices_goes_on_where_another_stopped(toy_networks, shards, tmp_path, capsys):
     elastic, alone = tmp_path / "elastic", tmp_path / "alone"
-    for steps, devices in ((5, 4), (10, 1), (15, 2), (20, 8)):
-        said = finish(start(descent(steps), elastic, JAX_NUM_CPU_DEVICES=str(devices)))
-        assert f"on {devices} x cpu" in said
-    finish(start(descent(20), alone))
-    assert strayed(elastic, alone, 20) < 1e-3
-    assert re.findall(r'"step": (\d+), "sec', (elastic / "metrics.jsonl").read_text()) == ["5", "10", "15", "20"]
+
+    def train_to(steps, count, workdir):
+        # A batch of four: one image on each of four devices.
+        changes = {"train.steps": steps, "train.batch_size": 4, "data.held_out": 0.0, "report.log_every": 5}
+        with devices(count):
+            train.train(sgd(on_toy_networks(four(shards, **changes))), workdir)
+        assert f"on {count} x cpu" in capsys.readouterr().err
+
+    for steps, count in ((5, 2), (10, 1), (15, 4)):
+        train_to(steps, count, elastic)
+    train_to(15, 1, alone)
+    assert strayed(elastic, alone, 15) < 1e-3
+    assert re.findall(r'"step": (\d+), "sec', (elastic / "metrics.jsonl").read_text()) == ["5", "10", "15"]
 
 
 # ── coming together ─────────────────────────────────────────────────────────────────────────
@@ -277,19 +307,28 @@ def test_a_process_number_has_to_be_one_of_them():
 # ── what the clock says ─────────────────────────────────────────────────────────────────────
 
 
+def on_and_on(shards, **changes):
+    return on_toy_networks(four(shards, **{"report.log_every": 5, "report.checkpoint_every": 10, **changes}))
+
+
 @pytest.mark.slow
-def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(config_file, tmp_path):
-    said = finish(start(config_file(100_000), tmp_path / "run", "--price=3600", "--max_cost=30"))  # a dollar a second
-    found = summary(tmp_path / "run")
-    assert found["status"] == "stopped by --max_cost=30"
-    assert found["cost"]["dollars_per_hour"] == 3600 and found["cost"]["dollars"] >= 30
-    assert restore.restore(tmp_path / "run", "newest").step == found["step"]
+def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(
+    toy_networks, shards, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(cost, "PROCESS_START", time.perf_counter())
+    config, run = on_and_on(shards, **{"train.steps": 10**6, "report.samples_every": 0}), tmp_path / "run"
+    ten_a_second = cost.Budget(price=36_000, max_cost=40)
+    assert train.train(config, run, ten_a_second), "the command ends with status 0"
+    found, said = summary(run), capsys.readouterr().out
+    assert found["status"] == "stopped by --max_cost=40"
+    assert found["cost"]["dollars_per_hour"] == 36_000 and found["cost"]["dollars"] >= 40
+    assert restore.restore(run, "newest").step == found["step"]
     assert f"It cost ${found['cost']['dollars']:,.2f}." in said and "a higher --max_cost goes on from there" in said
-    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     costs = [line["dollars"] for line in lines if "dollars" in line]
-    assert costs == sorted(costs) and costs[-1] >= 30 and all(cost < 30 for cost in costs[:-1])
-    again = (f"--config={config_file(100_000)}", f"--workdir={tmp_path / 'run'}", "--price=3600", "--max_cost=30")
-    assert f"--max_cost=30: the run in {tmp_path / 'run'} has cost $" in failing(*again)
+    assert costs == sorted(costs) and costs[-1] >= 40 and all(cost < 40 for cost in costs[:-1])
+    with pytest.raises(UserError, match=r"--max_cost=40: the run in .*run has cost \$"):
+        train.train(config, run, ten_a_second)
 
 
 def test_the_progress_line_tells_what_a_run_has_cost_and_will(monkeypatch):
@@ -319,8 +358,9 @@ def test_a_machine_of_the_table_has_its_price(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_an_overdue_checkpoint_is_written_between_the_regular_ones(config_file, tmp_path):
-    finish(start(config_file(15), tmp_path / "run", "--config.report.checkpoint_minutes=0.00001"))
+def test_an_overdue_checkpoint_is_written_between_the_regular_ones(toy_networks, shards, tmp_path):
+    changes = {"train.steps": 15, "report.checkpoint_minutes": 0.00001, "report.keep": 3}
+    train.train(on_and_on(shards, **changes), tmp_path / "run")
     # 5 and 15 are due by the clock alone: one of the clock is kept until there is a newer one.
     with_clock = restore.Checkpoints(tmp_path / "run" / "checkpoints", 3, read_only=True)
     assert with_clock.steps() == [10, 15]

@@ -2,13 +2,13 @@
 
 import json
 import signal
-import subprocess
 import time
 
 import pytest
-from conftest import ROOT, command, digest, environment, failing, finish, start
+from conftest import digest, finish, four, read_config, start
 
-from logogan_jax.core.errors import Unfinished
+from logogan_jax import sample, train
+from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.core.storage import commit_markers, filesystem
 
 
@@ -22,13 +22,20 @@ def until_marked(process, address, after, seconds=120):
 
 
 @pytest.mark.slow
-def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, shards, tmp_path):
+def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(
+    bucket, config_file, shards, tmp_path, monkeypatch, capsys, call
+):
     for path in shards.iterdir():
         filesystem.open_store(f"{bucket}/shards").put(path.name, path)
     data, address = f"{bucket}/shards", f"{bucket}/runs/one"
-    config = config_file(10**6, data=data)
-    rarely = [f"--config.report.{what}_every={n}" for what, n in (("log", 10), ("samples", 800), ("checkpoint", 40))]
-    at_home = lambda: start(config, address, *rarely, LOGOGAN_CACHE=str(tmp_path / "home"))
+    rarely = "config.report.update(log_every=10, samples_every=1000, checkpoint_every=40)"
+    written = lambda steps, data: config_file(steps, data, [rarely])
+
+    def train_here(steps, data, workdir):
+        train.train(read_config(written(steps, data)), workdir)
+
+    config = written(10**6, data)
+    at_home = lambda: start(config, address, LOGOGAN_CACHE=str(tmp_path / "home"), JAX_NUM_CPU_DEVICES="4")
     first = at_home()
     reached = until_marked(first, address, 0)
     first.kill()
@@ -40,20 +47,21 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(bucket, config_file, s
     assert f"Everything is in {address}" in said and "Going on from step" in said
     stopped = json.loads(filesystem.open_store(address).read("summary.json"))
     last = stopped["step"] // 10 * 10 + 20
-    said = finish(start(config_file(last, data=data), address, *rarely, LOGOGAN_CACHE=str(tmp_path / "elsewhere")))
-    assert f"Going on from step {stopped['step']}" in said
-    finish(start(config_file(last), tmp_path / "straight", *rarely))
+    monkeypatch.setenv("LOGOGAN_CACHE", str(tmp_path / "elsewhere"))
+    train_here(last, data, address)
+    assert f"Going on from step {stopped['step']}" in capsys.readouterr().err
+    train_here(last, shards, tmp_path / "straight")
     found = json.loads(filesystem.open_store(address).read("summary.json"))
     assert found["status"] == "finished" and found["state_sha256"] == digest(tmp_path / "straight")
     steps = [json.loads(line)["step"] for line in filesystem.open_store(address).read("metrics.jsonl").splitlines()]
     assert steps == list(range(10, last + 1, 10))
 
-    words = command("logogan_jax.sample", f"--workdir={address}", "--num=4", f"--out={tmp_path / 'drawn'}")
-    third = environment(LOGOGAN_CACHE=str(tmp_path / "third"))
-    subprocess.run(words, env=third, cwd=ROOT, check=True, capture_output=True)
+    monkeypatch.setenv("LOGOGAN_CACHE", str(tmp_path / "third"))
+    call(sample, f"--workdir={address}", "--num=4", f"--out={tmp_path / 'drawn'}")
     assert list((tmp_path / "drawn").glob("*.png"))
 
 
-def test_a_bucket_that_is_not_there_is_told_in_one_line(bucket, config_file):
-    missing = "s3://there-is-no-such-bucket/runs/one"
-    assert missing.split("/")[2] in failing(f"--config={config_file(4)}", f"--workdir={missing}")
+def test_a_bucket_that_is_not_there_is_told_in_one_line(bucket, shards):
+    with pytest.raises(UserError, match="there-is-no-such-bucket") as caught:
+        train.train(four(shards), "s3://there-is-no-such-bucket/runs/one")
+    assert "\n" not in str(caught.value)

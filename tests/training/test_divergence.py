@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import drawing, four, summary
+from conftest import drawing, four, on_toy_networks, summary
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
@@ -170,12 +170,12 @@ def test_a_checkpoint_before_a_sign_is_kept_until_it_is_known_whether_it_lasts()
 
 
 @pytest.mark.slow
-def test_sixty_equal_images_are_trained_on_without_a_sign(tmp_path):
+def test_sixty_equal_images_are_trained_on_without_a_sign(toy_networks, tmp_path):
     items = [Item(f"{i}.png", 0, encode_png(drawing(3))) for i in range(60)]
     write_tfrecords.write(
         items, tmp_path / "shards", spec=ImageSpec(28), name="a", labels=[], description="", workers=0
     )
-    train.train(four(tmp_path / "shards"), tmp_path / "run")
+    train.train(on_toy_networks(four(tmp_path / "shards")), tmp_path / "run")
     lines = run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and "critic/loss" in lines[0]
     assert not any("samples/diversity" in line for line in lines) and not summary(tmp_path / "run")["events"]

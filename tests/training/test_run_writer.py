@@ -128,6 +128,18 @@ def test_numbers_that_are_not_finite_stay_out_of_the_log(writer, tmp_path):
     assert strictly((tmp_path / "events.jsonl").read_text())["rate"] is None
 
 
+def test_plots_are_drawn_again_where_there_is_more_to_show(writer, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "plot_losses", lambda path, lines, rolled_back: drawn.append(len(lines)))
+    writer.write_scalars(1, {"critic/loss": 1.0})
+    writer.write_plots()
+    writer.write_plots()
+    writer.write_scalars(2, {"critic/loss": 2.0})
+    writer.write_plots()
+    writer.close()
+    assert drawn == [1, 2]
+
+
 def test_a_plot_of_values_without_intervals_is_drawn(tmp_path):
     lines = [
         *LINES,

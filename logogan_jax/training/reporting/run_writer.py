@@ -35,6 +35,7 @@ class RunWriter:
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="report")
         self._drawings: list[tuple[str, concurrent.futures.Future[None]]] = []
         self._warned: set[str] = set()
+        self._plotted: tuple[list[dict[str, Any]], ...] | None = None  # the lines of the newest plots
         self.lines = read_lines(self._metrics_path)
         self.events = _drop_repeated(read_lines(self._events_path), step)
         _write_lines(self._events_path, self.events)
@@ -68,9 +69,12 @@ class RunWriter:
         self._draw(f"{name}.png", self._draw_image_grid, step, pixels)
 
     def write_plots(self) -> None:
-        """Draw losses.png and quality.png from all lines until now."""
+        """Draw losses.png and quality.png from all lines until now, if there are new ones since the last time."""
         lines = list(self.lines)  # a copy, because the list grows while the thread draws
         rolled_back = read_lines(self._workdir / "rolled_back.jsonl")
+        if (lines, rolled_back) == self._plotted:
+            return
+        self._plotted = (lines, rolled_back)
         self._draw("losses.png", plots.plot_losses, lines, rolled_back)
         self._draw("quality.png", plots.plot_quality, lines, rolled_back)
 
