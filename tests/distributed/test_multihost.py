@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+import jax
 import numpy as np
 import pytest
 from conftest import (
@@ -32,7 +33,7 @@ from conftest import (
 from logogan_jax import train
 from logogan_jax.config import restore
 from logogan_jax.core.errors import Unfinished, UserError
-from logogan_jax.distributed import rendezvous
+from logogan_jax.distributed import multihost, rendezvous
 from logogan_jax.training import checkpoints, train_state
 from logogan_jax.training.reporting import cost, messages
 
@@ -378,3 +379,20 @@ def test_irregular_checkpoints_go_when_there_is_a_newer_one(tmp_path):
         found.append(kept.steps())
     kept.close()
     assert found == [[5], [10], [10, 13], [10, 13, 17], [10, 13, 20], [13, 20, 30], [13, 30, 40]]
+
+
+@pytest.mark.parametrize(("here", "named"), [(0, "another process"), (1, "process 0")])
+def test_who_is_lost_is_never_the_process_that_says_so(monkeypatch, here, named):
+    """Where the library lists nobody, as when the lost one was the only other."""
+
+    def lost(key, timeout_ms):
+        raise RuntimeError("DEADLINE_EXCEEDED: Barrier timed out.")
+
+    monkeypatch.setattr(jax, "process_index", lambda: here)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr("orbax.checkpoint.multihost.get_barrier_sync_fn", lambda: lost)
+    with (
+        pytest.raises(Unfinished, match=f"^{named} of 2 no longer answers .*Connection reset by peer"),
+        multihost.name_lost_processes(),
+    ):
+        raise RuntimeError("Gloo all-reduce failed: Connection reset by peer")
