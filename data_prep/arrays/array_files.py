@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from data_prep.arrays import pickles
+from data_prep.pictures import file_kinds
 from logogan_jax.core.errors import UserError
 
 # Where LLD-logo keeps them.
@@ -48,9 +49,11 @@ def open_arrays(path: pathlib.Path, key: str | None = None, labels: str | None =
     """
     try:
         with open(path, "rb") as file:
-            start = file.read(8)
+            start = file.read(64)
     except OSError as error:
         raise UserError(f"--filename={path}: {error.strerror}") from None
+    if pointer := file_kinds.describe_pointer(start):
+        raise UserError(f"--filename={path} is {pointer}")
     open_format = next((opener for magic, opener in _FORMATS.items() if start.startswith(magic)), _open_pickle)
     with contextlib.ExitStack() as stack:
         with _errors_in_one_line(path, *_READ_ERRORS):

@@ -4,7 +4,7 @@ import math
 
 from ml_collections import ConfigDict
 
-from logogan_jax.core import target
+from logogan_jax.core import nested, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import compute
 from logogan_jax.networks import image_sizes
@@ -56,6 +56,10 @@ def check_values(config: ConfigDict) -> None:
         block, name = key.split(".")
         if not config[block][name] >= 0:  # nor NaN
             raise UserError(f"config.{key} is {config[block][name]}: it should be a number of {unit}, or 0")
+    for key, value in nested.flatten(config.to_dict()).items():
+        # Compared with anything, NaN is false: of some checks it would pass each.
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"config.{key} is {value}: it should be a finite number")
     if not 0 <= config.train.seed < 1 << 63:
         raise UserError(f"config.train.seed is {config.train.seed}: it should be from 0 to {(1 << 63) - 1}")
     _check_data(config.data)

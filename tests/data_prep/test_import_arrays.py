@@ -342,6 +342,22 @@ def lld(path, count=4):
         file["labels/resnet/rc_64"] = np.array([0, 63, 0, 7][:count])
 
 
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n", "git lfs pull"),
+        (b"/annex/objects/SHA256E-s123--4d7a.npy\n", "git annex get"),
+    ],
+)
+def test_what_a_repository_keeps_in_place_of_a_file_is_told(tmp_path, capsys, content, advice):
+    """Together with the command that fetches it."""
+    path = tmp_path / "x.npy"
+    path.write_bytes(content)
+    line = refused(capsys, "-f", path, "-tp", tmp_path / "out")
+    assert f"--filename={path} is a git" in line.replace("Git LFS", "git") and f"run `{advice}` in its reposit" in line
+    assert not (tmp_path / "out").exists()
+
+
 def test_lld_files_are_cropped_named_and_labelled(tmp_path):
     lld(tmp_path / "LLD-logo.hdf5")
     arguments = ("-f", tmp_path / "LLD-logo.hdf5", "-tp", tmp_path / "out", "--labels", "labels/resnet/rc_64")
