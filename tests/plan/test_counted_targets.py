@@ -1,0 +1,31 @@
+"""The step costs an accelerator what is recorded, where the accelerator's compiler is installed."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, environment
+
+sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
+import counted_targets
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "compiler"), [("h100", "jax_plugins.xla_cuda13"), ("v5e", "libtpu")])
+def test_the_step_costs_an_accelerator_what_is_recorded(target, compiler):
+    """One row: compiling takes a minute or more. The command compares the others, too."""
+    package = compiler.partition(".")[0]
+    if importlib.util.find_spec(package) is None or importlib.util.find_spec(compiler) is None:
+        pytest.skip(f"the compiler of {target}, gigabytes large, is no dependency of the tests")
+    words = [sys.executable, "benchmarks/counted_targets.py", f"--targets={target}", "--only=wgan28", "--devices=1"]
+    done = subprocess.run([*words, "--check"], cwd=ROOT, env=environment(), text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_difference_names_the_row_both_figures_and_the_command():
+    old = {"kernels": 100, "bytes": 10_000}
+    assert counted_targets.differences("wgan56 on 1 x h100", {"kernels": 101, "bytes": 10_100}, old) == []
+    (line,) = counted_targets.differences("wgan56 on 1 x h100", {"kernels": 104, "bytes": 10_000, "pads": 1}, old)
+    assert line.startswith("wgan56 on 1 x h100: kernels was 100 and is 104: ")
+    assert line.endswith("python benchmarks/counted_targets.py --only=wgan56")
