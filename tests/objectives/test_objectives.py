@@ -170,26 +170,61 @@ def test_r3gan_by_hand():
     assert make("r3gan").players[1].uses_real_images
 
 
-@pytest.mark.parametrize("name", ["wgan_gp", "r3gan"])
+def test_gan_with_r1_and_r2_by_hand():
+    nets, one, a = Toy(a=0.5), batch(), 0.5
+    plain = make("gan").players[0].loss(Toy(a=0.5), one, rows())[0]
+    critic, notes = make("gan", r1=3.0, r2=4.0).players[0].loss(nets, one, rows())
+    r1, r2 = (((a * vectors(x) + W) ** 2).sum(1) for x in (one.image, nets.made[0]))
+    np.testing.assert_allclose(notes["r1"], r1, rtol=1e-5)
+    np.testing.assert_allclose(notes["r2"], r2, rtol=1e-5)
+    np.testing.assert_allclose(critic, plain + 1.5 * r1 + 2.0 * r2, rtol=1e-5)
+    alone, notes = make("gan", r1=3.0).players[0].loss(Toy(a=0.5), one, rows())
+    np.testing.assert_allclose(alone, plain + 1.5 * r1, rtol=1e-5)
+    assert "r2" not in notes
+    # Batch statistics would mix the gradients of images; without a penalty they are allowed.
+    assert make("gan", r2=1.0).per_example == ("critic",) and make("gan").per_example == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"r1": -1.0}, "config.objective.r1 is -1.0: it should be a weight"),
+        ({"r1": 1.0, "r2": -0.5}, "config.objective.r2 is -0.5: it should be a weight"),
+        ({"lazy": 4}, "config.objective.lazy is 4, but there is no penalty"),
+    ],
+)
+def test_penalties_of_the_gan_that_cannot_be_are_refused(values, said):
+    with pytest.raises(UserError, match=said):
+        make("gan", **values)
+
+
+PENALISED = {"wgan_gp": {}, "r3gan": {}, "gan": {"r1": 2.0, "r2": 1.0}}
+
+
+@pytest.mark.parametrize("name", PENALISED)
 def test_lazy_penalties_have_the_same_mean(name):
     # Every row twice: what the lazy penalty leaves out is what it looks at.
     twice = lambda x: jnp.repeat(x, 2, axis=0)
     one, doubled = jax.tree.map(twice, batch()), twice(rows())
     penalised = {}
     for lazy in (1, 2):
-        loss = make(name, lazy=lazy).players[0].loss
+        loss = make(name, lazy=lazy, **PENALISED[name]).players[0].loss
         penalised[lazy] = loss(Toy(a=0.5), one, doubled)
     (whole, notes), (lazy, some) = penalised[1], penalised[2]
     np.testing.assert_allclose(lazy.mean(), whole.mean(), rtol=1e-5)
     for note in {"gradient_norm", "r1", "r2"} & notes.keys():
         np.testing.assert_allclose(some[note], np.where(np.arange(2 * ROWS) % 2, 0, 2 * notes[note]), rtol=1e-6)
     gradients = [
-        jax.grad(lambda w, lazy=lazy: make(name, lazy=lazy).players[0].loss(Toy(w, a=0.5), one, doubled)[0].mean())(W)
+        jax.grad(
+            lambda w, lazy=lazy: (
+                make(name, lazy=lazy, **PENALISED[name]).players[0].loss(Toy(w, a=0.5), one, doubled)[0].mean()
+            )
+        )(W)
         for lazy in (1, 2)
     ]
     np.testing.assert_allclose(*gradients, rtol=1e-5)
     with pytest.raises(UserError, match=r"config.objective.lazy is 5"):
-        make(name, lazy=5).players[0].loss(Toy(), one, doubled)
+        make(name, lazy=5, **PENALISED[name]).players[0].loss(Toy(), one, doubled)
 
 
 @pytest.mark.parametrize("name", ["wgan_gp", "r3gan"])
