@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import types
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ COMMANDS = {
     "logogan_jax.evaluate": ["--images=logos", "--against=logos", "--size=8", "--num_samples=10", "--step=newest"],
     "logogan_jax.replay": RUN,
     "logogan_jax.benchmark": ["--config=tiny.py", "--config.data.dir=nowhere"],
+    "logogan_jax.plan": ["--config=tiny.py", "--config.data.dir=nowhere", "--target=h100"],
     "logogan_jax.tune": ["--config=tiny.py", "--workdir=new", "--trials=1"],
     "data_prep.preview_augment": ["--config=tiny.py", "--out=new.png"],
     "data_prep.write_tfrecords": ["--path=logos", "--size=8", "--target_path=new", "--workers=1"],
@@ -59,11 +61,15 @@ class _Parsers(Exception):
     """The parser of a command, thrown from its parse_args."""
 
 
+def load(module: str) -> types.ModuleType:
+    """Import the module of a command, of a folder its __main__."""
+    loaded = importlib.import_module(module)
+    return importlib.import_module(f"{module}.__main__") if hasattr(loaded, "__path__") else loaded
+
+
 def flag_names(module: str) -> list[str]:
     """Return the names of a command's flags, and the keys of its config."""
-    loaded = importlib.import_module("logogan_jax.benchmark.__main__" if module.endswith("benchmark") else module)
-    if module == "logogan_jax.tune":
-        loaded = importlib.import_module("logogan_jax.tune.__main__")
+    loaded = load(module)
     if not hasattr(loaded, "define"):
         return _argparse_names(loaded.main)
     before = set(flags.FLAGS)

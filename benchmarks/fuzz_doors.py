@@ -45,11 +45,15 @@ def run_command(module: str, arguments: Sequence[str]) -> int | None:
         # Trials would train: this one says what a trial says whose data are missing.
         fails = (sys.executable, "-c", "raise SystemExit('error: no data')")
         return cli.run(lambda: tune.main(fails), tune.define, required=["config"])
-    loaded = importlib.import_module("logogan_jax.benchmark.__main__" if module.endswith("benchmark") else module)
+    loaded = door_cases.load(module)
     if module == "data_prep.preview_augment":
         from logogan_jax.core import cli
 
         return cli.run(loaded.main, loaded.define, required=["config", "out"])
+    if module == "logogan_jax.plan":  # whose variables are for a process of its own
+        from logogan_jax.core import cli
+
+        return cli.run(loaded.main, loaded.define, required=["config", "target"])
     return loaded.command() if hasattr(loaded, "command") else loaded.main()
 
 
