@@ -32,8 +32,10 @@ from logogan_jax.config import build_training, defaults
 from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 
-# A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them the commands they start.
+# A shell that starts the tests in the background, or nohup, makes them deaf to signals, and with them the commands that
+# they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

