@@ -123,5 +123,5 @@ def test_a_table_has_one_column_for_each_checkout():
 @pytest.mark.slow
 def test_the_calls_from_main_to_a_loss_are_recorded():
     frames = structure.frames_to_loss(ROOT)
-    assert frames[0] == ["main.py", "main"] and frames[-1] == ["objectives/adversarial.py", "loss"]
+    assert frames[0] == ["main.py", "main"] and frames[-1] == ["objectives/gan.py", "critic_loss"]
     assert len(frames) <= 8 and len({file for file, _ in frames}) <= 5
