@@ -24,7 +24,7 @@ from data_prep import arguments, folder_items, listing, pool, write_tfrecords
 from data_prep.pictures import convert
 from data_prep.pictures.convert import ImageSpec
 from data_prep.shards import label_names, plan, shard_files
-from logogan_jax.core import errors, files
+from logogan_jax.core import errors, files, outputs
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
@@ -193,6 +193,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors.exit_on_error():
         options = _options(flags)
         spec = arguments.image_spec(args)
+        write_tfrecords.check_number("shards", args.shards, plan.MAX_SHARDS)
+        if args.manifest and "://" not in args.manifest and not files.expand(args.manifest).is_file():
+            raise UserError(f"--manifest={args.manifest}: there is no such file")
+        if "://" not in args.target_path:
+            outputs.folder_to_write("target_path", args.target_path)
         store = filesystem.open_store(args.target_path)
         options.view_as(StandardOptions).runner = args.runner
         listing.open_folder(args.path)

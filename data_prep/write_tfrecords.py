@@ -159,6 +159,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def check_number(flag: str, value: int | None, highest: int) -> None:
+    """Raise a UserError if the value of a flag was given and is not from 1 to `highest`."""
+    if value is not None and not 1 <= value <= highest:
+        raise UserError(f"--{flag}={value} should be from 1 to {highest:,}")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.write_tfrecords", description=arguments.summary(__doc__))
@@ -166,9 +172,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, help="processes (default: one per core; try more for a bucket)")
     args = parser.parse_args(argv)
     with errors.exit_on_error():
-        for flag, highest in (("shards", plan.MAX_SHARDS), ("workers", pool.MAX_WORKERS)):
-            if not 1 <= (1 if getattr(args, flag) is None else getattr(args, flag)) <= highest:
-                raise UserError(f"--{flag}={getattr(args, flag)} should be from 1 to {highest:,}")
+        check_number("shards", args.shards, plan.MAX_SHARDS)
+        check_number("workers", args.workers, pool.MAX_WORKERS)
         spec = arguments.image_spec(args)
         items = FolderItems(args.path, args.labels)
         description = f"Images of a folder, {arguments.describe_size(spec)}."

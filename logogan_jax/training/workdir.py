@@ -60,6 +60,10 @@ def open_workdir(address: str | pathlib.Path) -> Iterator[Workdir]:
 def locked_folder(folder: pathlib.Path) -> Iterator[None]:
     """Make the folder if it is missing, check that it is a run's or empty, and lock it until the block ends."""
     try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:  # the checkpoints' writer takes text alone
+        raise UserError(f"--workdir={folder} has a name that is no text in UTF-8: choose another") from None
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = locks.try_lock(folder / ".lock")
     except OSError as error:

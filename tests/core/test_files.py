@@ -53,6 +53,13 @@ def test_a_mount_that_loses_what_is_appended_or_cannot_replace_files_is_told_too
         pass
 
 
+def test_a_run_whose_folder_has_a_name_that_is_no_text_is_refused_before_anything_is_made(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9") / "run"  # as an old file system in Latin 1 has it
+    with pytest.raises(UserError, match="has a name that is no text in UTF-8: choose another"), locked_folder(folder):
+        pass
+    assert not folder.parent.exists()
+
+
 def test_a_probe_that_a_killed_run_left_is_no_foreign_file(tmp_path):
     (tmp_path / ".probe").touch()
     with locked_folder(tmp_path):

@@ -101,6 +101,10 @@ def test_labels_and_odd_names_come_through(logos, tool, refusal, tmp_path):
     assert "holds finished shards: remove them or choose another" in refusal(logos, tmp_path / "beam")
     assert "--runer=x is a flag neither of this tool nor of Beam" in refusal(logos, new, "--runer=x")
     assert "--size=0 should be from 1" in refusal(logos, new, "--size=0")
+    for shards in (-1, 0, 10**12):
+        assert f"--shards={shards} should be from 1 to 99,999" in refusal(logos, new, f"--shards={shards}")
+    assert f"--manifest={new}: there is no such file" in refusal(logos, new, f"--manifest={new}")
+    assert f"--target_path={logos / 'loose.png'} cannot be written" in refusal(logos, logos / "loose.png")
     assert refusal(logos, new).startswith("error: --path has files beside its sub-folders")
     assert not new.exists()
 
