@@ -88,7 +88,9 @@ def main() -> None:
                 counts = count(config, target, devices)
                 print(row, counts, flush=True)
                 recorded = record.setdefault(compiler(target), {})
-                messages += differences(row, counts, recorded.get(row, {}))
+                messages += differences(row, counts, recorded[row]) if row in recorded else []
+                if args.check and row not in recorded:
+                    messages.append(f"{row}: nothing is recorded for {compiler(target)}")
                 recorded[row] = counts
                 if not args.check:  # after each, because the next one takes minutes
                     command = "python benchmarks/counted_targets.py"

@@ -85,6 +85,13 @@ def open_dataset(config: ConfigDict) -> TFRecordDataset:
     return TFRecordDataset(folder, size=image_size(config), channels=config.data.channels)
 
 
+def split_dataset(config: ConfigDict) -> tuple[Subset, Subset, DatasetInfo]:
+    """Return the images to train on, those held out, and what a run records of them."""
+    dataset = open_dataset(config)
+    train, held_out = dataset.split(config.data.held_out, evaluator.MIN_HELD_OUT)
+    return train, held_out, DatasetInfo(dataset.fingerprint, len(train), dataset.labels)
+
+
 def build(
     config: ConfigDict, devices: Sequence[Any] | None = None, say: Callable[[str], None] = lambda line: None
 ) -> Training:
@@ -96,9 +103,7 @@ def build(
         say: gets a line about each program that is compiled.
     """
     config = resolve(config)
-    dataset = open_dataset(config)
-    train, held_out = dataset.split(config.data.held_out, evaluator.MIN_HELD_OUT)
-    info = DatasetInfo(dataset.fingerprint, len(train), dataset.labels)
+    train, held_out, info = split_dataset(config)
     model = build_model(config, info)
     _check_one_batch(config, len(train), len(jax.devices() if devices is None else devices))
     parallel = DataParallel(config.train.parallel, config.train.batch_size, devices)
@@ -150,7 +155,7 @@ def _source(config: ConfigDict, model: Model, train: Subset, parallel: DataParal
     if name == "auto":
         # The first process decides: the memory of another may differ.
         nbytes = len(train) * math.prod(train.shape)
-        name = multihost.run_on_primary(lambda: sources.choose(nbytes, jax.local_devices()[0]))
+        name = multihost.run_on_primary(lambda: sources.choose(nbytes, sources.memory_bytes(jax.local_devices()[0])))
     constructor = registry.lookup(sources.SOURCES, name, "config.data.source")
     return constructor(
         train,

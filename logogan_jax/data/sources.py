@@ -16,7 +16,11 @@ SOURCES: dict[str, type[InMemorySource] | type[StreamingSource]] = {
 _DEFAULT_MEMORY = 8 << 30  # bytes, for a CPU device, which states no limit
 
 
-def choose(nbytes: int, device: jax.Device) -> str:  # pyright: ignore[reportInvalidTypeForm] - jaxlib has no stub of it
-    """Name of the source for `nbytes` of pixels: "resident" if they take at most a quarter of the device's memory."""
-    stats = device.memory_stats() or {}
-    return "resident" if nbytes <= stats.get("bytes_limit", _DEFAULT_MEMORY) // 4 else "stream"
+def choose(nbytes: int, memory: int) -> str:
+    """Name the source for `nbytes` of pixels: "resident" if they take at most a quarter of `memory`, in bytes."""
+    return "resident" if nbytes <= memory // 4 else "stream"
+
+
+def memory_bytes(device: jax.Device) -> int:  # pyright: ignore[reportInvalidTypeForm] - jaxlib has no stub of it
+    """Return the bytes of memory that JAX has on a device."""
+    return (device.memory_stats() or {}).get("bytes_limit", _DEFAULT_MEMORY)

@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import build_training
 from logogan_jax.core import target as tracing_target
+from logogan_jax.data import sources
 from logogan_jax.data.dataset import DatasetInfo
-from logogan_jax.metrics import evaluator
 from logogan_jax.plan import costs, hlo, prediction, targets, topology
 from logogan_jax.plan.costs import Counts
 from logogan_jax.plan.prediction import Prediction
@@ -82,9 +82,7 @@ class Estimate:
 
 def dataset_info(config: ConfigDict) -> DatasetInfo:
     """Return what the model must know of the config's data set."""
-    dataset = build_training.open_dataset(config)
-    train, _ = dataset.split(config.data.held_out, evaluator.MIN_HELD_OUT)
-    return DatasetInfo(dataset.fingerprint, len(train), dataset.labels)
+    return build_training.split_dataset(config)[2]
 
 
 def estimate(
@@ -112,7 +110,7 @@ def estimate(
         dtype=config.train.dtype,
         steps=config.train.steps,
         flops=flops,
-        memory=_memory(step, compiled, target, devices * hosts),
+        memory=_memory(step, compiled, target),
         counts=costs.count(kernels, step.steps),
         prediction=prediction.predict(kernels, target, steps=step.steps, devices=devices, hosts=hosts),
         compile_seconds=seconds,
@@ -138,10 +136,10 @@ def _source(config: ConfigDict, info: DatasetInfo, target: Target) -> str:
         return config.data.source
     height, width = build_training.image_size(config)
     size = info.images * height * width * config.data.channels
-    return "resident" if size <= target.usable_bytes // 4 else "stream"
+    return sources.choose(size, target.usable_bytes)
 
 
-def _memory(step: StepShapes, compiled: Any, target: Target, devices: int) -> Memory:
+def _memory(step: StepShapes, compiled: Any, target: Target) -> Memory:
     """Return the memory on one device of the compiled step."""
     analysis = compiled.memory_analysis()
     data = analysis.argument_size_in_bytes - step.state_bytes()

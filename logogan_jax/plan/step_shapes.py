@@ -51,8 +51,7 @@ class StepShapes:
         feed = _feed(config, info, (self.steps, self.model.objective.batches_per_step), source)
         state = jax.tree.map(lambda shape: place(shape, data_parallel.REPLICATED), self.state)
         specs = jax.tree.broadcast(kind.specs, feed, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
-        self.feed = jax.tree.map(place, feed, specs)
-        self.arguments = (state, self.feed)
+        self.arguments = (state, jax.tree.map(place, feed, specs))
 
     def state_bytes(self) -> int:
         """Return the bytes of the state."""

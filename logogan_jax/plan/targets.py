@@ -2,7 +2,8 @@
 
 The figures are the vendors' own: dense matrix products of the tensor cores (float32 as XLA multiplies it by default, in
 TF32 on GPUs and in several passes of bfloat16 on TPUs), memory, and the links between the devices of a host, in one
-direction. What the CUDA compiler asks of a GPU is what XLA's own target descriptions say.
+direction. What the CUDA compiler asks of a GPU is what XLA's own target descriptions say; of the L4, which has none, it
+is what NVIDIA says of it. The networks between hosts are those of the machines that clouds rent out, in round numbers.
 """
 
 import importlib.util

@@ -6,15 +6,13 @@ import types
 
 import jax
 import pytest
-from conftest import ROOT, command, environment, four, run
+from conftest import ROOT, command, environment, four, on_toy_networks, run
 from ml_collections import ConfigDict
-from toy_networks import TOY
 
 from logogan_jax.benchmark import __main__ as benchmark
 from logogan_jax.benchmark import figures, measurement, peers, stopwatch
-from logogan_jax.config import build_training, defaults
+from logogan_jax.config import build_training
 from logogan_jax.core.errors import UserError
-from logogan_jax.networks import NETWORKS
 from logogan_jax.plan import targets
 from logogan_jax.training import cpu_estimate, train_state
 
@@ -22,18 +20,15 @@ QUICK = {"repeats": 3, "seconds": 0.05}
 
 
 @pytest.fixture(scope="module")
-def toy(shards):
+def toy(shards, toy_networks):
     """A function (**changes by dotted key) -> resolved config of networks that compile in a second."""
 
     def make(**changes):
-        config = four(shards)
-        config.model = defaults.block(name="toy", latent=8, width=16)
+        config = on_toy_networks(four(shards))
         config.update_from_flattened_dict(changes)
         return build_training.resolve(config)
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(NETWORKS, "toy", TOY)
-        yield make
+    return make
 
 
 # ── a stopwatch ─────────────────────────────────────────────────────────────────────────────

@@ -327,7 +327,7 @@ def test_size_decides_between_the_sources():
         def __init__(self, limit):
             self.memory_stats = lambda: limit and {"bytes_limit": limit}
 
-    assert sources.choose(25, Device(100)) == "resident"
-    assert sources.choose(26, Device(100)) == "stream"
-    assert sources.choose(2 << 30, Device(None)) == "resident"
-    assert sources.choose((2 << 30) + 1, Device(None)) == "stream"
+    assert sources.choose(25, sources.memory_bytes(Device(100))) == "resident"
+    assert sources.choose(26, sources.memory_bytes(Device(100))) == "stream"
+    assert sources.choose(2 << 30, sources.memory_bytes(Device(None))) == "resident"
+    assert sources.choose((2 << 30) + 1, sources.memory_bytes(Device(None))) == "stream"
