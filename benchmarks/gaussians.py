@@ -10,6 +10,7 @@ benchmarks/results/gaussians-cpu.json and docs/gaussians.png, in about three min
 """
 
 import itertools
+import pathlib
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,10 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from matplotlib.figure import Figure
 from record import ROOT, parser, write_record
 
-from logogan_jax.core import files, images
+from logogan_jax.core import files, images, plotting
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import data_parallel
 from logogan_jax.objectives import OBJECTIVES
@@ -152,21 +152,27 @@ def train(name: str, critic_updates: int, steps: int) -> np.ndarray:
     return np.asarray(images.to_float(drawn))[:, 0, 0, :]
 
 
-def draw(samples: Mapping[tuple[str, int], np.ndarray]) -> None:
-    """Draw docs/gaussians.png: one panel for each (objective, critic updates), with circles around the modes."""
-    figure = Figure(figsize=(11, 6.1), layout="constrained")
-    panels = figure.subplots(len(STEPS), len(NAMES), sharex=True, sharey=True)
-    for row, updates in zip(panels, STEPS, strict=True):
-        for axes, name in zip(row, NAMES, strict=True):
-            points = samples[name, updates]
-            covered = measure_coverage(points).covered
-            axes.scatter(*centres().T, s=110, facecolors="none", edgecolors="0.75", linewidths=1)
-            axes.scatter(*points.T, s=1.5, alpha=0.35, linewidths=0, color="tab:red" if covered < MODES else "k")
-            axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=[], yticks=[], aspect="equal")
-            axes.set_title(f"{NAMES[name]}: {covered} of {MODES}", fontsize=11)
-        row[0].set_ylabel(f"{updates} critic update{'s' if updates > 1 else ''} per step")
-    with files.atomic_write(ROOT / "docs" / "gaussians.png") as partial:
-        figure.savefig(partial, format="png", dpi=90)
+def draw(samples: Mapping[tuple[str, int], np.ndarray], path: pathlib.Path) -> None:
+    """Draw one panel for each (objective, critic updates), with circles around the modes."""
+    with plotting.default_style():
+        from matplotlib.figure import Figure  # by now, plotting has imported matplotlib
+
+        figure = Figure(figsize=(11, 6.1), layout="constrained")
+        panels = figure.subplots(len(STEPS), len(NAMES), sharex=True, sharey=True)
+        for row, updates in zip(panels, STEPS, strict=True):
+            for axes, name in zip(row, NAMES, strict=True):
+                _draw_panel(axes, name, samples[name, updates])
+            row[0].set_ylabel(f"{updates} critic update{'s' if updates > 1 else ''} per step")
+        with files.atomic_write(path) as partial:
+            figure.savefig(partial, format="png", dpi=90)
+
+
+def _draw_panel(axes: Any, name: str, points: np.ndarray) -> None:
+    covered = measure_coverage(points).covered
+    axes.scatter(*centres().T, s=110, facecolors="none", edgecolors="0.75", linewidths=1)
+    axes.scatter(*points.T, s=1.5, alpha=0.35, linewidths=0, color="tab:red" if covered < MODES else "k")
+    axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=[], yticks=[], aspect="equal")
+    axes.set_title(f"{NAMES[name]}: {covered} of {MODES}", fontsize=11)
 
 
 def main() -> None:
@@ -191,7 +197,7 @@ def main() -> None:
         "ema_images": EMA_IMAGES, "rows": rows,
     }  # fmt: skip
     write_record("gaussians-cpu", "python benchmarks/gaussians.py", record)
-    draw(samples)
+    draw(samples, ROOT / "docs" / "gaussians.png")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
 import numpy as np
 import runs
 from narrow import CONFIGS
@@ -25,10 +24,8 @@ from PIL import Image
 from record import RESULTS, ROOT, machine, parser, portable, rewrite_table, write_record
 
 from logogan_jax import __version__
+from logogan_jax.core import plotting
 from logogan_jax.metrics.pixel_diversity import mean_pairwise_distance
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 STRIPS = RESULTS / "objectives"  # one strip of pictures for each objective
 SIDE = 28  # pixels
@@ -104,7 +101,17 @@ def split_grid(grid: np.ndarray, count: int) -> np.ndarray:
 def draw_overview(strips: Mapping[str, str], path: pathlib.Path) -> None:
     """Draw the pictures of several runs side by side: {title: name of the strip}."""
     rows = -(-len(strips) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(COLUMNS * 3.0, rows * 3.25), dpi=100)
+    with plotting.default_style():
+        from matplotlib.figure import Figure  # by now, plotting has imported matplotlib
+
+        figure = Figure(figsize=(COLUMNS * 3.0, rows * 3.25), dpi=100)
+        _draw_strips(figure.subplots(rows, COLUMNS, squeeze=False), strips)
+        figure.tight_layout()
+        figure.savefig(path)
+
+
+def _draw_strips(axes: np.ndarray, strips: Mapping[str, str]) -> None:
+    """Draw each strip into one of the axes, and nothing into those that are left."""
     for axis in axes.flat:
         axis.axis("off")
     for axis, (title, name) in zip(axes.flat, strips.items(), strict=False):
@@ -114,20 +121,21 @@ def draw_overview(strips: Mapping[str, str], path: pathlib.Path) -> None:
         padded = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
         axis.imshow(padded.reshape(columns, columns, side, side, 3).swapaxes(1, 2).reshape(columns * side, -1, 3))
         axis.set_title(title, fontsize=13)
-    figure.tight_layout()
-    figure.savefig(path)
 
 
-def draw_reconstructions() -> None:
-    """Draw docs/reconstructions.png: held-out logos reconstructed by the VAE, and training logos by GLO."""
-    figure, axes = plt.subplots(1, 2, figsize=(13, 5.2), dpi=100)
+def draw_reconstructions(path: pathlib.Path) -> None:
+    """Draw held-out logos reconstructed by the VAE, and training logos by GLO."""
     titles = {"vae": "VAE: held-out logos, each before its reconstruction", "glo": "GLO: the same of training logos"}
-    for axis, (name, title) in zip(axes, titles.items(), strict=True):
-        axis.axis("off")
-        axis.imshow(Image.open(STRIPS / f"{name}-pairs.png"))
-        axis.set_title(title, fontsize=12)
-    figure.tight_layout()
-    figure.savefig(ROOT / "docs" / "reconstructions.png")
+    with plotting.default_style():
+        from matplotlib.figure import Figure  # by now, plotting has imported matplotlib
+
+        figure = Figure(figsize=(13, 5.2), dpi=100)
+        for axis, (name, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+            axis.axis("off")
+            axis.imshow(Image.open(STRIPS / f"{name}-pairs.png"))
+            axis.set_title(title, fontsize=12)
+        figure.tight_layout()
+        figure.savefig(path)
 
 
 def table(record: dict[str, Any], head: str = "objective") -> str:
@@ -162,7 +170,7 @@ def main() -> None:
             record = {"version": __version__, "rows": {key: rows[key] for key in CONFIGS if key in rows}}
             write_record("objectives-cpu", "python benchmarks/objectives.py", record)
     draw_overview({name: name for name in ("reals", *record["rows"])}, ROOT / "docs" / "objectives.png")
-    draw_reconstructions()
+    draw_reconstructions(ROOT / "docs" / "reconstructions.png")
     rewrite_table("docs/objectives.md", "results", table(record))
     sys.exit(any(row["status"] != "finished" for row in record["rows"].values()))
 
