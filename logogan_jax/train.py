@@ -68,7 +68,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         enter(bar)
         bar.say(build_run.startup_message(training, workdir, start))
         finish = build_run.summary_writer(training, run.folder, writer, monitor, budget)
-        state = guard.restored(restored.state) if restored else training.state
+        state = guard.first_state(restored, training.state)
         training.runner.compile(state, start, config.train.steps)
         if start == 0:
             log.write_pictures(0, "reals", build_run.real_pictures(training))

@@ -121,15 +121,12 @@ class Checkpoints:
             digest = {_DIGEST: train_state.digest_in_threads(state)}
             self._manager.save(step, args=ocp.args.StandardSave(state), custom_metadata=digest, force=True)
 
-    def back_to(self, step: int, like: TrainState, say: Callable[[str], None]) -> Restored | None:
-        """Restore the newest state up to a step, as `restore_newest` does, then delete the checkpoints after it."""
-        self.wait()
-        restored = self.restore_newest(like, say, most=step)
+    def delete_after(self, step: int) -> None:
+        """Delete the checkpoints after a step; call this while none is being written."""
         if self._manager:
             for later in self._steps():
-                if not restored or later > restored.step:
+                if later > step:
                     self._delete(later)
-        return restored
 
     def wait(self) -> None:
         """Return when everything is on disk."""

@@ -63,9 +63,14 @@ class DivergenceGuard:
         """Whether the run has gone back before."""
         return any(event["action"] == "roll back" for event in self._writer.events)
 
-    def restored(self, state: TrainState) -> TrainState:
-        """Return a state from a checkpoint on the devices, with the lower learning rates of a run that went back."""
-        return self._with_lowered_lr(state) if self.rolled_back else self._place(state)
+    def first_state(self, restored: Restored | None, fresh: TrainState) -> TrainState:
+        """Return the state to start from on the devices, with the lower learning rates of a run that went back.
+
+        It is that of a checkpoint, or else that of step 0, which lies on the devices as `fresh`.
+        """
+        if self.rolled_back:
+            return self._with_lowered_lr(restored.state if restored else self._init_state())
+        return self._place(restored.state) if restored else fresh
 
     def check(self, step: int, state: TrainState) -> Rollback | None:
         """Warn of what the log shows at a step; roll back or stop where it has lasted.
@@ -113,13 +118,17 @@ class DivergenceGuard:
         if self.rolled_back:
             self._stop(step, f"{reason}, once more")
         target = self._target(step + 1 if since is None else since)
-        # Newer checkpoints go first: whoever is killed between these lines finds an older run, which is judged again.
-        restored = self._checkpoints.back_to(target, state, self._say) or Restored(0, self._init_state())
+        self._checkpoints.wait()
+        restored = self._checkpoints.restore_newest(state, self._say, most=target) or Restored(0, self._init_state())
         target = restored.step
-        # The log is what the run is judged by: lines of steps that are no more would condemn it again.
-        self._writer.truncate_after(target)
         self._monitor.cancel()
+        # A run may be killed between any two of these lines. Until all newer checkpoints are deleted it then goes on
+        # from the newest one, with the log that it is judged by. The copy of the log tells why there is no checkpoint.
+        self._writer.keep_rolled_back(target)
+        self._checkpoints.delete_after(target)
         self._writer.write_event(step, "roll back", to=target, rate=divergence.LR_SCALE, reason=reason)
+        # Lines of steps that are no more would condemn the run again.
+        self._writer.truncate_after(target)
         self._say(f"{reason}. Going back to step {target:,} with {divergence.LR_SCALE} times the learning rates.")
         return Rollback(target, self._with_lowered_lr(restored.state))
 

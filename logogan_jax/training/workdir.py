@@ -102,6 +102,9 @@ def step_without_checkpoint(folder: pathlib.Path, checkpoint_every: int) -> int:
     if checkpoints.is_dir() and any(path.name.isdigit() for path in checkpoints.iterdir()):
         return 0
     lines = run_writer.read_lines(folder / "metrics.jsonl")
+    rolled_back = run_writer.read_lines(folder / run_writer.ROLLED_BACK)
+    if all(line in rolled_back for line in lines):  # it was killed while it went back to step 0
+        return 0
     last = lines[-1]["step"] if lines else 0
     # The second checkpoint is begun when the first is on disk.
     due = 0 < 2 * checkpoint_every < last
@@ -109,8 +112,11 @@ def step_without_checkpoint(folder: pathlib.Path, checkpoint_every: int) -> int:
 
 
 def _has_ended(folder: pathlib.Path) -> bool:
-    """Return whether a run has written its summary, which it does after its last checkpoint."""
+    """Return whether a run has written its summary, after its last checkpoint, and has not gone back since."""
+    events = run_writer.read_lines(folder / "events.jsonl")
     try:
-        return json.loads((folder / "summary.json").read_text())["status"] != "diverged"
+        summary = json.loads((folder / "summary.json").read_text())
+        roll_backs = [event for event in events if event["action"] == "roll back"]
+        return summary["status"] != "diverged" and all(event in summary["events"] for event in roll_backs)
     except (OSError, ValueError, KeyError, TypeError):
         return False

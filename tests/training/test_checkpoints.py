@@ -115,9 +115,11 @@ def test_where_every_checkpoint_is_damaged_nothing_is_started_anew(copy):
 def test_a_roll_back_takes_an_older_checkpoint_where_its_own_is_damaged(copy):
     truncate(copy / "4")
     with contextlib.closing(Checkpoints(copy, keep=3)) as kept:
-        assert kept.back_to(4, LIKE, lambda line: None).step == 2
+        assert kept.restore_newest(LIKE, lambda line: None, most=4).step == 2
+        kept.delete_after(2)
         assert kept.steps() == [2]
-        assert kept.back_to(0, LIKE, print) is None and kept.steps() == []
+        kept.delete_after(0)
+        assert kept.restore_newest(LIKE, print, most=0) is None and kept.steps() == []
 
 
 def test_a_checkpoint_of_an_older_version_has_no_digest_and_is_restored(copy):

@@ -17,6 +17,8 @@ from logogan_jax.training.reporting import plots
 if TYPE_CHECKING:
     from logogan_jax.training.reporting.tensorboard import TensorBoardWriter
 
+ROLLED_BACK = "rolled_back.jsonl"
+
 
 class RunWriter:
     """Writer of the files of one run, from a step on. Older lines of later steps are removed.
@@ -56,10 +58,16 @@ class RunWriter:
         self.events.append({"step": step, "action": action, **values})
         _append_last_line(self._events_path, self.events)
 
+    def keep_rolled_back(self, step: int) -> None:
+        """Copy the lines after a step to rolled_back.jsonl, which the plots show in pale grey."""
+        path = self._workdir / ROLLED_BACK
+        kept = read_lines(path)
+        known = {files.to_json(line) for line in kept}  # of a roll-back that was killed
+        later = [line for line in self.lines if line["step"] > step and files.to_json(line) not in known]
+        _write_lines(path, kept + later)
+
     def truncate_after(self, step: int) -> None:
-        """Go back to a step: the lines after it move to rolled_back.jsonl, which the plots show in pale grey."""
-        rolled_back = self._workdir / "rolled_back.jsonl"
-        _write_lines(rolled_back, read_lines(rolled_back) + [line for line in self.lines if line["step"] > step])
+        """Remove the lines after a step."""
         self._drop_lines_after(step)
         self._tensorboard.close()
         self._tensorboard = self._open_tensorboard(step)
@@ -71,7 +79,7 @@ class RunWriter:
     def write_plots(self) -> None:
         """Draw losses.png and quality.png from all lines until now, if there are new ones since the last time."""
         lines = list(self.lines)  # a copy, because the list grows while the thread draws
-        rolled_back = read_lines(self._workdir / "rolled_back.jsonl")
+        rolled_back = read_lines(self._workdir / ROLLED_BACK)
         if (lines, rolled_back) == self._plotted:
             return
         self._plotted = (lines, rolled_back)
