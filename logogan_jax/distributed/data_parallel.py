@@ -103,7 +103,9 @@ class DataParallel:
                 donate_argnums=0,
                 devices=self.devices,
             )
+        # shard_map checks that all results are the same on every replica: a mean that was forgotten is an error.
         mapped = jax.shard_map(replica, mesh=self.mesh, in_specs=(REPLICATED, specs), out_specs=REPLICATED)
+        # The new state takes the buffers of the old one, which is updated in place.
         return jax.jit(mapped, donate_argnums=0)
 
 

@@ -14,6 +14,7 @@ from orbax.checkpoint import multihost, options
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.distributed import rendezvous
 
+# A lost process is named after this and ROLL_CALL_TIMEOUT together: within a minute.
 HEARTBEAT_TIMEOUT = 30  # seconds without a sign of life after which a process counts as lost
 BARRIER_TIMEOUT = 900  # seconds in which one process may download, read or write what the others wait for
 ROLL_CALL_TIMEOUT = 15  # seconds in which a process has to answer once another one has failed

@@ -26,6 +26,7 @@ class AugmentedCritic(nnx.Module):
     def __init__(self, critic: nnx.Module, augment: Callable[..., jax.Array], probability: float):
         self.critic = critic
         self.augment = augment
+        # Part of the critic's state, so that it is saved with it and a resumed run goes on with the same value.
         self.augment_probability = AugmentProbability(jnp.float32(probability))
 
     def __call__(
@@ -38,6 +39,7 @@ class AugmentedCritic(nnx.Module):
         # In evaluation and in a user's hands the critic scores images as they are.
         if train:
             assert keys is not None, "training needs a key per row"
+            # Other keys than the critic's, whose dropout must not follow the augmentation.
             keys, augment_keys = prng.split(keys, 2)
             x = self.augment(augment_keys, x, self.augment_probability[...])
         return self.critic(x, label, keys=keys, train=train)

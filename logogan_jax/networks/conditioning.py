@@ -85,6 +85,7 @@ class CriticHead(layers.WeightLayer):
         rngs: nnx.Rngs,
     ):
         super().__init__((features, outputs), init=init, spectral=spectral, axis_name=axis_name, dtype=dtype, rngs=rngs)
+        # Drawn as a kernel [features, classes], so that the fan-in is the number of features.
         table = init(rngs.params(), (features, classes)).T if classes else None
         self.table = None if table is None else nnx.Param(table)
         vector = spectral_norm.initial_vector(table, rngs=rngs) if spectral and table is not None else None
@@ -94,11 +95,14 @@ class CriticHead(layers.WeightLayer):
         """Multiply in `dtype` and return float32. `train` only matters to spectral normalisation."""
         x, kernel, bias = self.cast(x, train)
         scores = x @ kernel
+        # float32 from here on, as losses and penalties are whatever `dtype` is.
         scores = scores.astype(bias.dtype) + jnp.broadcast_to(bias, scores.shape)
         if self.table is not None:
+            # Normalised, too: otherwise this term alone could make the critic as steep as it likes.
             table = spectral_norm.normalize(
                 self.table[...], self.table_singular_vector, train=train, axis_name=self.axis_name
             )
             products = x * table[_require(label)].astype(self.dtype)
             scores += jnp.sum(products.astype(bias.dtype), axis=-1, keepdims=True)
+        # Losses are [n]: with [n, 1] a difference of two could become [n, n].
         return scores[:, 0] if scores.shape[1] == 1 else scores

@@ -79,6 +79,7 @@ def filter_grad(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
     pieces = ((x[start : start + size], y[start : start + size]) for start in starts)
     parts = (conv_forms.filter_gradient(*piece, geometry.stride, geometry.padding) for piece in pieces)
     total = sum(part.astype(conv_forms.accumulation_dtype(part)) for part in parts)
+    # Rounded to the dtype of the arithmetic once, after the sum.
     return jnp.asarray(total).astype(x.dtype)
 
 
@@ -95,6 +96,7 @@ def _piece_size(x: jax.Array, y: jax.Array, geometry: Geometry) -> int:
 
 
 def _with_residuals(function: jax.custom_vjp) -> Callable:
+    # Both inputs are kept, because the cotangent of each needs the other.
     return lambda a, b, geometry: (function(a, b, geometry), (a, b))
 
 

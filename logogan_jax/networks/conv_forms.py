@@ -37,6 +37,7 @@ def direct(x: jax.Array, w: jax.Array, stride: int, padding: Padding) -> jax.Arr
 
 def _patches(x: jax.Array, kernel: int, stride: int, padding: Padding) -> jax.Array:
     """Gather what the filter sees at each position: [n, H, W, c] -> [n, h, w, kernel * kernel * c]."""
+    # lax.pad, because the padding after a valid convolution may be negative, which jnp.pad refuses.
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)))
     rows, columns = ((side - kernel) // stride * stride + 1 for side in x.shape[1:3])
     taps = [x[:, i : i + rows : stride, j : j + columns : stride] for i in range(kernel) for j in range(kernel)]
@@ -45,13 +46,16 @@ def _patches(x: jax.Array, kernel: int, stride: int, padding: Padding) -> jax.Ar
 
 def filter_gradient(x: jax.Array, y: jax.Array, stride: int, padding: Padding) -> jax.Array:
     """Correlate images [n, H, W, in] with gradients of results [n, h, w, out] -> [k, k, in, out]."""
+    # Written out: the result of jax.linear_transpose lacks the type by which shard_map knows what varies.
     layouts = ("CHWN", "IHWO", "HWNC")  # the batch is what a convolution sums over, as it does over channels
+    # Neighbours in y belong to places in x that are `stride` pixels apart: so is the dilation.
     return lax.conv_general_dilated(x, y, (1, 1), padding, rhs_dilation=(stride, stride), dimension_numbers=layouts)
 
 
 def filter_gradient_exchanged(y: jax.Array, x: jax.Array, padding: Padding) -> jax.Array:
     """Compute `filter_gradient` at stride one with y, of few channels, as the image and x as its filter."""
     turned = lax.conv_general_dilated(y, x, (1, 1), padding, dimension_numbers=("CHWN", "IHWO", "HWNC"))
+    # With its operands exchanged a correlation gives its result mirrored, and its channels exchanged.
     return jnp.swapaxes(turned[::-1, ::-1], 2, 3)
 
 
@@ -60,6 +64,7 @@ def dilated(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 
     XLA recognises this form on a GPU as cuDNN's backward-data convolution.
     """
+    # Written out for the same reason as `filter_gradient`.
     flipped = jnp.swapaxes(w[::-1, ::-1], 2, 3)
     dilation = (geometry.stride, geometry.stride)
     return lax.conv_general_dilated(
@@ -115,6 +120,7 @@ def overlap_add(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     kernel = geometry.kernel
     stride = geometry.stride
     channels = w.shape[2]
+    # Up to kernel * kernel taps are added to one pixel: float32 until the sum is done.
     taps = jnp.matmul(y, w.reshape(-1, w.shape[3]).T, preferred_element_type=accumulation_dtype(y))
     total = 0
     for tap in range(kernel * kernel):

@@ -7,6 +7,7 @@ from logogan_jax.networks.image_sizes import Size
 NHWC = ("NHWC", "HWIO", "NHWC")  # the layouts of images, filters and results, as jax.lax names them
 
 
+# Of numbers alone, so that it can be hashed: conv.py gives it to jit as a static argument.
 class Geometry(NamedTuple):
     """One convolution with a square filter.
 
@@ -47,7 +48,9 @@ def same(size: Size, kernel: int, stride: int) -> Geometry:
     """Geometry with out_size = ceil(size / stride), padded as TensorFlow and Keras pad: less in front."""
     height, width = (-(-side // stride) for side in size)
     top, left = (
-        max((out - 1) * stride + kernel - side, 0) // 2 for out, side in zip((height, width), size, strict=True)
+        # Not below 0: a filter smaller than its stride leaves pixels unread.
+        max((out - 1) * stride + kernel - side, 0) // 2
+        for out, side in zip((height, width), size, strict=True)
     )
     return Geometry((size[0], size[1]), kernel, stride, (top, left), (height, width))
 

@@ -1,7 +1,7 @@
 """The walkthrough's DCGAN pair: upsampling generator, strided critic with dropout.
 
 After Radford et al. 2016 (arXiv 1511.06434), as in Keras's `dcgan_mnist` by Rowel Atienza (2017). At 56 pixels and
-width 64 the generator has 3,017,763 parameters and the critic 6,209,217.
+width 64 the generator has 3,017,763 parameters, moving statistics included as Keras counts, and the critic 6,209,217.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ def apply_dropout(keys: jax.Array | None, x: jax.Array, rate: float) -> jax.Arra
     assert keys is not None, "dropout needs a key per row"
     # A mask for each row from the row's own key: the same whatever device the row is on.
     kept = prng.bernoulli_mask(keys, 1 - rate, x.shape[1:])
+    # Scaled up while training, so that inference needs no factor.
     return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
 
 
@@ -48,12 +49,14 @@ class Generator(nnx.Module):
     ):
         base, doublings = image_sizes.base_and_doublings(size)
         layer_args = {"dtype": dtype, "rngs": rngs}
+        # The momentum of dcgan_mnist; Keras's default is 0.99.
         norm = lambda features: layers.batch_norm(features, momentum=0.9, axis_name=axis_name, **layer_args)
         self.label_embedding = LabelEmbedding(latent, classes, rngs=rngs)
         self.base = base
         self.width = 4 * width
         self.dropout = dropout
         self.stem = layers.dense(self.label_embedding.length, base[0] * base[1] * self.width, **layer_args)
+        # Statistics for each feature at each place: in the original the reshape comes after.
         self.stem_norm = norm(base[0] * base[1] * self.width)
         self.ups = nnx.List()
         self.norms = nnx.List()
@@ -109,6 +112,7 @@ class Critic(nnx.Module):
         layer_args = {"spectral": spectral, "axis_name": axis_name, "dtype": dtype, "rngs": rngs}
         self.map_classes, projected = split_classes(conditioning, classes, outputs)
         self.dropout = dropout
+        # No batch normalisation: the walkthrough tried it in the critic and took it out again.
         self.convs, flat = layers.strided_convs(size, channels + self.map_classes, width, kernel, **layer_args)
         self.out = CriticHead(flat, outputs=outputs, classes=projected, **layer_args)
 

@@ -47,6 +47,7 @@ def contrast(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.A
     factor = _per_image(prng.uniform(row_keys, low=0.5, high=1.5))
 
     def change(colour: jax.Array, alpha: jax.Array) -> jax.Array:
+        # At least one, because an image without visible pixels has no mean.
         visible = jnp.maximum(alpha.sum((1, 2, 3), keepdims=True), 1.0)  # in pixels
         mean = alpha * (colour.sum((1, 2, 3), keepdims=True) / (visible * colour.shape[-1]))
         return mean + factor * (colour - mean)
@@ -61,6 +62,7 @@ def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> ja
     reach = [int(side * SHIFT + 0.5) for side in size]
     centre = jnp.array([reach])  # int32[1, 2]: the place of an image that does not move, in the padded one
     choices = (2 * centre + 1).astype(jnp.float32)
+    # Whole pixels: a shift by a fraction of one would blur.
     places = jnp.floor(prng.uniform(row_keys, (2,)) * choices).astype(jnp.int32)
     places = jnp.where(chosen[:, None], places, centre)
     margins = ((0, 0), *((margin, margin) for margin in reach), (0, 0))
@@ -107,6 +109,7 @@ def parse_policy(policy: str) -> Augment:
 
     Raises a UserError that lists the known names.
     """
+    # A set: neither order nor repetitions in a policy matter.
     wanted = set()
     for name in (name.strip() for name in policy.split(",")):
         if name not in TRANSFORMS and name not in PRESETS:
@@ -140,4 +143,5 @@ def _change_colours(
         colour = change(images[..., :3] + 1 - alpha, alpha)
         colour = jnp.where(colour > alpha, alpha, jnp.where(colour < -alpha, -alpha, colour))
         changed = jnp.concatenate([colour - 1 + alpha, images[..., 3:]], -1)
+    # All images are changed and some are taken: in a program of fixed shapes no image can be skipped.
     return jnp.where(_per_image(chosen), changed, images)

@@ -42,6 +42,7 @@ class Encoder(nnx.Module):
         for layer in self.convs:
             x = nnx.leaky_relu(layer(x), SLOPE)
         # The logarithm of the variance is any number: no constraint is needed to keep the variance positive.
+        # In float32, because the loss takes the exponential of it.
         mean, log_variance = jnp.split(self.out(x.reshape(x.shape[0], -1)).astype(jnp.float32), 2, axis=-1)
         return mean, log_variance
 

@@ -4,6 +4,7 @@ from logogan_jax.core.errors import UserError
 
 Size = tuple[int, int]  # height and width
 
+# The walkthrough's base: 7 doubled 2, 3 and 4 times is 28, 56 and 112.
 SMALL = 7  # halving ends where the longer side is at most this
 LARGEST_BASE = 15  # halving ends earlier at an odd side, which is at most this
 

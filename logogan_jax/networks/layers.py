@@ -19,15 +19,17 @@ from logogan_jax.networks.image_sizes import Size
 
 Initializer = Callable[..., jax.Array]  # (key, shape) -> float32[shape]
 
+# Keras's default, with which the walkthrough's layers start.
 glorot_uniform = nnx.initializers.glorot_uniform()
 
 
 def he_normal(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
     """Draw from a normal distribution of deviation sqrt(2 / fan_in), cut off at two deviations (He et al. 2015).
 
-    Keras did not correct the deviation for the cut in 2018, and so does this.
+    Keras did not correct the deviation for the cut in 2018, nor does this.
     """
     fan_in = jnp.float32(math.prod(shape[:-1]))
+    # JAX's own he_normal corrects it, so its weights are 14 % larger.
     return jnp.sqrt(2.0 / fan_in) * nnx.initializers.truncated_normal(stddev=1.0)(key, shape, dtype)
 
 
@@ -55,6 +57,7 @@ class WeightLayer(nnx.Module):
         """Return the input and the kernel in `dtype`, and the bias in float32."""
         # Normalised in float32, before the cast: the largest singular value is a sum over the whole kernel.
         kernel = spectral_norm.normalize(self.kernel[...], self.singular_vector, train=train, axis_name=self.axis_name)
+        # The parameters themselves stay float32: in bfloat16 small updates would be rounded away.
         return x.astype(self.dtype), kernel.astype(self.dtype), self.bias[...]
 
 
@@ -64,6 +67,7 @@ def add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
     The sum is float32, so that the bias's gradient, a sum over all pixels of the batch, is also taken in float32. XLA
     sums bfloat16 in bfloat16 on CPUs and on GPUs since Hopper, where 400,000 ones sum to 8,192.
     """
+    # Broadcast explicitly: a test forbids that JAX adds axes by itself.
     return (y.astype(bias.dtype) + jnp.broadcast_to(bias, y.shape)).astype(y.dtype)
 
 
@@ -87,6 +91,7 @@ class ConvPool(WeightLayer):
     """
 
     def __init__(self, size: Size, channels_in: int, channels_out: int, **layer_args: Any):
+        # The parameters are those of the 3 x 3 filter, so initial weights and counts are the paper's.
         super().__init__((3, 3, channels_in, channels_out), **layer_args)
         # The mean of four shifted 3 x 3 filters is one 4 x 4 filter.
         self.geometry = conv_geometry.same(size, 4, 2)
@@ -106,6 +111,7 @@ class UpConv(WeightLayer):
     def __init__(self, size: Size, kernel: int, channels_in: int, channels_out: int, **layer_args: Any):
         assert kernel % 2, "an even filter has no middle"
         super().__init__((kernel, kernel, channels_in, channels_out), **layer_args)
+        # A repeated pixel meets the filter at four shifts of one pixel, whose sum is one pixel wider.
         self.geometry = conv_geometry.same(image_sizes.double(size), kernel + 1, 2)
 
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
@@ -130,6 +136,7 @@ class Conv1x1(WeightLayer):
 
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Multiply. `train` only matters to spectral normalisation."""
+        # Products have products as derivatives of any order, so none of the slow convolutions of conv.py arises.
         x, kernel, bias = self.cast(x, train)
         return add_bias(x @ kernel, bias)
 
@@ -150,6 +157,7 @@ class ConvTranspose(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.geometry = conv_geometry.same((size[0] * stride, size[1] * stride), kernel, stride)
+        # Laid out as `conv` sees it, whose result has the channels of this layer's input.
         self.kernel = nnx.Param(init(rngs.params(), (kernel, kernel, channels_out, channels_in)))
         self.bias = nnx.Param(jnp.zeros(channels_out))
         self.dtype = dtype
@@ -176,6 +184,7 @@ class UpConvTranspose(ConvTranspose):
 
     def cast(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return the input and the kernel of both operations together in `dtype`, and the bias in float32."""
+        # The shifts are summed in float32, so that the filter is rounded only once.
         return x.astype(self.dtype), _sum_of_shifts(self.kernel[...]).astype(self.dtype), self.bias[...]
 
 
@@ -193,6 +202,8 @@ def batch_norm(
     features: int, *, momentum: float, axis_name: str | None, dtype: DTypeLike, rngs: nnx.Rngs
 ) -> nnx.BatchNorm:
     """Make batch normalisation over the global batch with Keras's epsilon; parameters and statistics are float32."""
+    # Over the global batch, so that the number of devices changes nothing but rounding. Flax takes the statistics in
+    # float32 whatever `dtype` is.
     return nnx.BatchNorm(features, momentum=momentum, epsilon=1e-3, dtype=dtype, axis_name=axis_name, rngs=rngs)
 
 
@@ -201,9 +212,10 @@ def strided_convs(size: Size, channels: int, width: int, kernel: int, **layer_ar
 
     Returns (layers, number of values per image after the last of them).
     """
+    # Flax takes lists of layers in this form only.
     convs = nnx.List()
     inputs = channels
-    # The size falls by two and the features double, so each layer is half the work of the one before.
+    # Sides are halved and features double: each layer after the first is the same work, for half as many activations.
     for features in (width, 2 * width, 4 * width, 8 * width):
         geometry = conv_geometry.same(size, kernel, 2)
         convs.append(Conv(geometry, inputs, features, **layer_args))

@@ -73,6 +73,7 @@ class ResidualBlock(nnx.Module):
         """Add the residual to x."""
         y = nnx.leaky_relu(self.widen(x), SLOPE)
         y = nnx.leaky_relu(self.conv(y), SLOPE)
+        # No activation after the sum, so that a stack of blocks is a straight path for x.
         return x + self.narrow(y)
 
 
@@ -82,6 +83,7 @@ class Stage(nnx.Module):
     def __init__(
         self, size: Size, inputs: int, outputs: int, blocks: int, expansion: int, depth: int, **layer_args: Any
     ):
+        # Gain 1 here and wherever no activation comes before a layer.
         project = lambda: layers.Conv1x1(inputs, outputs, init=scaled_normal(1.0), **layer_args)
         self.project = project() if inputs != outputs else None
         self.blocks = nnx.List([ResidualBlock(size, outputs, expansion, depth, **layer_args) for _ in range(blocks)])
@@ -171,6 +173,7 @@ class Critic(nnx.Module):
         # `width` channels at full size, where they cost most.
         self.from_rgb = layers.Conv1x1(channels + self.map_classes, width, init=scaled_normal(1.0), **layer_args)
         self.stages = make_stages(features, sizes, blocks, expansion, **layer_args)
+        # The shape of a matrix [positions, features], so that the fan-in is the number of positions that are summed.
         self.basis = nnx.Param(scaled_normal(1.0)(rngs.params(), (base[0] * base[1], features[-1])))
         self.out = CriticHead(features[-1], outputs=outputs, classes=projected, init=scaled_normal(1.0), **layer_args)
 
@@ -180,6 +183,7 @@ class Critic(nnx.Module):
         """Score each image. `keys` and `train` change nothing here."""
         x = self.from_rgb(append_label_maps(x, label, self.map_classes))
         for number, stage in enumerate(self.stages):
+            # Pooled before the stage changes the channels: the same result from a quarter of the work.
             x = stage(layers.average_pool(x)) if number else stage(x)
         basis = self.basis[...]
         # A learned weighted sum over positions, the mirror image of the generator's basis.

@@ -33,7 +33,8 @@ from logogan_jax.networks.image_sizes import Size
 from logogan_jax.networks.resnet_blocks import DownBlock, FromRGB, ResBlock, StemBlock, UpBlock
 
 RESNET_METHODS = (*METHODS, "layers")
-half_glorot = nnx.initializers.variance_scaling(0.25, "fan_avg", "uniform")  # half of Glorot's deviation
+# Half of Glorot's deviation, for the last convolution of resnet-128, as in the code of Sage et al.
+half_glorot = nnx.initializers.variance_scaling(0.25, "fan_avg", "uniform")
 
 
 def block_widths(width: int, doublings: int) -> list[int]:
@@ -126,6 +127,7 @@ class Critic(nnx.Module):
         if doublings <= 3:
             self.blocks.append(StemBlock(size, inputs, width, self.map_classes, **layer_args))
             size = image_sizes.halve(size)
+            # Resnet-32 halves twice only, here and in one more block.
             features = features[:2]
         else:
             geometry = conv_geometry.same(size, 5, 2) if self.pooled else conv_geometry.same(size, 3, 1)

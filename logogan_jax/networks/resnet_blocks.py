@@ -14,6 +14,7 @@ from logogan_jax.networks.conditioning import append_label_maps
 from logogan_jax.networks.conv_geometry import Geometry
 from logogan_jax.networks.image_sizes import Size
 
+# Uniform, with the mean of both fans, as in the paper's code.
 he_uniform = nnx.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 
 
@@ -32,6 +33,7 @@ class UpBlock(nnx.Module):
         rngs: nnx.Rngs,
     ):
         layer_args = {"dtype": dtype, "rngs": rngs}
+        # TensorFlow's default momentum, which the code of Sage et al. leaves as it is.
         norm = lambda features: layers.batch_norm(features, momentum=0.99, axis_name=axis_name, **layer_args)
         self.norms = nnx.List([norm(inputs), norm(outputs)])
         # He's deviation where a ReLU comes before; Glorot's, the layers' default, in the shortcut.
@@ -45,6 +47,7 @@ class UpBlock(nnx.Module):
         """Normalise, upsample and convolve twice. Training takes batch statistics."""
         normalize = lambda norm, x: nnx.relu(norm(x, use_running_average=not train))
         # Normalisation comes before the activation and the convolution: x itself is passed on unchanged.
+        # Labels join after normalisation and activation, and not in the shortcut, as in the code of Sage et al.
         y = self.first(append_label_maps(normalize(self.norms[0], x), label, self.map_classes))
         y = self.second(append_label_maps(normalize(self.norms[1], y), label, self.map_classes))
         # The shortcut convolves before it upsamples: the same result from a quarter of the work.
@@ -78,6 +81,7 @@ class StemBlock(nnx.Module):
         # A ReLU of the image would lose all its dark half.
         y = nnx.relu(self.first(x, train=train))
         y = self.second(append_label_maps(y, label, self.map_classes), train=train)
+        # Pooled before the 1 x 1 convolution: the same result from a quarter of the work.
         return self.shortcut(layers.average_pool(x), train=train) + y
 
 
@@ -86,6 +90,7 @@ class DownBlock(nnx.Module):
 
     def __init__(self, size: Size, inputs: int, outputs: int, map_classes: int, **layer_args: Any):
         geometry = conv_geometry.same(size, 3, 1)
+        # The first convolution keeps the channels: the second one, which changes them, has a quarter of the positions.
         self.first = layers.Conv(geometry, inputs + map_classes, inputs, init=he_uniform, **layer_args)
         self.second = layers.ConvPool(size, inputs + map_classes, outputs, init=he_uniform, **layer_args)
         self.shortcut = layers.Conv1x1(inputs, outputs, **layer_args)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+# A kernel of zeros stays zero instead of becoming NaN.
 EPSILON = 1e-12
 # The first kernels are random, and a single iteration would underestimate σ: the first critics would be too steep.
 INITIAL_ITERATIONS = 15
@@ -39,9 +40,11 @@ def normalize(
     v = vector[...]
     u = _unit(_dot(constant, v))
     if train:
+        # One iteration is enough: an update changes a kernel little, and the vector is kept (the paper's appendix A).
         v = _unit(_dot(u, constant))
         # All replicas compute the same v. Only after the mean does shard_map know that, too.
         vector[...] = v if axis_name is None else jax.lax.pmean(v, axis_name)
+    # Here, and not above, the matrix has a gradient: u and v count as constants.
     return kernel / jnp.maximum(_dot(_dot(u, matrix), v), EPSILON)
 
 

@@ -64,6 +64,7 @@ class Generator(nnx.Module):
     ) -> jax.Array:
         """Generate images. Training takes batch statistics; `keys` change nothing here."""
         normalize = lambda norm, x: nnx.leaky_relu(norm(x, use_running_average=not train), SLOPE)
+        # The first layer is not normalised, as in keras-contrib.
         x = nnx.leaky_relu(self.stem(self.label_embedding(z, label)), SLOPE)
         x = normalize(self.project_norm, self.project(x))
         x = x.reshape(-1, *self.base, self.width)
@@ -98,6 +99,7 @@ class Critic(nnx.Module):
         third = conv_geometry.same(second.out_size, kernel, 2)
         self.convs = nnx.List(
             [
+                # The first has Keras's default weights and the others He's, as in keras-contrib.
                 layers.Conv(first, channels + self.map_classes, width, **layer_args),
                 layers.Conv(second, width, 2 * width, init=layers.he_normal, **layer_args),
                 layers.Conv(third, 2 * width, 2 * width, init=layers.he_normal, **layer_args),

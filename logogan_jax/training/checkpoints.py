@@ -109,6 +109,7 @@ class Checkpoints:
         with _full_disk_named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)  # which somebody may have removed
             self._manager.wait_until_finished()
+            # Only now is the one before whole on disk, so only now may older ones go.
             self._delete_old()
             if step in self._steps():  # damaged: the run went on from an older one
                 self._delete(step)
@@ -118,7 +119,9 @@ class Checkpoints:
             # Host arrays: Orbax would cut up what is on several devices, by a program for each form of array, and have
             # all hosts write.
             state = jax.device_get(state)
+            # Taken from memory before the write: what a disk changes is noticed.
             digest = {_DIGEST: train_state.digest_in_threads(state)}
+            # Forced: the schedule decides what is saved, not Orbax. State and digest become visible together.
             self._manager.save(step, args=ocp.args.StandardSave(state), custom_metadata=digest, force=True)
 
     def delete_after(self, step: int) -> None:

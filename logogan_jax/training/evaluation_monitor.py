@@ -41,6 +41,7 @@ class EvaluationMonitor:
         self._max_score_gap = max_score_gap
         self._kid = f"evaluation/{evaluator.kid}" if evaluator else ""
         self._pending: _Pending | None = None
+        # One thread is enough: the loop logs an evaluation before it starts the next one.
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="evaluation")
 
     def measured(self, step: int) -> bool:
@@ -62,6 +63,7 @@ class EvaluationMonitor:
         features, seconds = self._evaluator.embed_samples(state)
         self.seconds += seconds
         estimates = self._thread.submit(self._evaluator.measure, features)
+        # Copied to the host now, so that the devices need not keep the pictures until the result is logged.
         self._pending = _Pending(step, jax.device_get(pixels), seconds, estimates)
         return seconds
 
@@ -97,6 +99,7 @@ class EvaluationMonitor:
         if line is None:
             return {}
         kid = self._kid
+        # An interval that is not finite is not in the log.
         estimate = {"value": line[kid], "low": line.get(f"{kid}_low"), "high": line.get(f"{kid}_high")}
         return {"best": {"step": line["step"], kid.removeprefix("evaluation/"): estimate}}
 

@@ -36,6 +36,7 @@ def _count(jaxpr: Any, wanted: Sequence[bool]) -> tuple[int, list[bool]]:
     total = 0
     for eqn in reversed(jaxpr.eqns):
         used = [var in needed for var in eqn.outvars]
+        # What has an effect, such as a print, runs although nobody uses its result.
         if not any(used) and not eqn.effects:
             continue
         count, reads = _equation(eqn, used)
@@ -83,11 +84,13 @@ def _scan(eqn: Any, used: list[bool]) -> tuple[int, list[bool]]:
         more = [a or b for a, b in zip(used[:carries], carry, strict=True)]
         if more == used[:carries]:
             return count * eqn.params["length"], reads
+        # This ends: more and more of the carry is needed, and never less.
         used[:carries] = more
 
 
 def _condition(eqn: Any, used: list[bool]) -> tuple[int, list[bool]]:
     counts, reads = zip(*(_count(_open(branch), used) for branch in eqn.params["branches"]), strict=True)
+    # The first input chooses the branch, and is always read.
     return max(counts), [True, *(any(read) for read in zip(*reads, strict=True))]
 
 
@@ -109,6 +112,7 @@ def _product(eqn: Any) -> int:
 def _convolution(eqn: Any) -> int:
     filters = eqn.invars[1].aval
     values = eqn.params
+    # A grouped filter has the inputs of one group in its shape, so this holds for groups, too.
     taps = filters.size // filters.shape[values["dimension_numbers"].rhs_spec[0]]
     # A dilated image has zeros between its pixels, and products with them belong to no model.
     return 2 * eqn.outvars[0].aval.size * taps // math.prod(values["lhs_dilation"])

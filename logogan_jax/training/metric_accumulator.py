@@ -30,6 +30,7 @@ class MetricAccumulator:
 
     def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
         """Keep the metrics float32[steps] of a dispatch that ended with `step`."""
+        # To read them here would wait for the devices at every dispatch.
         self._on_devices.append((step, metrics))
 
     def fetch(self) -> NonFinite | None:

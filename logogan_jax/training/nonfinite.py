@@ -52,6 +52,7 @@ class NonFiniteRecorder:
         `state` is that of an earlier `step`, whose buffers are used up: the programs between are run again. A folder
         that is complete already was written by this same run before it was stopped. Returns the folder.
         """
+        # All processes run the programs, which hold collective operations. Only the first one writes.
         while step + self._runner.size(step, self._last) < bad.step:
             count = self._runner.size(step, self._last)
             state, _ = self._runner.run(state, step, self._last)
@@ -63,6 +64,7 @@ class NonFiniteRecorder:
         with ocp.StandardCheckpointer(multiprocessing_options=multihost.single_process_options()) as writer:
             writer.save(folder.absolute() / "state", state, force=True)
         count = self._runner.size(step, self._last)
+        # Read again: what was sent to the devices may be only the numbers of the images.
         with files.atomic_write(folder / "batch.npz") as partial, open(partial, "wb") as file:
             np.savez_compressed(file, **self._read_batch(step, count)._asdict())
         # Written last: it says that the rest is there.

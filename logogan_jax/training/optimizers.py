@@ -59,6 +59,7 @@ def rmsprop_by_turns(
     In the walkthrough's DCGAN of 2018 the discriminator is updated in its own turn, by the first, and again in the
     generator's turn, by the second.
     """
+    # Neither warm-up nor annealing: the script of 2018 had none.
     first = _rmsprop(_decayed(learning_rate, decay))
     second = _rmsprop(_decayed(second_learning_rate, second_decay))
 
@@ -68,6 +69,7 @@ def rmsprop_by_turns(
     def update(updates, state, params=None):
         first_updates, first_state = first.update(updates, state.first, params)
         second_updates, second_state = second.update(updates, state.second, params)
+        # In a step the critic's own turn comes before the generator's.
         is_first = state.count % 2 == 0
         # Both are computed and one is taken: a branch of two programs costs more than these few sums.
         select = lambda yes, no: jax.tree.map(lambda a, b: jnp.where(is_first, a, b), yes, no)
@@ -102,6 +104,7 @@ OPTIMIZERS = {"adam": adam, "rmsprop": rmsprop, "rmsprop_by_turns": rmsprop_by_t
 
 
 def _rmsprop(rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    # Keras's values since version 2.1.3. Optax's own are 1e-8, inside the root.
     return optax.rmsprop(rate, decay=0.9, eps=1e-7, initial_scale=0.0, eps_in_sqrt=False)
 
 
@@ -129,6 +132,7 @@ def _scheduled(
             f"which the rate stops falling, such as train.steps x train.batch_size, above warmup_images "
             f"({warmup_images})"
         )
+    # It would have no effect, and nobody would notice.
     if anneal == "none" and anneal_images:
         raise UserError(
             f"config.optimizer.*.anneal_images is {anneal_images}, but anneal is 'none': name linear or cosine"
@@ -139,8 +143,10 @@ def _scheduled(
     def schedule(count):
         # In images, not in steps, so that another batch size keeps the schedule of the recipe.
         images = count * jnp.float32(images_per_update)
+        # The first update of a warm-up changes nothing: its rate is 0.
         share = jnp.minimum(images / warmup_images, 1.0) if warmup_images else 1.0
         if anneal != "none":
+            # Progress is 0 during the warm-up, so that the two never act together.
             progress = jnp.clip((images - warmup_images) / (anneal_images - warmup_images), 0.0, 1.0)
             share *= final + (1 - final) * ANNEALS[anneal](progress)
         return share * (rate(count) if callable(rate) else rate)

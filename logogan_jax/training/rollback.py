@@ -83,6 +83,7 @@ class DivergenceGuard:
         symptoms = self._monitor.symptoms()
         warned = self._warnings()
         for symptom in symptoms:
+            # Once for each symptom, not at every log line that still shows it.
             if symptom.name not in warned:
                 self._writer.write_event(step, "warn", sign=symptom.name, reason=symptom.reason)
                 self._say(f"Warning at step {step:,}: {symptom.reason}.")
@@ -97,6 +98,7 @@ class DivergenceGuard:
 
         `good_state` is that of an earlier step, whose buffers are used up.
         """
+        # Another name after a roll-back, because the same step may break once more.
         again = AGAIN if self.rolled_back else ""
         folder = self._recorder.write(bad, good_step, good_state, name=f"{bad.step:06d}{again}")
         workdir = folder.parent.parent
@@ -109,6 +111,7 @@ class DivergenceGuard:
     def steps_to_keep(self) -> list[int]:
         """Return the steps whose checkpoints should stay: the best, and the target if what looks bad now lasts."""
         best = self._monitor.best_steps()
+        # Newer checkpoints would otherwise replace the target before it is known whether the symptom lasts.
         since = _first_sign(self._monitor.symptoms()) if self._mode == "on" else None
         return best if since is None else [*best, self._target(since)]
 
@@ -133,6 +136,7 @@ class DivergenceGuard:
         return Rollback(target, self._with_lowered_lr(restored.state))
 
     def _with_lowered_lr(self, state: TrainState) -> TrainState:
+        # Set, not multiplied: however often the state is restored, the rates are lowered once.
         return self._place(state._replace(lr_scale=np.float32(divergence.LR_SCALE)))
 
     def _target(self, before: int) -> int:

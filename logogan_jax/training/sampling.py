@@ -35,6 +35,7 @@ def make_generate(
             label = jnp.searchsorted(bounds, draws, side="right").astype(jnp.int32)
         # The prior may need networks: GLO fits a Gaussian to its learned codes.
         latents = objective.prior(networks, prng.per_example_keys(key, numbers))
+        # Running statistics: those of a batch would make each picture depend on the others.
         return images.to_uint8(networks.generator(latents, label, train=False))
 
     return generate
@@ -90,6 +91,8 @@ def make_snapshot(
     def snapshot(state: TrainState, key: jax.Array, numbers: jax.Array) -> Snapshot:
         # One program for all three: the devices are asked once between two dispatches, however much is due.
         pixels = generate(state, key, numbers)
+        # Without the copy jit would return the very arrays that the next step takes.
         return Snapshot(jax.tree.map(jnp.copy, state), pixels, mean_pairwise_distance(pixels) / real_distance)
 
+    # Given as arguments: jit cannot close over arrays that lie on the devices of several processes.
     return lambda state: snapshot(state, key, numbers)

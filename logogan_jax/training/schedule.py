@@ -62,4 +62,5 @@ class Schedule:
         self._save_next = False
 
     def _due(self, period: int, step: int) -> bool:
+        # At step 0 there is nothing to report: no update has been made.
         return step > 0 and timing.is_due(period, step, self.last)

@@ -77,6 +77,7 @@ class StepRunner:
 
     def program(self, count: int) -> Any:
         """Return the program of `count` steps, a function (state, feed) -> (state, metrics) to compile or to call."""
+        # Few lengths occur: the whole one, and what is left up to a multiple or to the end.
         if count not in self._programs:
             multi_step = make_multi_step(self._train_step, self.source, count, unroll=self._unroll)
             self._programs[count] = self._parallel.map_and_jit(multi_step, self.source.specs)
@@ -93,6 +94,7 @@ class StepRunner:
         """Return the compiled program that follows a step, compiled on first use; `state` is only looked at."""
         count = self.size(step, last)
         if count not in self._compiled:
+            # Only its shapes and its layout matter here.
             feed = self.source.at(step, count)
             began = time.perf_counter()
             program = self.program(count)
@@ -100,6 +102,7 @@ class StepRunner:
             # an error instead of a silent second compilation.
             lowered = program.lower(state, feed)
             tracing = time.perf_counter() - began
+            # Said once, before the compiler's work: whoever wants something quicker can stop now.
             if not self._compiled and self._parallel.devices[0].platform == "cpu":
                 self._say(_duration_hint(flops.count_flops(program, state, feed) / count, last - step))
             began = time.perf_counter()
@@ -123,7 +126,8 @@ class StepRunner:
         count = self.size(step, last)
         compiled = self.compile(state, step, last)
         state, metrics = compiled.run(state, self.source.at(step, count))
-        # The host stays at most one dispatch ahead, so that a request to stop is heard at once.
+        # The host stays at most one dispatch ahead, so that a request to stop is heard at once. It waits after the next
+        # dispatch, not before it: the devices always have a program to go on with.
         jax.block_until_ready(self._last_metrics)
         self._last_metrics = metrics
         self.steps_run += count
@@ -146,11 +150,14 @@ class StepRunner:
         self.restart(state, step)
         self._stopping = False
         dispatched = None
+        # The last turn dispatches nothing: it yields what the last program left.
         while dispatched or self._goes_on(schedule):
+            # The seconds of an evaluation are left out of the pace, so no step may run beside it.
             alone = dispatched is not None and schedule.evaluate(dispatched.step)
             following = None
             if self._goes_on(schedule) and not alone:
                 following = self.run(self._state, self._step, schedule.last)
+            # Reset only now: from here on it tells whether the caller, who gets `dispatched`, asks for a restart.
             self._restarted = False
             if dispatched:
                 yield dispatched
@@ -183,8 +190,10 @@ class StepRunner:
         self._state = state
         # Asked here and nowhere else: a request that comes later waits for the next step, which is then saved.
         self._stopping = stop.requested(self._step)
+        # What was trained until now is saved, whatever the periods say.
         if self._stopping:
             schedule.save_next()
+        # Asked of the devices before the next program, which takes the buffers of this state.
         taken = snapshot(state) if schedule.any(self._step) else None
         return Dispatched(self._step, metrics, taken)
 

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+# A constant, not a share for each core: another machine has to find the same digest.
 PART = 1 << 24  # bytes that one thread takes the digest of at a time
 
 
@@ -47,6 +48,7 @@ def init(
     model_state = {}
     for name, network in networks.items():
         _, network_params, rest = nnx.split(network, nnx.Param, ...)
+        # Plain dictionaries: a checkpoint holds names and arrays, and no classes of Flax.
         params[name] = nnx.to_pure_dict(network_params)
         model_state[name] = nnx.to_pure_dict(rest)
     # Copies, because the step's buffers are donated: no array may stand in the state twice.
@@ -58,9 +60,11 @@ def init(
         step=jnp.zeros((), jnp.int32),
         # Raw data, not a typed key, because a checkpoint holds arrays only.
         key=jax.random.key_data(jax.random.key(seed)),
+        # In the state, not a constant of the program: a roll-back lowers it without compiling again.
         lr_scale=jnp.ones((), jnp.float32),
         params=params,
         model_state=model_state,
+        # Optimizers belong to networks, not to players: two players may train the same network.
         opt_state={name: optimizers[name].init(params[name]) for name in params},
         ema=ema,
     )
@@ -78,6 +82,7 @@ def digest(state: TrainState) -> str:
     # Sorted, because the order of a tree's leaves is no part of its values.
     for name, leaf in sorted(flatten_with_names(jax.device_get(state)).items()):
         array = np.asarray(leaf)
+        # Dtype and shape, too: different arrays can have the same bytes.
         total.update(f"{name} {array.dtype} {array.shape}\n".encode())
         total.update(array.tobytes())
     return total.hexdigest()
@@ -93,8 +98,10 @@ def digest_in_threads(state: TrainState) -> str:
     for name, leaf in sorted(flatten_with_names(jax.device_get(state)).items()):
         array = np.asarray(leaf)
         parts.append(f"{name} {array.dtype} {array.shape}\n".encode())
+        # A view of the bytes, not a copy. A scalar needs an axis before its bytes can be viewed.
         content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         parts += [content[start : start + PART] for start in range(0, content.size, PART)]
     with concurrent.futures.ThreadPoolExecutor() as pool:
+        # `map` returns the digests in the order of the parts, whichever thread is first.
         digests = pool.map(lambda part: hashlib.sha256(part).digest(), parts)
     return hashlib.sha256(b"".join(digests)).hexdigest()

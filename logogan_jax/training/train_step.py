@@ -19,6 +19,7 @@ from logogan_jax.distributed import data_parallel
 from logogan_jax.training.model import Model, merge, model_state_of
 from logogan_jax.training.train_state import TrainState, flatten_with_names
 
+# The rule and the share are those of StyleGAN2-ADA's code (`ema_rampup`).
 EMA_WARMUP = 0.05  # the half-life is at most this share of the images seen, so early pictures are not of the start
 
 Metrics = dict[str, jax.Array]
@@ -75,6 +76,7 @@ def updates_in_order(model: Model, augment: Callable, unroll: bool) -> list[Trai
 
 def scan_updates(update: Callable, count: int, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """Run `count` updates of a player in one scan; the metrics are their means."""
+    # Each update gets its number, by which it finds its batch and its keys.
     state, metrics = jax.lax.scan(lambda state, i: update(i, state, batch), state, jnp.arange(count))
     return state, {name: value.mean() for name, value in metrics.items()}
 
@@ -97,11 +99,12 @@ def update_player(
     """
     player = model.objective.players[index]
     batch = batch_of_update(model, index, update_index, batch)
-    # A row's keys depend on its place in the global batch, so that any number of devices draws the same numbers.
-    # The global numbers of this replica's rows.
+    # Keys belong to rows of the global batch, not to replicas: any number of devices draws the same numbers.
     rows = data_parallel.replica_rows(batch.image.shape[0])
+    # The step is part of the address, so a resumed run draws what an uninterrupted one would.
     key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
     augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
+    # Pixels become floats only here: until then they are bytes, a quarter of the memory and traffic.
     batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
     # Differentiating this replica's own copy of the parameters keeps its gradients its own until they are averaged.
     params = data_parallel.to_varying(state.params)
@@ -115,6 +118,7 @@ def update_player(
         )
         # A loss already averaged, or in bfloat16, would train, only worse: this is the place to notice.
         assert per_example_loss.shape == rows.shape and per_example_loss.dtype == jnp.float32, player.name
+        # A generator's batch statistics are those of its own updates, not of the critic's.
         model_state = {name: model_state_of(getattr(networks, name)) for name in player.trains}
         means = {name: value.mean() for name, value in {"loss": per_example_loss, **metrics}.items()}
         # Equal shares of rows on all replicas make the mean of their means that of the global batch.
@@ -132,13 +136,14 @@ def update_player(
         model_state[name] = update(model_state[name], metrics)
     state = state._replace(model_state={**state.model_state, **model_state})
     for name in player.trains:
+        # Of averaged gradients: these are the global batch's norms, without another collective.
         metrics |= gradient_norms(name, gradients[name])
     return state, {f"{player.name}/{name}": value for name, value in metrics.items()}
 
 
 def batch_of_update(model: Model, index: int, update_index: int | jax.Array, batch: Batch) -> Batch:
     """Return the batch of one update of a player: every update of a step has a batch of its own, in order of play."""
-    # No two updates share images: a critic updated five times on one batch would overfit it.
+    # A critic that is updated five times on one batch would overfit it.
     first = sum(player.updates for player in model.objective.players[:index])
     return Batch(*(array[first + update_index] for array in batch))
 
@@ -146,8 +151,11 @@ def batch_of_update(model: Model, index: int, update_index: int | jax.Array, bat
 def apply_gradients(model: Model, index: int, state: TrainState, gradients: dict[str, Any]) -> TrainState:
     """Return the state after the optimizers of the networks that a player trains have used their gradients."""
     player = model.objective.players[index]
+    # Not the copies of `to_varying`: shard_map has to know that the new ones are the same on every replica.
     params = dict(state.params)
     opt_state = dict(state.opt_state)
+    # Every replica makes the same update of the whole state. So one process can save it, and another number of devices
+    # can go on with it.
     for name, gradient in gradients.items():
         updates, opt_state[name] = model.optimizers[name].update(gradient, opt_state[name], params[name])
         # After a roll-back the learning rates are lower: scaling the updates does it for every optimizer.
@@ -160,6 +168,7 @@ def apply_gradients(model: Model, index: int, state: TrainState, gradients: dict
 
 def gradient_norms(network: str, gradients: Any) -> Metrics:
     """Return the norm of each leaf of a network's gradients, float32[] by "gradient/network/leaf"."""
+    # One norm for each leaf: where a number is not finite, its name tells the layer.
     leaves = flatten_with_names(gradients)
     return {f"gradient/{network}/{name}": jnp.sqrt(sums.sum_of_squares(leaf)) for name, leaf in leaves.items()}
 
@@ -170,7 +179,9 @@ def update_ema(state: TrainState, rows: int, ema_images: float) -> dict[str, dic
     Its half-life is given in images, so that it does not depend on the batch size; `rows` of the batch are on this
     replica.
     """
+    # A replica holds only its share of the global batch.
     batch_size = rows * jax.lax.axis_size(data_parallel.AXIS)
+    # In float32: an int32 would overflow after 2^31 images.
     images_seen = (state.step + 1).astype(jnp.float32) * batch_size
     # Early on a long half-life would keep showing the first, random weights.
     half_life = jnp.minimum(ema_images, EMA_WARMUP * images_seen)
@@ -179,6 +190,7 @@ def update_ema(state: TrainState, rows: int, ema_images: float) -> dict[str, dic
         "params": {name: state.params[name] for name in state.ema["params"]},
         "model_state": {name: state.model_state[name] for name in state.ema["model_state"]},
     }
+    # In this form an average that equals its value stays equal to the bit.
     return jax.tree.map(lambda average, value: value + decay * (average - value), state.ema, current)
 
 
@@ -192,8 +204,10 @@ def make_multi_step(train_step: TrainStep, source: Any, count: int, *, unroll: b
     if unroll or count == 1:
 
         def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
+            # Metrics of each step, not their mean: the first number that is not finite has to be found.
             steps = []
             for i in range(count):
+                # Inside of the program: where the images lie on the devices, only their numbers come from the host.
                 state, metrics = train_step(state, source.batch(feed, i))
                 steps.append(metrics)
             return state, jax.tree.map(lambda *values: jnp.stack(values), *steps)

@@ -41,6 +41,7 @@ def open_workdir(address: str | pathlib.Path) -> Iterator[Workdir]:
         in_bucket = "://" in str(address)
 
         def open_and_read_logs() -> dict[str, str]:
+            # The bucket comes first: its lease and its files decide what the folder holds.
             folder, request_upload = stack.enter_context(sync.synced_workdir(address))
             stack.enter_context(locked_folder(folder))
             opened.append(Workdir(folder, request_upload, in_bucket))
@@ -65,6 +66,7 @@ def locked_folder(folder: pathlib.Path) -> Iterator[None]:
         raise UserError(f"--workdir={folder} has a name that is no text in UTF-8: choose another") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # The lock ends with the process: a run that was killed leaves nothing to clear away.
         lock = locks.try_lock(folder / ".lock")
     except OSError as error:
         raise UserError(_describe(folder, error)) from None
@@ -76,6 +78,7 @@ def locked_folder(folder: pathlib.Path) -> Iterator[None]:
         if foreign and not (folder / "config.json").exists():
             raise UserError(f"--workdir={folder} holds {foreign[0]} but no run (no config.json): choose another")
         try:
+            # Tried before the work: such a file system would refuse only the first log line.
             files.check_appends(folder)
         except OSError as error:
             raise UserError(_describe(folder, error)) from None

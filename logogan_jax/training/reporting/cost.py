@@ -10,6 +10,7 @@ from logogan_jax.core.errors import UserError
 
 TABLE = installation.shipped_path("cloud/prices.csv")
 # The command imports this module first, so that the time of imports and compilation is paid for too.
+# A clock that nobody sets: time.time() jumps where the machine's time is corrected.
 PROCESS_START = time.perf_counter()
 
 
@@ -38,6 +39,7 @@ class Budget(NamedTuple):
 
 def parse_budget(price: str, max_cost: float | None) -> Budget:
     """Return the Budget of --price (dollars per hour, or a machine of the price table) and --max_cost (dollars)."""
+    # Written so that NaN is refused, too.
     if max_cost is not None and not max_cost > 0:
         raise UserError(f"--max_cost={max_cost:g}: it should be dollars, more than 0")
     if not price:

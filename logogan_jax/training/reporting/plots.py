@@ -25,6 +25,7 @@ def plot_losses(path: pathlib.Path, lines: Lines, rolled_back: Lines = ()) -> No
         figure, axes = _make_panels(len(players))
         for axis, player in zip(axes, players, strict=True):
             for name in (name for name in names if name.startswith(player + "/")):
+                # Drawn first, so that the lines of the run that counts lie above.
                 axis.plot(*_points(rolled_back, name), **_ROLLED_BACK)
                 axis.plot(*_points(lines, name), label=name.split("/", 1)[1], linewidth=1)
             axis.set_title(player, loc="left")
@@ -87,6 +88,7 @@ def _make_panels(count: int) -> tuple["Figure", list["Axes"]]:
     """Return a figure and its panels, one below the other."""
     from matplotlib.figure import Figure  # by now, plotting has imported matplotlib
 
+    # Without pyplot, which keeps each figure until it is closed and may look for a display.
     figure = Figure(figsize=(9, 3 * count), layout="tight")
     return figure, list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
 

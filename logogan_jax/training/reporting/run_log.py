@@ -43,6 +43,7 @@ class RunLog:
     def write(self, step: int, values: dict[str, float]) -> None:
         """Write the line of a step."""
         images_per_second, seconds_left = self._throughput.read(step, self._images_per_step, self._last)
+        # With the time before this process, so that the log of a resumed run goes on.
         seconds = self._writer.seconds + time.perf_counter() - self._began
         line = {"seconds": seconds, "images_per_second": images_per_second}
         if self._budget.price:

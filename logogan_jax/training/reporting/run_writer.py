@@ -34,6 +34,7 @@ class RunWriter:
         self._say = say
         self._metrics_path = workdir / "metrics.jsonl"
         self._events_path = workdir / "events.jsonl"
+        # One thread: Matplotlib is not safe in several.
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="report")
         self._drawings: list[tuple[str, concurrent.futures.Future[None]]] = []
         self._warned: set[str] = set()
@@ -41,6 +42,7 @@ class RunWriter:
         self.lines = read_lines(self._metrics_path)
         self.events = _drop_repeated(read_lines(self._events_path), step)
         _write_lines(self._events_path, self.events)
+        # A run that was killed may have logged steps after its last checkpoint: they will be logged again.
         self._drop_lines_after(step)
         self._tensorboard = self._open_tensorboard(step)
         self.seconds = max((line["seconds"] for line in self.lines if "seconds" in line), default=0.0)
@@ -48,6 +50,7 @@ class RunWriter:
 
     def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Add one line of numbers by name to metrics.jsonl and to TensorBoard, without those that are not finite."""
+        # JSON has no numbers that are not finite.
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         self.lines.append({"step": step, **finite})
         _append_last_line(self._metrics_path, self.lines)
@@ -89,6 +92,7 @@ class RunWriter:
     def close(self) -> None:
         """Finish the images that are being drawn."""
         self._thread.shutdown(wait=True)
+        # After the thread, which writes its images there.
         self._tensorboard.close()
         self._check_drawings()
 
@@ -161,6 +165,7 @@ def _append_last_line(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
     if len(lines) > 1 and not path.exists():
         _write_lines(path, lines)
         return
+    # Opened and closed for each line, so that a kill loses none.
     with open(path, "a") as file:
         file.write(files.to_json(lines[-1], indent=None))
 

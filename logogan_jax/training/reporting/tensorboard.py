@@ -59,16 +59,19 @@ class TensorBoardWriter:
         # TensorBoard reads the files of a folder in the order of their names, so the time comes first.
         self._path = self._folder / f"{_PREFIX}{self._now():.6f}.{socket.gethostname()}"
         self._file = tfrecord.Writer(self._path)
+        # An event file begins with the version of its format.
         self._write(file_version="brain.Event:2")
         # This event makes TensorBoard drop later steps: a run that went back repeats them.
         self._write(step=self._step, session_log=SessionLog(status=SessionLog.START))
 
     def _write(self, **fields: Any) -> None:
         self._file.write(Event(wall_time=self._now(), **fields).SerializeToString())
+        # TensorBoard reads the file while the run goes on.
         self._file.flush()
 
     def _now(self) -> float:
         """Return the time in seconds, later than any that was returned before, though the clock may go back."""
+        # Ten microseconds: two files' names, which show microseconds, have to differ.
         self._time = max(time.time(), self._time + 1e-5)
         return self._time
 
