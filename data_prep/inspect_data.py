@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from data_prep import arguments, folders
+from data_prep import arguments, folders, listing
 from data_prep.doctor import report_page
 from data_prep.doctor.advice import give_advice, nothing_to_mend
 from data_prep.doctor.findings import MEANING, choose_removed, find_problems, groups_with_labels, summarize
@@ -120,6 +120,8 @@ def write_clean(items: ImageFolder, survey: Survey, removed: dict[int, dict[str,
         for number, name in enumerate(names, 1):
             copy.write(name, items.store.read(name))
             bar.update(number)
+        if isinstance(items.store, filesystem.Folder):
+            listing.write_settings(partial, {}, items.store.path, target)
         copy.write("removed.jsonl", _to_jsonl(removed_lines))
     return f"{len(kept):,} images copied to {target}, {len(removed_lines):,} left out (reasons in removed.jsonl there)."
 

@@ -69,14 +69,17 @@ def read_settings(folder: pathlib.Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_settings(folder: pathlib.Path, settings: dict[str, Any], source: pathlib.Path | None) -> None:
+def write_settings(
+    folder: pathlib.Path, settings: dict[str, Any], source: pathlib.Path | None, target: pathlib.Path | None = None
+) -> None:
     """Write the settings.json of a folder, which also says of which folders its images are made.
 
-    These sources are relative, so that they are right after both have been moved together.
+    These sources are relative, so that they are right after both have been moved together. `target` is the place that
+    the folder will be moved to, if it is being made elsewhere.
     """
     sources = set(read_settings(folder).get("sources", []))
     if source:
-        sources.add(os.path.relpath(os.path.realpath(source), os.path.realpath(folder)))
+        sources.add(os.path.relpath(os.path.realpath(source), os.path.realpath(target or folder)))
     files.write_json(folder / SETTINGS, {**settings, **({"sources": sorted(sources)} if sources else {})})
 
 
@@ -91,11 +94,21 @@ def _reason_to_leave(root: pathlib.Path, name: str) -> str | None:
         return "a training run"
     if all((folder / file).exists() for file in _REPORT):
         return "a report of inspect_data"
-    real = os.path.realpath(root)
+    return "made by our tools from images that are read here" if _is_made_from(root, folder) else None
+
+
+def _is_made_from(root: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Whether a folder says that all its images are made of others below the root, and these are there."""
+    real_folder = os.path.realpath(folder)
     sources = [os.path.realpath(folder / source) for source in read_settings(folder).get("sources", [])]
-    if sources and all(os.path.commonpath([real, source]) == real for source in sources):
-        return "made by our tools from images that are read here"
-    return None
+    return bool(sources) and all(
+        os.path.exists(source) and _lies_in(source, os.path.realpath(root)) and not _lies_in(source, real_folder)
+        for source in sources
+    )
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return os.path.commonpath([folder, path]) == folder
 
 
 def is_shards(folder: pathlib.Path) -> bool:

@@ -116,7 +116,19 @@ def test_the_pngs_of_drawings_lie_beside_them(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "result", ["squares", "of a class", "cells", "shards", "run", "report", "@eaDir", "lost+found"]
+    "result",
+    [
+        "squares",
+        "of a class",
+        "cells",
+        "cleaned",
+        "cleaned into an empty folder",
+        "shards",
+        "run",
+        "report",
+        "@eaDir",
+        "lost+found",
+    ],
 )
 def test_what_tools_and_systems_leave_among_the_images_is_no_class(logos, tmp_path, capsys, result):
     if result == "squares":
@@ -129,6 +141,10 @@ def test_what_tools_and_systems_leave_among_the_images_is_no_class(logos, tmp_pa
         write(logos, logos / "shards")
     if result == "report":
         inspect_data.main([f"--path={logos / 'a'}"])
+    if result.startswith("cleaned"):
+        if "empty" in result:
+            (logos / "better" / "a").mkdir(parents=True)
+        inspect_data.main([f"--path={logos / 'a'}", f"--report={tmp_path / 'r'}", f"--fix={logos / 'better' / 'a'}"])
     if result in ("run", "@eaDir", "lost+found"):
         (logos / result).mkdir()
         drawing(3).save(logos / result / "sample.png")
@@ -140,6 +156,28 @@ def test_what_tools_and_systems_leave_among_the_images_is_no_class(logos, tmp_pa
     assert "Not read in" in capsys.readouterr().out
     moved = logos.rename(tmp_path / "moved")
     assert FolderItems(moved).labels == ["a", "b"]
+
+
+@pytest.mark.parametrize("tool", ["inspect_data", "resize_center"])
+def test_a_result_that_takes_the_place_of_its_images_is_read(logos, tmp_path, tool):
+    if tool == "inspect_data":
+        inspect_data.main([f"--path={logos / 'a'}", f"--report={tmp_path / 'r'}", f"--fix={logos / 'a clean'}"])
+    else:
+        resize_center.main([f"--path={logos / 'a'}", "--size=28", f"--target_path={logos / 'a clean'}"])
+    assert FolderItems(logos).labels == ["a", "b"]
+    shutil.rmtree(logos / "a")
+    assert FolderItems(logos).labels == ["a clean", "b"]
+    (logos / "a clean").rename(logos / "a")
+    assert names(logos) == ["a/0.png", "b/0.png"]
+
+
+def test_every_tool_leaves_a_cleaned_copy_among_the_images(logos, tmp_path):
+    (logos / "a" / "x.svg").write_text(SVG)
+    inspect_data.main([f"--path={logos / 'a'}", f"--report={tmp_path / 'r'}", f"--fix={logos / 'clean'}"])
+    svg_to_png.main([f"--path={logos}", "--size=28", f"--target_path={tmp_path / 'png'}"])
+    resize_center.main([f"--path={logos}", "--size=28", f"--target_path={tmp_path / 'squares'}"])
+    assert len(list((tmp_path / "png").rglob("*.png"))) == 1 and len(list((tmp_path / "squares").rglob("*.png"))) == 3
+    assert len(inspect_data.open_source(str(logos), "path")) == 3 == write(logos, tmp_path / "out").written
 
 
 def test_results_from_elsewhere_are_images_like_others(logos, tmp_path):

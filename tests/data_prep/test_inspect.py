@@ -233,6 +233,7 @@ def test_a_cleaned_copy_holds_what_is_good_and_says_what_is_not(folder, tmp_path
     assert everything(folder) == before
     after = everything(clean)
     removed = {line["path"]: line for line in map(json.loads, after.pop("removed.jsonl").decode().splitlines())}
+    assert json.loads(after.pop("settings.json")) == {"sources": [f"../{folder.name}"]}
     assert after == {name: data for name, data in before.items() if name not in removed}
     assert {name: line["reason"] for name, line in removed.items() if not name.endswith("broken.png")} == {
         "round/0.png": "copy", "square/1.jpg": "near copy", "round/2.png": "near copy",
@@ -257,7 +258,7 @@ def test_a_copy_that_fails_leaves_no_folder(folder, tmp_path, monkeypatch):
     assert not (tmp_path / "clean").exists()
     monkeypatch.setattr(filesystem.Folder, "write", write)
     inspect("--path", folder, "--fix", tmp_path / "clean")
-    assert len(everything(tmp_path / "clean")) == 16 and not list(tmp_path.glob(".clean*"))
+    assert len(everything(tmp_path / "clean")) == 17 and not list(tmp_path.glob(".clean*"))
 
 
 def test_images_that_are_in_the_validation_set_too_are_leaks(folder, tmp_path):
