@@ -36,6 +36,7 @@ LARGE_FILTER = 2**19  # weights; a larger filter is summed from two pieces, sinc
 
 def _closed_linear_map(function: Map) -> jax.custom_vjp:
     """A map with a derivative rule of its own, which keeps its name in the jaxpr whatever form computes it."""
+    # jit keeps what it traced by shapes, whatever the target: core/target.py clears it where the target changes.
     named = jax.jit(function, static_argnums=2)
     rule = jax.custom_vjp(lambda a, b, geometry: named(a, b, geometry), nondiff_argnums=(2,))
     functools.update_wrapper(rule, function)

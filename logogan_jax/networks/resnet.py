@@ -41,6 +41,8 @@ def block_widths(width: int, doublings: int) -> list[int]:
     """Channels of the blocks from the largest image to the smallest: resnet-64 -> width times 1, 2, 4, 8."""
     if doublings <= 3:
         return [width] * doublings
+    # The largest images have the fewest channels, because a channel costs most there. From five doublings on, a
+    # convolution beside the blocks makes one of the doublings.
     return [width * min(2**i, 8) for i in range(doublings if doublings == 4 else doublings - 1)]
 
 
@@ -60,7 +62,6 @@ class Generator(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        # The largest images have the fewest channels, where a channel costs most.
         base, doublings = image_sizes.base_and_doublings(size)
         layer_args = {"dtype": dtype, "rngs": rngs}
         norm_args = {"axis_name": axis_name, **layer_args}
@@ -68,6 +69,7 @@ class Generator(nnx.Module):
         self.label_embedding = LabelEmbedding(latent, classes - self.map_classes, rngs=rngs)
         features = block_widths(width, doublings)[::-1]
         self.shape = (*base, features[0])
+        # Not normalised: the first block begins with a normalisation.
         self.stem = layers.dense(
             self.label_embedding.length + self.map_classes, base[0] * base[1] * features[0], **layer_args
         )
@@ -78,6 +80,7 @@ class Generator(nnx.Module):
             self.ups.append(UpBlock(sides, inputs, outputs, self.map_classes, **norm_args))
             sides = image_sizes.double(sides)
             inputs = outputs
+        # A block ends in a sum, which nothing has normalised.
         self.norm = layers.batch_norm(inputs, momentum=0.99, **norm_args)
         if sides == tuple(size):
             geometry = conv_geometry.same(sides, 3, 1)

@@ -1,8 +1,8 @@
 """The walkthrough's WGAN-GP pair: strided transposed convolutions, critic without normalisation.
 
 After keras-contrib's `improved_wgan` (2017) of Gulrajani et al. 2017 (arXiv 1704.00028), as the walkthrough grew it to
-56 and 112 pixels. At 56 pixels and width 64 the generator has 7,086,275 parameters and the critic 26,088,769, with one
-output where the walkthrough had one per colour channel by mistake.
+56 and 112 pixels. At 56 pixels and width 64 the generator has 7,086,275 parameters, moving statistics included as Keras
+counts. The critic has 26,088,769, with one output where the walkthrough had one per colour channel by mistake.
 """
 
 import jax

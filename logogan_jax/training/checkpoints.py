@@ -85,6 +85,7 @@ class Checkpoints:
         Raises Damaged, on all processes.
         """
         read: list[TrainState] = []
+        # `run_on_primary` returns JSON values only: the state leaves by a list, and reaches the others by a broadcast.
         multihost.run_on_primary(lambda: read.append(self._restore(step, like)))
         return multihost.broadcast(read[0] if read else None, like)
 
@@ -96,6 +97,7 @@ class Checkpoints:
         """
         read: list[TrainState] = []
         step = multihost.run_on_primary(lambda: self._read_newest(like, say, most, read))
+        # A step of 0 stands for no checkpoint: nothing is saved at step 0.
         return Restored(step, multihost.broadcast(read[0] if read else None, like)) if step else None
 
     def save(self, step: int, state: TrainState, best: Collection[int] = ()) -> None:

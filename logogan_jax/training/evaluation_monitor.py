@@ -23,7 +23,7 @@ class _Pending(NamedTuple):
 
 
 class EvaluationMonitor:
-    """Evaluates a run, logs the result at the next log line, and judges the log.
+    """Evaluates a run, logs the result at the next step where something is due, and judges the log.
 
     The devices draw pictures and embed them between two steps; a thread does the arithmetic after that, beside the
     steps. Its result counts from a fixed step on, not from when it was ready, so that what is done about a run
@@ -39,6 +39,7 @@ class EvaluationMonitor:
         self._writer = writer
         self._keep_best = keep_best
         self._max_score_gap = max_score_gap
+        # The name tells the feature network, so that values of two networks are never compared.
         self._kid = f"evaluation/{evaluator.kid}" if evaluator else ""
         self._pending: _Pending | None = None
         # One thread is enough: the loop logs an evaluation before it starts the next one.

@@ -62,6 +62,7 @@ class NonFiniteRecorder:
             return folder
         folder.mkdir(parents=True, exist_ok=True)
         with ocp.StandardCheckpointer(multiprocessing_options=multihost.single_process_options()) as writer:
+            # Forced, because a run that was killed here has left a part of it.
             writer.save(folder.absolute() / "state", state, force=True)
         count = self._runner.size(step, self._last)
         # Read again: what was sent to the devices may be only the numbers of the images.

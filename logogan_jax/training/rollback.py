@@ -68,6 +68,7 @@ class DivergenceGuard:
 
         It is that of a checkpoint, or else that of step 0, which lies on the devices as `fresh`.
         """
+        # The log decides, not the checkpoint: that may be from before the roll-back, with the rates of then.
         if self.rolled_back:
             return self._with_lowered_lr(restored.state if restored else self._init_state())
         return self._place(restored.state) if restored else fresh
@@ -121,6 +122,7 @@ class DivergenceGuard:
         if self.rolled_back:
             self._stop(step, f"{reason}, once more")
         target = self._target(step + 1 if since is None else since)
+        # The checkpoint that is being written may be the target.
         self._checkpoints.wait()
         restored = self._checkpoints.restore_newest(state, self._say, most=target) or Restored(0, self._init_state())
         target = restored.step

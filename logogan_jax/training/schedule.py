@@ -47,6 +47,7 @@ class Schedule:
 
     def clocks(self, step: int) -> bool:
         """Return whether to look at the time and the money."""
+        # Not at every step: where several processes train, each look is a broadcast.
         return self._due(self._periods.log or CLOCK_PERIOD, step)
 
     def any(self, step: int) -> bool:

@@ -51,6 +51,7 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
                 seen.setdefault(name, []).append(value)
         # Once a step, not once an update: the average follows the generator, which most objectives update once.
         ema = update_ema(state, batch.image.shape[1], ema_images)
+        # Counted last, so that all updates of a step draw from addresses of the same number.
         state = state._replace(ema=ema, step=state.step + 1)
         return state, {name: jnp.stack(values).mean() for name, values in seen.items()}
 

@@ -120,6 +120,7 @@ def _has_ended(folder: pathlib.Path) -> bool:
     try:
         summary = json.loads((folder / "summary.json").read_text())
         roll_backs = [event for event in events if event["action"] == "roll back"]
+        # A run that diverged may have gone back to step 0, which leaves no checkpoint.
         return summary["status"] != "diverged" and all(event in summary["events"] for event in roll_backs)
     except (OSError, ValueError, KeyError, TypeError):
         return False

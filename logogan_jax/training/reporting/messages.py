@@ -59,6 +59,7 @@ def final_message(workdir: str | pathlib.Path, summary: Mapping[str, Any]) -> st
     where = f"Everything is in {workdir}"
     if summary["status"] != "finished":
         ended = f"{summary['status'].capitalize()} at step {summary['step']} of {summary['steps']}"
+        # Once the money is spent, the same command would not go on.
         command = "a higher --max_cost" if "--max_cost" in summary["status"] else "the same command"
         return f"{ended}; {command} goes on from there.{_best_step(summary)}{cost} {where}"
     duration = timing.format_duration(summary["seconds"])

@@ -45,6 +45,7 @@ class RunWriter:
         # A run that was killed may have logged steps after its last checkpoint: they will be logged again.
         self._drop_lines_after(step)
         self._tensorboard = self._open_tensorboard(step)
+        # Lines of evaluations have neither.
         self.seconds = max((line["seconds"] for line in self.lines if "seconds" in line), default=0.0)
         self.dollars = max((line["dollars"] for line in self.lines if "dollars" in line), default=0.0)
 
@@ -129,6 +130,7 @@ class RunWriter:
         self._drawings = [(name, future) for name, future in self._drawings if not future.done()]
         for name, future in finished:
             error = future.exception()
+            # A full disk would stop the checkpoints as well, so it is no matter of one picture.
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise error
             reason = type(error).__name__ + "".join(f": {line}" for line in str(error).splitlines()[:1])

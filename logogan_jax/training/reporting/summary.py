@@ -21,6 +21,7 @@ def describe_speed(images: int, seconds: float, evaluation_seconds: float, secon
     return {
         "seconds": seconds_before + seconds,
         "evaluation_seconds": evaluation_seconds,
+        # Without evaluations: how often a run has them is no matter of its speed.
         "images_per_second": images / (seconds - evaluation_seconds),
     }
 
