@@ -91,7 +91,6 @@ def make_snapshot(
     def snapshot(state: TrainState, key: jax.Array, numbers: jax.Array) -> Snapshot:
         # One program for all three: the devices are asked once between two dispatches, however much is due.
         pixels = generate(state, key, numbers)
-        # Without the copy jit would return the very arrays that the next step takes.
         return Snapshot(jax.tree.map(jnp.copy, state), pixels, mean_pairwise_distance(pixels) / real_distance)
 
     # Given as arguments: jit cannot close over arrays that lie on the devices of several processes.

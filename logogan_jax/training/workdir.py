@@ -78,7 +78,7 @@ def locked_folder(folder: pathlib.Path) -> Iterator[None]:
         if foreign and not (folder / "config.json").exists():
             raise UserError(f"--workdir={folder} holds {foreign[0]} but no run (no config.json): choose another")
         try:
-            # Tried before the work: such a file system would refuse only the first log line.
+            # Tried at once: where only appending fails, a run would compile and then end at its first log line.
             files.check_appends(folder)
         except OSError as error:
             raise UserError(_describe(folder, error)) from None

@@ -30,6 +30,7 @@ class RunLog:
 
     def restart(self, step: int) -> None:
         """Measure the pace from this step and moment on."""
+        # A roll-back goes to a smaller step: counted from the old one, the pace would be negative.
         self._throughput = timing.Throughput(step)
 
     def exclude(self, seconds: float) -> None:
