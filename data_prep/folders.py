@@ -30,6 +30,8 @@ class FileResult(NamedTuple):
 
 def list_files(path: str | pathlib.Path) -> list[pathlib.Path]:
     """Relative paths of the files below a folder, except hidden files and those in hidden folders."""
+    if "://" in str(path):
+        raise UserError(f"{path} is a bucket: copy it to a folder of this machine, and give that")
     left_out: dict[str, str] = {}
     names = [pathlib.Path(name) for name in listing.image_names(listing.open_folder(path), left_out)]
     if left_out:
@@ -39,12 +41,13 @@ def list_files(path: str | pathlib.Path) -> list[pathlib.Path]:
 
 def convert_folder(
     function: Conversion, path: str | pathlib.Path, names: Iterable[pathlib.Path], target: str | pathlib.Path, *,
-    settings: dict[str, Any], first: str = "",
+    settings: dict[str, Any], first: str = "", left: str = "",
 ) -> str:  # fmt: skip
     """Write each picture of function(path / name) as target/STEM+suffix.png, on all cores.
 
     `names` are relative, and their sub-folders are kept. A file is finished, and skipped, if its output with the
-    suffix `first` exists. A file that fails is a line in target/rejects.jsonl and never stops the others.
+    suffix `first` exists. A file that fails is a line in target/rejects.jsonl and never stops the others. `left` says
+    what else is in the folder.
 
     Returns:
         A sentence with the totals.
@@ -76,7 +79,7 @@ def convert_folder(
     skipped = f", {counts['skipped']} done before" if counts["skipped"] else ""
     reasons = " (reasons in rejects.jsonl there)" if rejects else ""
     notes = ink.describe(counts["blank"], counts["words"], target)
-    return f"{counts['written']} files converted into {target}{skipped}, {len(rejects)} rejected{reasons}.{notes}"
+    return f"{counts['written']} files converted into {target}{skipped}, {len(rejects)} rejected{reasons}{left}.{notes}"
 
 
 def claim_folder(target: pathlib.Path, settings: dict[str, Any], source: pathlib.Path | None = None) -> None:
@@ -104,11 +107,17 @@ def output_names(names: Iterable[pathlib.Path]) -> list[tuple[pathlib.Path, path
     """(name, name of its output without suffix) of relative paths; a.png and a.jpg become a_png and a_jpg."""
     names = list(names)
     stems = collections.Counter(name.with_suffix("") for name in names)
-    unique = lambda name: stems[name.with_suffix("")] == 1
-    return [
-        (name, name.with_suffix("") if unique(name) else name.with_name(f"{name.stem}_{name.suffix[1:]}"))
-        for name in names
-    ]
+    taken = {stem for stem, count in stems.items() if count == 1}
+    outputs = []
+    for name in names:
+        output = name.with_suffix("")
+        if stems[output] > 1:
+            output = name.with_name(f"{name.stem}_{name.suffix[1:]}" if name.suffix else name.name)
+            while output in taken:
+                output = output.with_name(f"{output.name}_")
+            taken.add(output)
+        outputs.append((name, output))
+    return outputs
 
 
 def _convert_file(

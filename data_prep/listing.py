@@ -19,6 +19,7 @@ _TOOL_FILES = {"manifest.jsonl", "rejects.jsonl", "removed.jsonl", SETTINGS}  # 
 _SYSTEM_FOLDERS = {"@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 _REPORT = ("report.html", "report.json", "images.jsonl")
 _PEEK_BYTES = 64 << 20  # a larger file is no picture beside the sub-folders
+_START_BYTES = 4096
 _ARRAYS = (".npy", ".npz", ".pkl", ".pickle", ".h5", ".hdf5")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar")
 
@@ -57,6 +58,16 @@ def is_image(store: Folder | Bucket, name: str) -> bool:
     except rasters.TOO_LARGE:
         return True
     except convert.DECODE_ERRORS:
+        return False
+
+
+def is_svg(path: pathlib.Path) -> bool:
+    """Whether a file is an SVG by its first element, whatever its name; False if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_START_BYTES)
+            return svg_text.may_be_svg(data) and svg_text.looks_like_svg(data + file.read(_PEEK_BYTES))
+    except OSError:
         return False
 
 

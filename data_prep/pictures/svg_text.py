@@ -25,12 +25,17 @@ def looks_like_svg(data: bytes) -> bool:
     """
     if data.startswith(_GZIP):
         data = _start_of_gzip(data)
-        if len(data) == MAX_BYTES or not data:  # an SVG that is far too large, or damaged
+        if not data.strip(b"\0 \t\r\n"):  # an SVG that is damaged, or made to unpack for ever
             return True
     name = root_name(data)
     if name or not _XML.match(data) or looks_like_html(data):
         return name.rpartition(":")[2] == "svg"
     return bool(_SVG_TAG.search(data.replace(b"\0", b"")))
+
+
+def may_be_svg(start: bytes) -> bool:
+    """Whether the file that begins with some bytes, a few thousand or all, has to be read to know if it is an SVG."""
+    return start.startswith(_GZIP) or not start.strip() or bool(_XML.match(start))
 
 
 def looks_like_html(data: bytes) -> bool:

@@ -48,6 +48,7 @@ NO_DRAWINGS = {
     "a bucket's error": (b"<Error><Code>AccessDenied</Code></Error>", "XML: its root is <Error>"),
     "a text that mentions it": (b"how to write <svg> by hand", "not an image"),
     "a packed text": (gzip.compress(b"hello" * 99), "a gzip archive"),
+    "a large packed archive": (gzip.compress(b"a/0.png" + bytes(33 << 20)), "a gzip archive"),
 }
 
 

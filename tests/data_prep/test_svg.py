@@ -1,10 +1,17 @@
 """What an SVG says is drawn the same on every machine, or refused with what it is that cannot be drawn."""
 
+import gzip
+import json
+import pathlib
+
 import numpy as np
 import pytest
+from conftest import drawing
 from odd_files import SVG
 
-from data_prep.pictures import svg
+from data_prep import folders, svg_to_png
+from data_prep.pictures import convert, svg
+from logogan_jax.core.errors import UserError
 
 RED = [255, 0, 0, 255]
 GREEN = [0, 255, 0, 255]
@@ -204,3 +211,68 @@ def test_words_in_an_embedded_drawing_are_refused():
 def test_words_are_refused_by_the_engine_that_would_draw_them_in_fonts_of_the_machine():
     with pytest.raises(ValueError, match="in the fonts of this machine: use the default engine"):
         svg.render(svg.check(SVG.format(WORD.format(""))), 9, engine="cairosvg")
+
+
+# ── a folder of drawings ────────────────────────────────────────────────────────────────────
+
+
+TEXT = SVG.format('<rect width="4" height="9"/>')
+PNG = convert.encode_png(drawing(1))
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.fixture
+def named_otherwise(tmp_path):
+    """Folder of drawings with odd names, and of other files."""
+    folder = tmp_path / "drawings"
+    folder.mkdir()
+    content = {
+        "logo": TEXT.encode(), "mark.xml": TEXT.encode(), "brand.svg.txt": TEXT.encode(),
+        "sign.png": gzip.compress(TEXT.encode()), "packed.SVGZ": gzip.compress(TEXT.encode()),
+        "late": b"\n" * 9000 + TEXT.encode(), "wide": TEXT.encode("utf-16"), "twin.svg": TEXT.encode(),
+        "twin": TEXT.encode(), "picture.svg": PNG, "page.svg": b"<html><svg/></html>", "nothing.svg": b"",
+        "pointer.svg": POINTER, "photo.png": PNG, "feed.xml": b"<rss/>", "notes.txt": b"a <svg> is",
+        "big.tar.gz": gzip.compress(b"a/0.png" + bytes(40 << 20)),
+    }  # fmt: skip
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    (folder / "to nowhere").symlink_to("gone")
+    return folder
+
+
+def test_a_drawing_is_drawn_whatever_its_name_and_other_files_are_counted_or_named(named_otherwise, tmp_path, capsys):
+    svg_to_png.main([f"--path={named_otherwise}", "--size=28"])
+    made = tmp_path / "drawings_png"
+    assert sorted(path.name for path in made.glob("*.png")) == [
+        "brand.svg.png", "late.png", "logo.png", "mark.png", "packed.png", "sign.png", "twin.png", "twin_svg.png",
+        "wide.png",
+    ]  # fmt: skip
+    said = capsys.readouterr().out
+    assert said == (
+        f"9 files converted into {made}, 4 rejected (reasons in rejects.jsonl there), "
+        f"5 other files are no SVG (big.tar.gz ...).\n"
+    )
+    lines = map(json.loads, (made / "rejects.jsonl").read_text(encoding="utf-8").splitlines())
+    reasons = {line["path"]: line["reason"] for line in lines}
+    assert "not an SVG but a picture in PNG" in reasons["picture.svg"] and "a web page" in reasons["page.svg"]
+    assert "git lfs pull" in reasons["pointer.svg"] and reasons["nothing.svg"] == "the file is empty"
+
+
+def test_a_folder_without_any_drawing_is_told_what_takes_it(tmp_path, capsys):
+    drawing(1).save(tmp_path / "photo.png")
+    with pytest.raises(SystemExit) as left:
+        svg_to_png.main([f"--path={tmp_path}", f"--target_path={tmp_path / 'png'}"])
+    line = capsys.readouterr().err
+    assert left.value.code == 2 and line.count("\n") == 1 and not (tmp_path / "png").exists()
+    assert "holds no SVG; 1 other file is no SVG (photo.png): data_prep.resize_center takes pictures" in line
+
+
+def test_files_of_one_stem_never_become_one_picture():
+    names = [pathlib.Path(name) for name in ("a", "a.svg", "a.png", "a_svg.svg", "b/a.svg", "my.a.svg", "my.a.png")]
+    outputs = [str(output) for _, output in folders.output_names(names)]
+    assert outputs == ["a", "a_svg_", "a_png", "a_svg", "b/a", "my.a_svg", "my.a_png"]
+
+
+def test_a_bucket_is_told_to_be_copied_first():
+    with pytest.raises(UserError, match="s3://logos/svg is a bucket: copy it to a folder"):
+        svg_to_png.list_drawings("s3://logos/svg")
