@@ -5,6 +5,7 @@ the class of that colour. Trademarks remain with their owners.
 """
 
 import colorsys
+import contextlib
 import gzip
 import importlib.resources
 import io
@@ -14,13 +15,15 @@ import pathlib
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import simple_icons_pack
 
+from data_prep import listing
 from data_prep.pictures.convert import Item
-from logogan_jax.core import files
+from logogan_jax.core import files, pointers
 from logogan_jax.core.errors import UserError
 
 COLOURS = ("black", "grey", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
@@ -38,6 +41,7 @@ _HUE_BOUNDS = {
 _INK = "202020"  # for brands whose colour is invisible on white, and for icons without a colour
 _MARGIN = 2  # around simple-icons' 24 x 24 box, so that no icon touches the border
 _PICTURES = (".svg", ".svgz", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".ico", ".tif", ".tiff", ".avif")
+_START_BYTES = 4096
 _MAX_MEMBER_BYTES = 1 << 30  # of an unpacked member of an archive
 
 
@@ -78,12 +82,14 @@ def font_awesome() -> tuple[list[Item], list[str]]:
 def read_archive(path: str | pathlib.Path) -> list[Item]:
     """Items of an icon set: Iconify JSON (.json, .json.xz, .json.gz), or a .tgz, .tar or .zip of that or of pictures.
 
+    What the file and the members of an archive hold decides, whatever their names, if it can be known.
     One example is the tarball that `npm pack @iconify-json/logos` leaves. Hidden icons and aliases are left out.
 
     Raises:
         UserError: if the file is damaged or holds no icons.
     """
     path = files.expand(path)
+    pointers.refuse(path, "source")
     try:
         members = dict(_members(path))
     except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile) as error:
@@ -91,7 +97,11 @@ def read_archive(path: str | pathlib.Path) -> list[Item]:
     sets = [name for name in members if pathlib.PurePosixPath(name).name in ("icons.json", path.name)]
     if sets:
         return parse_iconify(members[sets[0]], path)
-    items = [Item(name, 0, data) for name, data in members.items() if name.lower().endswith(_PICTURES)]
+    items = [
+        Item(name, 0, data)
+        for name, data in members.items()
+        if name.lower().endswith(_PICTURES) or listing.is_picture(data)
+    ]
     if not items:
         raise UserError(f"--source={path} holds no icons.json and no picture: choose an icon set, or a folder of logos")
     return items
@@ -99,6 +109,8 @@ def read_archive(path: str | pathlib.Path) -> list[Item]:
 
 def parse_iconify(data: bytes, path: pathlib.Path) -> list[Item]:
     """Items, with SVG source, of the JSON of an Iconify icon set; UserError, which names `path`, if it is none."""
+    if pointer := pointers.describe(data):
+        raise UserError(f"--source={path} holds no icon set: its icons.json is {pointer}")
     try:
         icon_set = json.loads(data)
         icons = {name: icon for name, icon in icon_set["icons"].items() if not icon.get("hidden")}
@@ -120,24 +132,50 @@ def _iconify_svg(icon: dict[str, Any], defaults: dict[str, Any]) -> bytes:
 
 def _members(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of the files in an archive, or of a single JSON file, which may be compressed."""
-    name = path.name.lower()
-    if name.endswith(".zip"):
+    kind = _kind(path)
+    if kind == "zip":
         with zipfile.ZipFile(path) as file:
             for member in file.infolist():
                 if not member.is_dir() and member.file_size <= _MAX_MEMBER_BYTES:
                     yield member.filename, file.read(member)
-    elif name.endswith((".tgz", ".tar.gz", ".tar", ".tar.xz", ".tar.bz2")):
+    elif kind == "tar":
         with tarfile.open(path) as file:
             for member in file:
                 content = file.extractfile(member) if member.isfile() and member.size <= _MAX_MEMBER_BYTES else None
                 if content:
                     yield member.name, content.read()
-    elif name.endswith((".json", ".json.xz", ".json.gz")):
-        opener = {"xz": lzma.open, "gz": gzip.open}.get(name.rpartition(".")[2], io.open)
-        with opener(path, "rb") as file:
+    elif kind == "json":
+        with _open_unpacked(path) as file:
             yield path.name, file.read(_MAX_MEMBER_BYTES)
     else:
         raise UserError(f"--source={path} should be a folder, or a .json, .json.xz, .tgz, .tar or .zip")
+
+
+def _kind(path: pathlib.Path) -> str:
+    """ "zip", "tar" or "json" by the content of a file, or by its name if that is damaged; "" for others."""
+    if zipfile.is_zipfile(path):
+        return "zip"
+    if tarfile.is_tarfile(path):
+        return "tar"
+    endings = {
+        "zip": (".zip",),
+        "tar": (".tgz", ".tar.gz", ".tar", ".tar.xz", ".tar.bz2"),
+        "json": (".json", ".json.xz", ".json.gz"),
+    }
+    by_name = next((kind for kind, names in endings.items() if path.name.lower().endswith(names)), "")
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error), _open_unpacked(path) as file:
+        return "json" if file.read(_START_BYTES).lstrip().startswith(b"{") else by_name
+    return by_name
+
+
+def _open_unpacked(path: pathlib.Path) -> IO[bytes]:
+    """Open a file that may be compressed by gzip or xz."""
+    with open(path, "rb") as file:
+        start = file.read(6)
+    name = "json" if start.lstrip().startswith(b"{") else path.suffix.lower()
+    is_gzip = start.startswith(b"\x1f\x8b") or name == ".gz"
+    opener = gzip.open if is_gzip else lzma.open if start == b"\xfd7zXZ\0" or name == ".xz" else io.open
+    return opener(path, "rb")  # pyright: ignore[reportReturnType] - of bytes
 
 
 def _rgb(colour: str) -> list[float]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_prep.pictures import convert, rasters, svg_text
-from logogan_jax.core import files
+from logogan_jax.core import files, pointers
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 from logogan_jax.core.storage.filesystem import Bucket, Folder
@@ -53,7 +53,14 @@ def is_image(store: Folder | Bucket, name: str) -> bool:
     try:
         if (store.size(name) or 0) > _PEEK_BYTES:
             return False
-        data = store.read(name)
+        return is_picture(store.read(name))
+    except convert.DECODE_ERRORS:
+        return False
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether bytes are a picture by the first of them; nothing is decoded."""
+    try:
         return svg_text.looks_like_svg(data) or bool(rasters.header(data))
     except rasters.TOO_LARGE:
         return True
@@ -135,6 +142,8 @@ def _describe_other(path: str | pathlib.Path, flag: str) -> str:
     """What a path is that is no folder, and which command takes it."""
     file = files.expand(path)
     ending = file.suffix.lower()
+    if "://" not in str(path) and (pointer := pointers.describe_file(file)):
+        return f" but {pointer}"
     if "://" in str(path) or not file.exists():
         return ": nothing is there"
     if ending in _ARRAYS:

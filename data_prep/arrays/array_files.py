@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from data_prep.arrays import pickles
-from data_prep.pictures import file_kinds
+from logogan_jax.core import pointers
 from logogan_jax.core.errors import UserError
 
 # Where LLD-logo keeps them.
@@ -47,13 +47,12 @@ def open_arrays(path: pathlib.Path, key: str | None = None, labels: str | None =
 
     `key` and `labels` are names of arrays in an .npz or HDF5 file. Raises UserError if the file cannot be read.
     """
+    pointers.refuse(path, "filename")
     try:
         with open(path, "rb") as file:
             start = file.read(64)
     except OSError as error:
         raise UserError(f"--filename={path}: {error.strerror}") from None
-    if pointer := file_kinds.describe_pointer(start):
-        raise UserError(f"--filename={path} is {pointer}")
     open_format = next((opener for magic, opener in _FORMATS.items() if start.startswith(magic)), _open_pickle)
     with contextlib.ExitStack() as stack:
         with _errors_in_one_line(path, *_READ_ERRORS):
@@ -110,6 +109,9 @@ def _open_npz(path: pathlib.Path, key: str | None, labels: str | None) -> Iterat
 
 def _count_dimensions(archive: zipfile.ZipFile, member: str) -> int:
     with archive.open(member) as file:
+        if pointer := pointers.describe(file.read(64)):
+            raise UserError(f"{member} in {archive.filename} is {pointer}")
+        file.seek(0)
         version = np.lib.format.read_magic(file)
         shape, _, _ = _HEADER_READERS.get(version, _HEADER_READERS[2, 0])(file)
     return len(shape)

@@ -8,6 +8,7 @@ from typing import Any
 
 from data_prep import listing
 from data_prep.pictures.convert import Item
+from logogan_jax.core import pointers
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 from logogan_jax.data import tfrecord
@@ -72,6 +73,8 @@ class ShardRecords:
 def open_source(path: str, flag: str) -> ImageFolder | ShardRecords:
     """Open a folder or bucket of images, or a folder of shards; UserError if it is neither."""
     store = filesystem.open_store(path)
+    if isinstance(store, filesystem.Folder):
+        pointers.refuse(store.path / "metadata.json")
     if store.exists() and store.size("metadata.json") is not None:
         if isinstance(store, filesystem.Bucket):
             raise UserError(f"--{flag}={path} holds shards in a bucket: copy them to a folder and give that")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.pictures import ink, modes, rasters, resize, svg, svg_text
+from logogan_jax.core import pointers
 from logogan_jax.core.storage import filesystem
 
 # What decoding a broken or hostile picture raises.
@@ -123,6 +124,8 @@ def describe_error(error: BaseException) -> str:
     """One of DECODE_ERRORS, in words for the user."""
     if isinstance(error, rasters.TOO_LARGE):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    if isinstance(error, FileNotFoundError) and (pointer := pointers.describe_file(error.filename or "")):
+        return f"not an image but {pointer}"
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return error.strerror or type(error).__name__
     if isinstance(error, OSError) and error.strerror:

@@ -3,20 +3,15 @@
 import re
 
 from data_prep.pictures import svg_text
+from logogan_jax.core import pointers
 
 _INKSCAPE = "save it as SVG first, in its program or by `inkscape FILE --export-type=svg`"
 _MAGICK = "convert it to PNG first, for example by `magick FILE FILE.png`"
 _FFMPEG = "take a picture from it first, for example by `ffmpeg -i FILE -frames:v 1 FILE.png`"
 _UNPACK = "unpack it first"
-# What repositories keep in place of large files, by their first bytes: its name, and what fetches the file itself.
-_POINTERS = {
-    b"version https://git-lfs": ("a Git LFS pointer", "run `git lfs pull` in its repository"),
-    b"version https://hawser": ("a Git LFS pointer", "run `git lfs pull` in its repository"),
-    b"/annex/objects/": ("a git-annex pointer", "run `git annex get` in its repository"),
-}
 # First bytes of files, from the most to the least particular.
 _BEGINNINGS = {
-    **{magic: f"not an image but {name} to one: {advice}" for magic, (name, advice) in _POINTERS.items()},
+    **{magic: f"not an image but {name} to one: {advice}" for magic, (name, advice) in pointers.KINDS.items()},
     b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL picture, which is not read: convert it first by `djxl FILE FILE.png`",
     b"\xff\x0a": "a JPEG XL picture, which is not read: convert it first by `djxl FILE FILE.png`",
     b"\xc5\xd0\xd3\xc6": f"not an image but an EPS program, which is never run: {_INKSCAPE}",
@@ -47,12 +42,6 @@ _BEGINNINGS = {
 # Brands of the ISO base media format, which begins many kinds of files.
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _HEIC_ADVICE = "convert it first by `heif-convert FILE FILE.png`, or set the phone's camera to JPEG"
-
-
-def describe_pointer(data: bytes) -> str:
-    """Return what the bytes are and what fetches the file that they stand for, or "" where they are no pointer."""
-    found = next((words for magic, words in _POINTERS.items() if data.startswith(magic)), None)
-    return ": ".join(found) if found else ""
 
 
 def describe(data: bytes) -> str:

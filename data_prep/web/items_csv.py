@@ -7,7 +7,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from logogan_jax.core import files
+from logogan_jax.core import files, pointers
 from logogan_jax.core.errors import UserError
 
 COLUMNS = (
@@ -32,6 +32,7 @@ def read_rows(filename: str | pathlib.Path) -> Iterator[dict[str, Any]]:
     Raises UserError if the file cannot be read or has no column `link`.
     """
     path = files.expand(filename)
+    pointers.refuse(path, "filename")
     csv.field_size_limit(1 << 24)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:

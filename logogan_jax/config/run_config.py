@@ -6,7 +6,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from logogan_jax.core import files
+from logogan_jax.core import files, pointers
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.nested import flatten
 from logogan_jax.data.dataset import DatasetInfo
@@ -33,6 +33,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo) -> None:
 def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
     """Return the config of the run in a folder and what is known of its data set; None where there is no run."""
     path = workdir / "config.json"
+    pointers.refuse(path)
     try:
         content = json.loads(path.read_text())
         config = ConfigDict(content["config"])

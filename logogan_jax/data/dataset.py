@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logogan_jax.core import files
+from logogan_jax.core import files, pointers
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import decode_pool, png, tfrecord
 
@@ -139,6 +139,7 @@ def _load_metadata(directory: pathlib.Path, command: str) -> dict[str, Any]:
     if not directory.is_dir():
         raise UserError(f"config.data.dir is {directory}, which is not a folder: make it: {command}")
     path = directory / "metadata.json"
+    pointers.refuse(path)
     try:
         metadata = json.loads(path.read_text())
     except FileNotFoundError:

@@ -16,6 +16,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from logogan_jax.core import pointers
 from logogan_jax.core.errors import UserError
 
 MAX_OPEN_FILES = 256  # at once, by one FileHandles
@@ -74,6 +75,7 @@ def build_index(path: str | os.PathLike) -> RecordIndex:
 
     The digest covers every length and payload checksum, and so, without reading them, the payloads.
     """
+    pointers.refuse(path)
     offsets: list[int] = []
     lengths: list[int] = []
     digest = hashlib.sha256()

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from logogan_jax.core import pointers
 from logogan_jax.core.errors import UserError
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a file from before PyTorch 1.6
@@ -31,6 +32,7 @@ _STORAGES = {f"torch.{name}Storage": dtype for name, dtype in _DTYPES.items()}
 def load(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """Return {name: read-only array} of a file that torch.save(network.state_dict()) wrote, old or zip."""
     path = pathlib.Path(path)
+    pointers.refuse(path)
     if not path.is_file():
         raise UserError(f"{path} is not a file: it should be a PyTorch weights file")
     try:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import orbax.checkpoint as ocp
 
+from logogan_jax.core import pointers
 from logogan_jax.core.errors import UserError, is_out_of_memory
 from logogan_jax.distributed import multihost
 from logogan_jax.training import train_state
@@ -221,12 +222,17 @@ class Checkpoints:
         except Exception as error:  # the libraries below have many
             if is_out_of_memory(error):
                 raise
-            reason = (str(error).splitlines() or [repr(error)])[0][:200]
+            reason = _pointer_in(path) or (str(error).splitlines() or [repr(error)])[0][:200]
             raise Damaged(f"{path} cannot be restored ({reason})") from error
         # Checkpoints of older versions have no digest.
         if expected not in (None, train_state.digest_in_threads(restored)):
             raise Damaged(f"{path} cannot be restored (its numbers are not those that were saved)")
         return restored
+
+
+def _pointer_in(folder: pathlib.Path) -> str:
+    """Return what a file in a folder is that a repository keeps in place of a large one, or ""."""
+    return next(filter(None, map(pointers.describe_file, sorted(folder.rglob("*")))), "")
 
 
 def _nbytes(state: Any) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logogan_jax.core import files, images
+from logogan_jax.core import files, images, pointers
 from logogan_jax.core.errors import UserError
 from logogan_jax.training.reporting import plots
 
@@ -144,6 +144,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
 
     Raises UserError if the file is damaged.
     """
+    pointers.refuse(path)
     if not path.exists():
         return []
     try:
