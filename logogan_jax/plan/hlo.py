@@ -13,6 +13,7 @@ _COMPUTATION = re.compile(rf"^(ENTRY )?{_NAME} .*\{{$")
 _INSTRUCTION = re.compile(rf"^\s+(?:ROOT )?{_NAME} = ")
 _ARRAY = re.compile(r"([a-z]+\d*[a-z0-9]*)\[([\d,]*)\](\{[^}]*\})?")
 _BITS = re.compile(r"^[a-z]+?(\d+)")
+_COMMENT = re.compile(r"/\*.*?\*/")  # XLA numbers every fifth operand of a long list: /*index=5*/%name
 
 
 class Array(NamedTuple):
@@ -84,6 +85,7 @@ def parse(text: str) -> Program:
 
 def _instruction(name: str, rest: str) -> Instruction:
     """Read what follows the equals sign: the type, the operation with its operands, the attributes."""
+    rest = _COMMENT.sub("", rest)
     type_end = _closing(rest, 0) + 1 if rest.startswith("(") else rest.index(" ")
     opening = rest.index("(", type_end)
     closing = _closing(rest, opening)

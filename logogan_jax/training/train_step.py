@@ -78,8 +78,8 @@ def updates_in_order(model: Model, augment: Callable, unroll: bool) -> list[Trai
 def scan_updates(update: Callable, count: int, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """Run `count` updates of a player in one scan; the metrics are their means."""
     # Each update gets its number, by which it finds its batch and its keys.
-    state, metrics = jax.lax.scan(lambda state, i: update(i, state, batch), state, jnp.arange(count))
-    return state, {name: value.mean() for name, value in metrics.items()}
+    state, metrics = scan(lambda state, i: update(i, state, batch), state, count)
+    return state, {name: values.mean() for name, values in metrics.items()}
 
 
 def update_player(
@@ -216,6 +216,24 @@ def make_multi_step(train_step: TrainStep, source: Any, count: int, *, unroll: b
     else:
 
         def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
-            return jax.lax.scan(lambda state, i: train_step(state, source.batch(feed, i)), state, jnp.arange(count))
+            return scan(lambda state, i: train_step(state, source.batch(feed, i)), state, count)
 
     return multi_step
+
+
+def scan(step: Callable, state: TrainState, count: int) -> tuple[TrainState, Metrics]:
+    """Run step(state, i) -> (state, metrics) for each i below `count` in one loop.
+
+    Returns:
+        The last state, and the metrics of all, float32[count] by name.
+    """
+    names: list[str] = []
+
+    def body(state: TrainState, i: jax.Array) -> tuple[TrainState, jax.Array]:
+        state, metrics = step(state, i)
+        names[:] = metrics
+        # As one vector: whatever a loop stacks is a kernel of its own, and a step has dozens of metrics.
+        return state, jnp.stack([*metrics.values()])
+
+    state, rows = jax.lax.scan(body, state, jnp.arange(count))
+    return state, dict(zip(names, rows.T, strict=True))

@@ -33,6 +33,14 @@ def test_a_program_of_a_tpu_is_read_with_its_layouts_and_its_own_memory():
     assert entry["both"].nbytes == 2048 + 8
 
 
+def test_operands_are_read_where_xla_numbers_every_fifth_one():
+    names = [f"p{number}" for number in range(12)]
+    numbered = ", ".join(f"/*index={i}*/%{name}" if i and i % 5 == 0 else f"%{name}" for i, name in enumerate(names))
+    parameters = "".join(f"  %{name} = f32[4]{{0}} parameter({i})\n" for i, name in enumerate(names))
+    text = f"ENTRY %main () -> f32[4] {{\n{parameters}  ROOT %f = f32[4]{{0}} fusion({numbered}), calls=%g\n}}\n"
+    assert hlo.parse(text).computations["main"]["f"].operands == names
+
+
 @pytest.mark.parametrize(
     ("dtype", "bits"),
     [("f32", 32), ("bf16", 16), ("pred", 8), ("f8e4m3fn", 8), ("s4", 4), ("u64", 64), ("c64", 64), ("token", 0)],
