@@ -51,7 +51,8 @@ def pipeline(
     """
     name = write_tfrecords.dataset_name(path)
     if manifest:
-        listed = root | ReadFromText(manifest) | "names" >> beam.Map(lambda line: json.loads(line)["path"])
+        lines = root | ReadFromText(manifest, coder=beam.coders.BytesCoder())
+        listed = lines | "names" >> beam.Map(_name_of_line, manifest)
     else:
         listed = root | beam.Create([path]) | "names" >> beam.FlatMap(_list_names)
     names = listed | beam.Reshuffle()
@@ -71,6 +72,20 @@ def pipeline(
         | "summaries" >> beam.combiners.ToList()
     )
     return summaries | beam.Map(_finish, labels, name, target, spec)
+
+
+def _name_of_line(line: bytes, manifest: str) -> str:
+    """The name of an image from a line of the manifest; UserError if there is none."""
+    try:
+        name = json.loads(line)["path"]
+    except (ValueError, KeyError, TypeError):  # no UTF-8, no JSON, no object, no path
+        name = None
+    if not isinstance(name, str):
+        raise UserError(
+            f"--manifest={manifest} has the line {line[:80]!r}: each line should be JSON with the path of an image "
+            'below --path, such as {"path": "shoes/1.png"}'
+        )
+    return name
 
 
 def _list_names(path: str) -> Iterable[str]:
@@ -204,7 +219,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _refuse_inside(args.path, args.target_path)
         if store.size("metadata.json"):
             raise UserError(f"--target_path={args.target_path} holds finished shards: remove them or choose another")
-        logging.getLogger("apache_beam").setLevel(logging.ERROR)
+        # Beam logs the traceback of whatever a worker raises, and then raises it here, where it becomes one line.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         try:
             with beam.Pipeline(options=options) as root:
                 pipeline(
@@ -212,8 +228,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                     shards=args.shards,
                 )  # fmt: skip
         except Exception as error:  # runners wrap what workers raise, each in its own way
-            user_error = re.search(r"UserError: ([^\n[]*)", f"{type(error).__name__}: {error}")
-            raise UserError(user_error.group(1).strip()) if user_error else error from None
+            text = f"{type(error).__name__}: {error}"
+            user_error = re.search(r"UserError: (.*?)(?: \[while running .*)?$", text, re.MULTILINE)
+            raise UserError(user_error.group(1)) if user_error else error from None
         metadata = json.loads(store.read("metadata.json"))
         counts = [metadata[key] for key in ("count", "rejects", "long", "blank", "words")]
         totals = write_tfrecords.Totals(*counts)

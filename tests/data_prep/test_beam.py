@@ -110,6 +110,23 @@ def test_labels_and_odd_names_come_through(logos, tool, refusal, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("line", [b"hello", b"[]", b'{"path": 3}', b"\xff"])
+def test_a_manifest_that_is_none_is_refused_by_its_line(logos, line, refusal, caplog, tmp_path):
+    (tmp_path / "manifest").write_bytes(line)
+    said = refusal(logos, tmp_path / "new", f"--manifest={tmp_path / 'manifest'}")
+    assert f"--manifest={tmp_path / 'manifest'} has the line {line!r}: each line should be JSON" in said
+    assert said.endswith('such as {"path": "shoes/1.png"}') and not caplog.records
+
+
+@pytest.mark.slow
+def test_what_a_worker_refuses_is_one_line(refusal, caplog, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "metadata.json").write_text("{}")
+    said = refusal(tmp_path / "home", tmp_path / "new")
+    assert said == "error: no image could be read (metadata.json: not an image): check --path" and not caplog.records
+
+
+@pytest.mark.slow
 def test_from_bucket_to_bucket(logos, s3, tool, tmp_path):
     s3.create_bucket(Bucket="beam")
     (logos / "box" / "new\nline 😀.png").rename(logos / "box" / "plain 😀.png")  # the S3 of the test knows no new lines
