@@ -152,7 +152,7 @@ def versions() -> str:
 
 def read_record() -> dict[str, Any]:
     """Read the recorded counts: {"always": {row: counts}, "versions": {versions: {row: counts}}}."""
-    return json.loads(RECORD.read_text()) if RECORD.exists() else {"always": {}, "versions": {}}
+    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {"always": {}, "versions": {}}
 
 
 def differences(row: str, counts: dict[str, float], record: dict[str, Any]) -> list[str]:

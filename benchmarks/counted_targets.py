@@ -53,7 +53,7 @@ def compiler(target: str) -> str:
 def read_record() -> dict[str, dict[str, dict[str, Any]]]:
     """Read the recorded counts: {versions of the compiler: {"wgan56 on 8 x h100": counts}}."""
     path = RESULTS / f"{NAME}.json"
-    return json.loads(path.read_text())["compilers"] if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8"))["compilers"] if path.exists() else {}
 
 
 def title(config: str, target: str, devices: int) -> str:

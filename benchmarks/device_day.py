@@ -70,7 +70,7 @@ def run(day: Day, seconds: float, module: str, *flags: str, **environment: str) 
         subprocess.CalledProcessError: It failed.
     """
     words = [sys.executable, "-m", module, *flags]
-    with open(day.out / "log.txt", "a") as log:
+    with open(day.out / "log.txt", "a", encoding="utf-8") as log:
         print("$", *words[1:], file=log, flush=True)
         process = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment})
         try:
@@ -137,7 +137,7 @@ def benchmark(day: Day) -> Iterator[dict[str, Any]]:
     quick = ("--repeats=3", f"--seconds={0.01 if day.tiny else 1}", f"--json={out}")
     for config in CONFIGS:
         run(day, 100, "logogan_jax.benchmark", *day.flags(config, *quick, *peers))
-        row = json.loads(out.read_text().splitlines()[-1])
+        row = json.loads(out.read_text(encoding="utf-8").splitlines()[-1])
         measured = 1 / row["steps_per_second"]["median"]
         yield {
             "config": config,
@@ -199,7 +199,7 @@ def do(day: Day, name: str) -> bool:
 
 def append(path: pathlib.Path, line: dict[str, Any]) -> None:
     """Add a line of JSON to a file, and have it on the disk before anything else is done."""
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         print(json.dumps(line), file=file, flush=True)
         os.fsync(file.fileno())
     print({key: value for key, value in line.items() if key not in ("losses", "row")}, flush=True)

@@ -36,11 +36,11 @@ def make_files(folder: pathlib.Path, server: str) -> None:
     np.save(folder / "array.npy", np.stack([np.asarray(picture) for picture in pictures]))
     (folder / "svg").mkdir()
     (folder / "svg" / "a.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0h9v9z"/></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0h9v9z"/></svg>', encoding="utf-8"
     )
-    (folder / "notes.txt").write_text("precious")
-    (folder / "tiny.py").write_text(TINY)
-    (folder / "items.csv").write_text(f"name,link\na.png,http://{server}/a.png\n")
+    (folder / "notes.txt").write_text("precious", encoding="utf-8")
+    (folder / "tiny.py").write_text(TINY, encoding="utf-8")
+    (folder / "items.csv").write_text(f"name,link\na.png,http://{server}/a.png\n", encoding="utf-8")
     (folder / "link").symlink_to("logos")
     (folder / "gone").symlink_to("nowhere")
     items = [Item(f"{number}.png", number % 2, encode_png(picture)) for number, picture in enumerate(pictures)]

@@ -41,7 +41,7 @@ class Process:
         if not ended:
             os.killpg(self._child, signal.SIGKILL)
             os.waitpid(self._child, 0)
-        said = self._log.read_text(errors="replace") if self._log.exists() else ""
+        said = self._log.read_text(errors="replace", encoding="utf-8") if self._log.exists() else ""
         status = os.waitstatus_to_exitcode(code) if ended else -signal.SIGKILL
         return Ending(_judge(status, said) if ended else "slow", status, seconds, said)
 

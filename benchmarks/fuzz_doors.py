@@ -170,7 +170,7 @@ def _print(cases: Sequence[door_cases.Case], endings: Sequence[forked.Ending], r
     if report:
         failures = [_line(*pair) for pair in zip(cases, endings, strict=True) if pair[1].kind != "ok"]
         content = {"commands": len(cases), "endings": kinds, "statuses": statuses, "failures": failures}
-        pathlib.Path(report).write_text(json.dumps(content, indent=2) + "\n")
+        pathlib.Path(report).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -52,10 +52,10 @@ def main() -> None:
     flags = parser(__doc__)
     flags.add_argument("names", nargs="*", metavar="NAME", help="configs to count again; by default all")
     again = flags.parse_args().names
-    timed = json.loads(TIMED.read_text())
+    timed = json.loads(TIMED.read_text(encoding="utf-8"))
     timed_work, _, images = count("wgan56", **{"train.batch_size": 16})
     speed = timed_work * timed["images_per_second_median"] / images
-    known = json.loads(OUT.read_text())["rows"] if again else {}
+    known = json.loads(OUT.read_text(encoding="utf-8"))["rows"] if again else {}
     rows = {}
     # The quickstart's name has no number: it has a record of its own.
     for name in sorted(path.stem for path in (ROOT / "configs").glob("[a-z]*[0-9].py")):

@@ -158,7 +158,7 @@ def main() -> None:
     args = flags.parse_args()
     STRIPS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / "objectives-cpu.json"
-    record = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": {}}
     names = [] if args.table else args.only.split(",") if args.only else list(CONFIGS)
     with tempfile.TemporaryDirectory() as folder:
         for name in names:

@@ -44,7 +44,7 @@ def bare_speed(out: pathlib.Path) -> float:
     """Return the steps per second that the benchmark measures; it writes the JSON lines `out`."""
     words = [sys.executable, "-m", "logogan_jax.benchmark", f"--config={CONFIG}", "--seconds=5", f"--json={out}"]
     subprocess.run(words, check=True, cwd=ROOT, capture_output=True)
-    return json.loads(out.read_text())["steps_per_second"]["median"]
+    return json.loads(out.read_text(encoding="utf-8"))["steps_per_second"]["median"]
 
 
 def main() -> None:

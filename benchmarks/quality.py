@@ -31,7 +31,7 @@ def train_and_evaluate(objective: str) -> dict[str, Any]:
             status, last_line = runs.run(command)
             assert status == 0, last_line
         summary = runs.summary(workdir)
-        evaluation = json.loads((workdir / "evaluation.json").read_text())
+        evaluation = json.loads((workdir / "evaluation.json").read_text(encoding="utf-8"))
     del evaluation["copies"]["images"]
     return {
         "command": shlex.join(portable(word, workdir) for word in words),
@@ -75,7 +75,11 @@ def main() -> None:
     flags.add_argument("--only", choices=sorted(small.RUNS), help="train only this objective, keep the others' rows")
     flags.add_argument("--table", action="store_true", help="train nothing: write the table of the committed numbers")
     args = flags.parse_args()
-    known = json.loads((RESULTS / "quality-cpu.json").read_text()) if args.only or args.table else {"rows": {}}
+    known = (
+        json.loads((RESULTS / "quality-cpu.json").read_text(encoding="utf-8"))
+        if args.only or args.table
+        else {"rows": {}}
+    )
     if args.table:
         rewrite_table("README.md", "results", table(known))
         return

@@ -74,7 +74,7 @@ def main() -> None:
     flags.add_argument("--table", action="store_true", help="train nothing: draw pictures and table of the record")
     args = flags.parse_args()
     path = RESULTS / "quirks-cpu.json"
-    record = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": {}}
     names = [] if args.table else [name for name in QUIRKS if not (args.missing and name in record["rows"])]
     with tempfile.TemporaryDirectory() as folder:
         for name in names:

@@ -37,7 +37,7 @@ def parser(docstring: str | None) -> argparse.ArgumentParser:
 def machine() -> dict[str, Any]:
     """Return the processor, the number of cores and the system of this machine."""
     try:
-        processor = re.findall(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[0]
+        processor = re.findall(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"))[0]
     except (OSError, IndexError):
         processor = platform.processor()
     return {"processor": processor, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
@@ -45,7 +45,9 @@ def machine() -> dict[str, Any]:
 
 def stamp(command: str) -> dict[str, Any]:
     """Return what every record says about its origin: command, date, commit and machine."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True, capture_output=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, encoding="utf-8"
+    ).stdout.strip()
     return {"command": command, "date": datetime.date.today().isoformat(), "commit": commit, "machine": machine()}
 
 
@@ -65,10 +67,10 @@ def rewrite_table(page: str, marker: str, text: str) -> None:
     """Replace the text between <!-- marker --> and <!-- /marker --> of a page, a path below the root."""
     path = ROOT / page
     between = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.S)
-    whole, count = between.subn(lambda match: f"{match[1]}{text}{match[2]}", path.read_text())
+    whole, count = between.subn(lambda match: f"{match[1]}{text}{match[2]}", path.read_text(encoding="utf-8"))
     assert count == 1, (page, marker)
     with files.atomic_write(path) as partial:
-        partial.write_text(whole)
+        partial.write_text(whole, encoding="utf-8")
 
 
 def measurements(workdir: pathlib.Path) -> dict[str, Any]:

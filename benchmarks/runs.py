@@ -17,7 +17,7 @@ def run(words: Sequence[str]) -> tuple[int, str]:
     Returns:
         Its exit status, and the last line that it wrote on stderr.
     """
-    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, text=True, capture_output=True)
+    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, encoding="utf-8")
     return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
 
 
@@ -35,12 +35,12 @@ def train(*flags: str, workdir: pathlib.Path) -> tuple[list[str], dict[str, Any]
 
 def summary(workdir: pathlib.Path) -> dict[str, Any]:
     """Read the summary.json of a run."""
-    return json.loads((pathlib.Path(workdir) / "summary.json").read_text())
+    return json.loads((pathlib.Path(workdir) / "summary.json").read_text(encoding="utf-8"))
 
 
 def log_lines(workdir: pathlib.Path) -> list[dict[str, Any]]:
     """Read the metrics.jsonl of a run: one dictionary for each line, in the order of steps."""
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def drawings(folder: pathlib.Path) -> pathlib.Path:

@@ -33,7 +33,7 @@ HEAD = """\
 def device_kind() -> str:
     """Return "cpu" or "accelerator". A separate process asks JAX, so that this one does not occupy the device."""
     code = [sys.executable, "-c", "import jax; print(jax.default_backend())"]
-    backend = subprocess.run(code, check=True, text=True, capture_output=True).stdout.strip()
+    backend = subprocess.run(code, check=True, capture_output=True, encoding="utf-8").stdout.strip()
     return "cpu" if backend == "cpu" else "accelerator"
 
 
@@ -46,7 +46,7 @@ def time_config(config: str, batch: int, dtype: str, peer: str) -> dict[str, Any
             *(f"--config.train.batch_size={batch}", f"--config.train.dtype={dtype}", f"--peer={peer}", f"--json={out}"),
         ]
         subprocess.run([sys.executable, *words[1:]], check=True, cwd=ROOT)
-        (row,) = map(json.loads, out.read_text().splitlines())
+        (row,) = map(json.loads, out.read_text(encoding="utf-8").splitlines())
     command = shlex.join(portable(word, out) for word in words).replace("RUN", "FILE")
     return {**stamp(command), **row}
 
@@ -80,7 +80,7 @@ def table(records: list[dict[str, Any]]) -> str:
 
 def read_records() -> list[dict[str, Any]]:
     """Read all records, that of the CPU first."""
-    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("speed-*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("speed-*.json"))]
 
 
 def write_table() -> None:
@@ -107,7 +107,7 @@ def main() -> None:
         row = time_config(config, batch, dtype, args.peer)
         device = "cpu" if row["platform"] == "cpu" else re.sub(r"\W+", "-", row["device_kind"]).lower()
         path = RESULTS / f"speed-{device}.json"
-        rows = {**(json.loads(path.read_text())["rows"] if path.exists() else {}), name: row}
+        rows = {**(json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}), name: row}
         rows = {key: rows[key] for key in known if key in rows}
         write_record(path.stem, "python benchmarks/speed.py", {"rows": rows})
         write_table()

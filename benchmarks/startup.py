@@ -117,7 +117,7 @@ def measure_start(config: str, cache: str) -> dict[str, Any]:
         root = str(pathlib.Path(__file__).resolve().parent.parent)
         environment = {**os.environ, "LOGOGAN_CACHE": str(cache), "PYTHONPATH": root}
         environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-        done = subprocess.run(words, cwd=root, env=environment, text=True, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(words, cwd=root, env=environment, stdout=subprocess.PIPE, check=True, encoding="utf-8")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -37,7 +37,7 @@ COMMENTED = ("training", "networks", "distributed")  # the folders whose comment
 def trees(package: pathlib.Path) -> dict[str, str]:
     """Read the modules of a package: {path below the package: source text}."""
     paths = sorted(path for path in package.rglob("*.py") if "__pycache__" not in path.parts)
-    return {path.relative_to(package).as_posix(): path.read_text() for path in paths}
+    return {path.relative_to(package).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def root_entries(package: pathlib.Path) -> int:
@@ -167,7 +167,7 @@ def frames_to_loss(tree: pathlib.Path) -> list[list[str]]:
     script = pathlib.Path(__file__).resolve().parent / "trace_to_loss.py"
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, str(script), str(drawings(pathlib.Path(folder))), f"{folder}/run"]
-        done = subprocess.run(words, cwd=tree, env=environment, text=True, capture_output=True)
+        done = subprocess.run(words, cwd=tree, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

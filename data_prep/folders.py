@@ -75,7 +75,7 @@ def convert_folder(
                 rejects.append({"path": str(name), "reason": result.outcome})
             bar.update(done)
     with files.atomic_write(target / "rejects.jsonl") as partial:
-        partial.write_text("".join(json.dumps(line) + "\n" for line in rejects))
+        partial.write_text("".join(json.dumps(line) + "\n" for line in rejects), encoding="utf-8")
     skipped = f", {counts['skipped']} done before" if counts["skipped"] else ""
     reasons = " (reasons in rejects.jsonl there)" if rejects else ""
     notes = ink.describe(counts["blank"], counts["words"], target)

@@ -34,7 +34,7 @@ def write(arrays: Sequence[ArrayFile], target: pathlib.Path) -> str:
     with (
         progress.Bar("images", total) as bar,
         files.atomic_write(target / "manifest.jsonl") as partial,
-        open(partial, "w") as manifest,
+        open(partial, "w", encoding="utf-8") as manifest,
         pool.map_ordered(_save, _make_tasks(arrays, target), 0 if total < _MIN_FOR_POOL else None) as results,
     ):
         for number, result in enumerate(results, 1):
@@ -46,7 +46,7 @@ def write(arrays: Sequence[ArrayFile], target: pathlib.Path) -> str:
                 rejects.append({**line, "reason": outcome})
             bar.update(number)
     with files.atomic_write(target / "rejects.jsonl") as partial:
-        partial.write_text("".join(json.dumps(line) + "\n" for line in rejects))
+        partial.write_text("".join(json.dumps(line) + "\n" for line in rejects), encoding="utf-8")
     done_before = f", {counts['done']:,} done before" if counts["done"] else ""
     reasons = " (reasons in rejects.jsonl there)" if rejects else ""
     return f"{counts['written']:,} images written to {target}{done_before}, {len(rejects):,} rejected{reasons}."

@@ -81,7 +81,7 @@ def is_svg(path: pathlib.Path) -> bool:
 def read_settings(folder: pathlib.Path) -> dict[str, Any]:
     """The settings.json of a folder that our tools made, {} without."""
     try:
-        found = json.loads((folder / SETTINGS).read_text())
+        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -132,7 +132,7 @@ def _lies_in(path: str, folder: str) -> bool:
 def is_shards(folder: pathlib.Path) -> bool:
     """Whether a folder holds shards of ours."""
     try:
-        metadata = json.loads((folder / "metadata.json").read_text())
+        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(metadata, dict) and {"size", "channels", "labels"} <= metadata.keys()

@@ -75,7 +75,7 @@ def _prepare(memory: int) -> None:
 def _address_space() -> int:
     """Bytes of address space that this process has, or 0 where the system does not say it."""
     try:
-        with open("/proc/self/statm") as file:
+        with open("/proc/self/statm", encoding="utf-8") as file:
             return int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
         return 0

@@ -91,7 +91,7 @@ def finish(
         reason = f"{rejects[0]['path']}: {rejects[0]['reason']}" if rejects else "the folder is empty"
         raise UserError(f"no image could be read ({reason}): check --path")
     if rejects:
-        with open(folder / "rejects.jsonl", "w") as file:
+        with open(folder / "rejects.jsonl", "w", encoding="utf-8") as file:
             file.writelines(json.dumps(reject) + "\n" for reject in rejects)
     counts = {
         label: sum(summary["labels"].get(str(number), 0) for summary in summaries)

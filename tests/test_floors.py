@@ -150,6 +150,32 @@ def test_config_values_are_read_in_config_and_in_the_doors_only():
             assert not (reads or takes) or jaxs, f"{module}:{node.lineno}"
 
 
+def is_text(call, name):
+    """Whether a call reads or writes text, in the encoding of the locale unless it names another."""
+    values = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    if name in ("read_text", "write_text"):
+        return True
+    if name in ("run", "Popen", "check_output", "check_call", "call"):
+        return bool(values.keys() & {"text", "universal_newlines", "errors"})
+    modes = [
+        one.value for one in call.args if isinstance(one, ast.Constant) and re.fullmatch("[rwxabt+]+", str(one.value))
+    ]
+    mode = values.get("mode", (modes or [""])[0])
+    if name in ("NamedTemporaryFile", "TemporaryFile"):
+        return bool(mode) and "b" not in mode
+    is_file = isinstance(call.func, ast.Name) or bool(modes)  # and no image, archive or data set
+    return name in ("open", "fdopen") and is_file and "b" not in mode
+
+
+def test_text_is_utf8_whatever_the_locale():
+    for path in [path for top in ("logogan_jax", "data_prep", "benchmarks") for path in ROOT.glob(f"{top}/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                named = any(keyword.arg == "encoding" for keyword in node.keywords)
+                assert named or not is_text(node, name), f"{path}:{node.lineno} needs encoding='utf-8'"
+
+
 def test_functions_and_files_stay_small():
     for path in [*ROOT.glob("logogan_jax/**/*.py"), *ROOT.glob("data_prep/**/*.py")]:
         text = path.read_text()

@@ -61,4 +61,4 @@ def write(
         "words": words,
         "labels": dict(labels),
     }
-    (folder / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n")
+    (folder / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")

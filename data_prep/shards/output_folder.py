@@ -98,7 +98,7 @@ def refuse_full(target: pathlib.Path, flag: str) -> None:
 
 def _names_being_moved(partial: pathlib.Path) -> list[str]:
     try:
-        return json.loads((partial / _MOVING).read_text())
+        return json.loads((partial / _MOVING).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
 

@@ -88,7 +88,7 @@ def resume(folder: pathlib.Path, plan: ShardPlan, **settings: Any) -> bool:
     """Whether the shards in a folder belong to this plan and these settings; if not, record both there."""
     path = folder / "plan.json"
     wanted = {"identity": plan.identity, "shards": len(plan.counts), **settings}
-    if path.exists() and path.read_text() == files.to_json(wanted):
+    if path.exists() and path.read_text(encoding="utf-8") == files.to_json(wanted):
         return True
     files.write_json(path, wanted)
     return False

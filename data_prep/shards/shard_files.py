@@ -44,7 +44,7 @@ def write_shards(
             # Written last: it says that the shard is complete.
             files.write_json(_summary_path(folder, number), summary)
             done += plan.counts[number]
-    return [json.loads(_summary_path(folder, number).read_text()) for number in range(shards)]
+    return [json.loads(_summary_path(folder, number).read_text(encoding="utf-8")) for number in range(shards)]
 
 
 def write_shard(path: pathlib.Path, pairs: Iterable[tuple[convert.Item, Result]]) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def main() -> None:
             rows.append(row if args.price is None else with_cost(row, args.price))
             print(figures.heading(rows[-1]), figures.table(rows[-1]), sep="\n", flush=True)
             if out:
-                with out.open("a") as file:
+                with out.open("a", encoding="utf-8") as file:
                     print(json.dumps(rows[-1]), file=file)
     if len(rows) > 1:
         print(figures.scaling(rows))

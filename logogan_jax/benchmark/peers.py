@@ -92,9 +92,9 @@ def start(name: str, way: Sequence[str], model: Sequence[str]) -> Iterator["Peer
     Raises a UserError with the last line on stderr where the process ends by itself.
     """
     title = " ".join([name, *(flag.partition("=")[2] for flag in way)])
-    with tempfile.TemporaryFile("w+") as stderr:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as stderr:
         process = subprocess.Popen(
-            [sys.executable, script(name), *model, *way], text=True,
+            [sys.executable, script(name), *model, *way], encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
         )  # fmt: skip
         with process:

@@ -35,7 +35,7 @@ def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
     path = workdir / "config.json"
     pointers.refuse(path)
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         config = ConfigDict(content["config"])
         info = DatasetInfo(**content["data"])
     except FileNotFoundError:

@@ -76,4 +76,4 @@ def _without_non_finite(value: Any) -> Any:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write a value as indented JSON."""
     with atomic_write(path) as partial:
-        partial.write_text(to_json(value))
+        partial.write_text(to_json(value), encoding="utf-8")

@@ -21,7 +21,7 @@ def try_lock(path: str | os.PathLike, *, shared: bool = False) -> TextIO | None:
 
     The lock lasts until the file is closed or the process ends.
     """
-    file = open(path, "a")  # noqa: SIM115 - held by the caller
+    file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - held by the caller
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     if _flock(file, how | fcntl.LOCK_NB):
         return file
@@ -34,7 +34,7 @@ def wait_for_lock(path: str | os.PathLike, *, message: str = "") -> TextIO:
 
     `message` is printed on stderr if it has to wait.
     """
-    file = open(path, "a")  # noqa: SIM115 - held by the caller
+    file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - held by the caller
     if not _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
         if message:
             print(message, file=sys.stderr, flush=True)

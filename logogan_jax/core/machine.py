@@ -57,7 +57,7 @@ def _settings(name: str, controller: str) -> Iterator[list[str]]:
     In the first version of control groups, each controller has a tree; in the second, "" is that of all.
     """
     try:
-        memberships = [line.split(":", 2) for line in _MEMBERSHIP.read_text().splitlines()]
+        memberships = [line.split(":", 2) for line in _MEMBERSHIP.read_text(encoding="utf-8").splitlines()]
     except OSError:
         return
     for _, controllers, path in memberships:
@@ -67,7 +67,7 @@ def _settings(name: str, controller: str) -> Iterator[list[str]]:
             group = pathlib.PurePosixPath(path.lstrip("/"))
             for folder in [group, *group.parents]:
                 try:
-                    words = (root / folder / name).read_text().split()
+                    words = (root / folder / name).read_text(encoding="utf-8").split()
                 except OSError:
                     continue
                 if words:

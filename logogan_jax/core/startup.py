@@ -10,6 +10,8 @@ from types import TracebackType
 def check_system() -> None:
     """End a command in one line on a system without file locks, and let it do so where JAX refuses a setting.
 
+    A command of ours takes names of files for UTF-8, whatever the locale.
+
     Raises ImportError where a program imports the package on such a system.
     """
     try:
@@ -22,6 +24,7 @@ def check_system() -> None:
             raise ImportError(line) from None
         _end(line)
     if _is_command():
+        _enter_utf8_mode()
         sys.excepthook = _report_jax_setting
 
 
@@ -29,6 +32,13 @@ def _is_command() -> bool:
     """Return whether this process is one of our commands that is being started."""
     name = sys.argv[0] if sys.argv else ""
     return name == "-m" or pathlib.Path(name).name.startswith("logogan-")
+
+
+def _enter_utf8_mode() -> None:
+    """Start the command anew where Python takes names of files for ASCII or Latin-1: labels would be others."""
+    if sys.getfilesystemencoding() != "utf-8" and sys.executable:
+        words = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+        os.execve(sys.executable, words, {**os.environ, "PYTHONUTF8": "1"})  # which its own processes inherit
 
 
 def _report_jax_setting(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -47,7 +47,7 @@ def outlast_readers() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # the command was started with it closed
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until the process ends
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
         elif hasattr(stream, "reconfigure") and not isinstance(stream, LastingStream):  # a notebook's has none
             stream.reconfigure(errors="backslashreplace")
             setattr(sys, name, LastingStream(stream))

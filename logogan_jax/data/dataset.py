@@ -141,7 +141,7 @@ def _load_metadata(directory: pathlib.Path, command: str) -> dict[str, Any]:
     path = directory / "metadata.json"
     pointers.refuse(path)
     try:
-        metadata = json.loads(path.read_text())
+        metadata = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{directory} has no metadata.json, so it is not a folder of our shards: {command}") from None
     except ValueError as error:

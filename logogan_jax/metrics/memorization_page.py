@@ -25,7 +25,7 @@ def write(
 ) -> None:
     """Write the page of a MemorizationReport on images uint8[n, H, W, C] and `training` images uint8[N, H, W, C]."""
     with files.atomic_write(path) as partial:
-        partial.write_text(page(pixels, report, training, detector=detector, title=title))
+        partial.write_text(page(pixels, report, training, detector=detector, title=title), encoding="utf-8")
 
 
 def page(

@@ -58,7 +58,7 @@ def main() -> None:
         found.append(row)
         print(rows.describe(name, row), end="\n\n", flush=True)
         if out:
-            with out.open("a") as file:
+            with out.open("a", encoding="utf-8") as file:
                 print(json.dumps(rows.to_json(name, row)), file=file)
     if len(found) > 1:
         print(rows.table(found), end="\n\n")

@@ -162,7 +162,7 @@ def table_price(target: Target, devices: int) -> float:
     if not cost.TABLE.exists():
         return 0.0
     prices = []
-    with open(cost.TABLE, newline="") as file:
+    with open(cost.TABLE, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             name, _, count = row["accelerators"].partition(":")
             chips = int(name.rsplit("-", 1)[1]) if name.startswith("tpu-") else int(count)

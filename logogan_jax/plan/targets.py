@@ -87,7 +87,7 @@ class Target(NamedTuple):
 
 def load() -> dict[str, Target]:
     """Return {name: Target} of all targets."""
-    text = (pathlib.Path(__file__).parent / "targets.json").read_text()
+    text = (pathlib.Path(__file__).parent / "targets.json").read_text(encoding="utf-8")
     return {name: Target(name, **values) for name, values in json.loads(text).items()}
 
 

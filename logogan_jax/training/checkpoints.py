@@ -216,7 +216,7 @@ class Checkpoints:
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here or x.sharding), like)
         path = self.folder / str(step)
         try:
-            about = json.loads((path / "_CHECKPOINT_METADATA").read_text())
+            about = json.loads((path / "_CHECKPOINT_METADATA").read_text(encoding="utf-8"))
             restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
             expected = (about.get("custom_metadata") or {}).get(_DIGEST)
         except Exception as error:  # the libraries below have many

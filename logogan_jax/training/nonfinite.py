@@ -87,7 +87,7 @@ def newest(workdir: pathlib.Path) -> pathlib.Path:
 def read(folder: pathlib.Path, like: TrainState) -> Recorded:
     """Read what a recorder wrote; the state is placed as `like`, the batch is on the host."""
     try:
-        about = json.loads((folder / "about.json").read_text())
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
         with ocp.StandardCheckpointer() as reader:
             state = reader.restore(folder.absolute() / "state", shapes)

@@ -45,14 +45,14 @@ def open_workdir(address: str | pathlib.Path) -> Iterator[Workdir]:
             folder, request_upload = stack.enter_context(sync.synced_workdir(address))
             stack.enter_context(locked_folder(folder))
             opened.append(Workdir(folder, request_upload, in_bucket))
-            return {name: (folder / name).read_text() for name in _LOGS if (folder / name).exists()}
+            return {name: (folder / name).read_text(encoding="utf-8") for name in _LOGS if (folder / name).exists()}
 
         # All processes must decide alike how the run goes on, so all read the logs of the first.
         logs = multihost.run_on_primary(open_and_read_logs)
         if not opened:
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
             for name, text in logs.items():
-                (folder / name).write_text(text)
+                (folder / name).write_text(text, encoding="utf-8")
             opened.append(Workdir(folder, lambda: None, in_bucket))
         yield opened[0]
 
@@ -118,7 +118,7 @@ def _has_ended(folder: pathlib.Path) -> bool:
     """Return whether a run has written its summary, after its last checkpoint, and has not gone back since."""
     events = run_writer.read_lines(folder / "events.jsonl")
     try:
-        summary = json.loads((folder / "summary.json").read_text())
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         roll_backs = [event for event in events if event["action"] == "roll back"]
         # A run that diverged may have gone back to step 0, which leaves no checkpoint.
         return summary["status"] != "diverged" and all(event in summary["events"] for event in roll_backs)

@@ -55,7 +55,7 @@ def main(train: tuple[str, ...] = search.TRAIN) -> None:
         trials = study.trials()
         page = report.render_page(plan, folder, trials, total=total, importance=study.param_importance())
         with study.exclusive(), files.atomic_write(folder / "report.html") as partial:
-            partial.write_text(page)
+            partial.write_text(page, encoding="utf-8")
 
     write_report()
     with progress.Bar("trial", total, unit="trials") as bar:

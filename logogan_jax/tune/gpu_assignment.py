@@ -19,7 +19,7 @@ def list_gpus() -> list[str]:
     """
     quiet = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
     query = subprocess.run(
-        [sys.executable, "-c", _QUERY], env={**os.environ, **quiet}, text=True, capture_output=True, check=False
+        [sys.executable, "-c", _QUERY], env={**os.environ, **quiet}, capture_output=True, check=False, encoding="utf-8"
     )
     try:
         backend, count = json.loads(query.stdout.splitlines()[-1])

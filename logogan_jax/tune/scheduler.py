@@ -117,7 +117,9 @@ def _finish(study: Study, job: _Job, folder: pathlib.Path) -> Outcome:
     outcome = job.process.outcome()
     if job.pruned and outcome.state != "finished":
         # The file tells a person that this run does not wait to go on.
-        (job.process.folder / "pruned.txt").write_text(f"The study in {folder} stopped this run at {job.pruned}.\n")
+        (job.process.folder / "pruned.txt").write_text(
+            f"The study in {folder} stopped this run at {job.pruned}.\n", encoding="utf-8"
+        )
         outcome = outcome._replace(state="pruned", reason=job.pruned)
     if outcome.state == "failed" and job.claim.number == 0:
         raise UserError(

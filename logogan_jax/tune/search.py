@@ -105,7 +105,7 @@ def save_or_compare(plan: Plan, path: pathlib.Path) -> None:
         files.write_json(path, new)
         return
     try:
-        old = json.loads(path.read_text())
+        old = json.loads(path.read_text(encoding="utf-8"))
         pairs = [(name, old[name], new[name]) for name in ("config", "ranges")]
     except (ValueError, KeyError) as error:
         raise UserError(f"{path} is not a study's ({error!r}): choose another --workdir") from None

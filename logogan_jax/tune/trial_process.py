@@ -108,7 +108,7 @@ def read_evaluations(path: pathlib.Path, metric: str) -> list[tuple[int, float]]
     if not path.exists():
         return []
     # Most lines are losses; a line that is being written has no end yet.
-    lines = [line for line in path.read_text().split("\n")[:-1] if re.search(f'"{name}"', line)]
+    lines = [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if re.search(f'"{name}"', line)]
     try:
         return [(line["step"], line[name]) for line in map(json.loads, lines)]
     except ValueError:
@@ -126,6 +126,6 @@ def _stamp(path: pathlib.Path) -> tuple[int, int, int] | None:
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}

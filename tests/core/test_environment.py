@@ -3,21 +3,25 @@
 import contextlib
 import errno
 import io
+import json
 import os
 import pathlib
 import shlex
+import subprocess
+import sys
 
 import jax
 import pytest
-from conftest import ROOT, drawing, failing, four
+from conftest import ROOT, command, drawing, environment, failing, four
 
 from data_prep import arguments, svg_to_png, wiki_spider, write_tfrecords
 from data_prep.pictures.convert import ImageSpec
 from data_prep.web import crawl_policy
 from logogan_jax import train
 from logogan_jax.config import memory
-from logogan_jax.core import backend, errors
+from logogan_jax.core import backend, errors, startup
 from logogan_jax.core.errors import UserError
+from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.training import checkpoints
 from logogan_jax.training.reporting import messages
 
@@ -240,3 +244,39 @@ def test_a_command_in_a_folder_that_is_gone_is_one_line(tmp_path, monkeypatch, c
     assert capsys.readouterr().err == (
         "error: the folder in which this command was started is gone: cd to one that exists\n"
     )
+
+
+# ── the locale ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_names_with_umlauts_are_the_same_labels_in_every_locale(tmp_path):
+    for number, label in enumerate(("Zürich", "ß")):
+        (tmp_path / "Größe" / label).mkdir(parents=True)
+        drawing(number).save(tmp_path / "Größe" / label / "é.png")
+    (tmp_path / "Größe" / "ß" / "ä.txt").write_text("no image", encoding="utf-8")
+    out = tmp_path / "ausgeführt"
+    done = subprocess.run(
+        command("data_prep.write_tfrecords", f"--path={tmp_path / 'Größe'}", "--size=28", f"--target_path={out}"),
+        env=environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"), cwd=ROOT, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert TFRecordDataset.open(out).labels == {"Zürich": 1, "ß": 1}
+    assert (out / "label.labels.txt").read_text(encoding="utf-8").split() == ["Zürich", "ß"]
+    assert json.loads((out / "rejects.jsonl").read_text(encoding="utf-8"))["path"] == "ß/ä.txt"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-1", "utf-8"])
+def test_only_a_command_that_would_misread_names_is_started_anew(monkeypatch, encoding):
+    started = []
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: encoding)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-W", "error", "-m", "logogan_jax.main", "--help"])
+    monkeypatch.setattr(os, "execve", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    startup.check_system()  # a program that imports the package
+    assert not started
+    monkeypatch.setattr(sys, "argv", ["-m", "--help"])
+    startup.check_system()
+    assert len(started) == (encoding != "utf-8")
+    for program, words, variables in started:
+        assert program == sys.executable and variables["PYTHONUTF8"] == "1"
+        assert words == [program, "-X", "utf8", "-W", "error", "-m", "logogan_jax.main", "--help"]

@@ -164,7 +164,7 @@ class CachedCopy:
     def _manifest_lines(self) -> dict:
         # There is a line for each file, and one for the name "" if nothing is missing. A killed process may have left
         # half of one, which does not end.
-        lines = self._manifest.read_text().split("\n")[:-1] if self._manifest.exists() else []
+        lines = self._manifest.read_text(encoding="utf-8").split("\n")[:-1] if self._manifest.exists() else []
         return dict(map(json.loads, lines))
 
     def _read_manifest(self) -> dict[str, Downloaded]:
@@ -173,7 +173,7 @@ class CachedCopy:
     def _write_manifest(self, downloaded: dict[str, Downloaded], complete: bool) -> None:
         lines = [_line(name, value) for name, value in downloaded.items()] + ([_line("", True)] if complete else [])
         with files.atomic_write(self._manifest) as partial:
-            partial.write_text("".join(lines))
+            partial.write_text("".join(lines), encoding="utf-8")
 
     def _has(self, name: str, info: ObjectInfo, manifest: dict[str, Downloaded]) -> bool:
         try:
@@ -187,7 +187,7 @@ class CachedCopy:
     def _download_all(self, missing: dict[str, ObjectInfo]) -> None:
         total = 1 + sum(info.size for info in missing.values()) // 10**6
         bar = progress.Bar(f"downloading {self.address}", total, unit="MB")
-        with bar, open(self._manifest, "a") as manifest:
+        with bar, open(self._manifest, "a", encoding="utf-8") as manifest:
             done = 0
             for name in map_parallel(lambda name: self._download(name, missing[name]), missing):
                 downloaded = Downloaded(*missing[name], (self.folder / name).stat().st_mtime_ns)

@@ -162,5 +162,5 @@ def _name_in(path: pathlib.Path) -> str:
     """Return the name that a file holds; it is made up if there is no file yet."""
     if not path.exists():
         with files.atomic_write(path) as partial:
-            partial.write_text(secrets.token_hex(8))
-    return path.read_text()
+            partial.write_text(secrets.token_hex(8), encoding="utf-8")
+    return path.read_text(encoding="utf-8")

@@ -74,7 +74,7 @@ def _look_up(price: str) -> float:
     name, _, kind = price.partition(":")
     rows = {}
     if TABLE.exists():
-        with open(TABLE, newline="") as file:
+        with open(TABLE, newline="", encoding="utf-8") as file:
             rows = {row["machine"]: row for row in csv.DictReader(file)}
     if kind not in ("", "spot") or name not in rows:
         known = f", or one of {', '.join(sorted(rows))}" if rows else ""

@@ -148,7 +148,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): move it away to go on without its history") from None
 
@@ -169,11 +169,11 @@ def _append_last_line(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
         _write_lines(path, lines)
         return
     # Opened and closed for each line, so that a kill loses none.
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(files.to_json(lines[-1], indent=None))
 
 
 def _write_lines(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
     if lines or path.exists():
         with files.atomic_write(path) as partial:
-            partial.write_text("".join(files.to_json(line, indent=None) for line in lines))
+            partial.write_text("".join(files.to_json(line, indent=None) for line in lines), encoding="utf-8")
