@@ -198,6 +198,23 @@ def test_a_checkpoint_goes_when_the_one_after_it_is_whole(bucket, did):
     assert mirrored.steps(copy.local) == {2: "old", 3: "old"} and names(f"{bucket}/run") == ours(copy.local)
 
 
+@pytest.mark.parametrize("why", ["went back to step 0", "somebody removed them"])
+def test_checkpoints_that_are_all_gone_go_from_the_bucket_only_where_the_run_went_back(tmp_path, machine, why):
+    address = f"memory://{why[:4]}/run"
+    uploader = upload.Uploader(tmp_path, filesystem.open_store(address), Free())
+    mirrored.go(tmp_path, lambda: uploader.upload(True), last=2)
+    for step in (1, 2):
+        mirrored.remove(tmp_path, step)
+    if "step 0" in why:
+        mirrored.add(tmp_path / "events.jsonl", {"step": 2, "action": "roll back", "to": 0})
+        mirrored.rewind(tmp_path, 0)
+    uploader.upload(True)
+    machine("another")
+    with pulled(address) as copy:
+        assert mirrored.steps(copy.local) == ({} if "step 0" in why else {1: "old", 2: "old"})
+        assert len(mirrored.lines(copy.local / "metrics.jsonl")) == (0 if "step 0" in why else 2)
+
+
 class Free:
     """A lease that nobody contests."""
 

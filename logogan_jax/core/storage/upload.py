@@ -1,5 +1,6 @@
 """What of a run's folder is in a bucket, and is uploaded in an order that a killed run can be resumed from."""
 
+import json
 import os
 import pathlib
 import time
@@ -59,6 +60,17 @@ def _file_states(folder: pathlib.Path) -> dict[str, FileState]:
     return states
 
 
+def _went_back_to_start(folder: pathlib.Path) -> bool:
+    """Return whether the last roll-back of a run went to step 0, of which there is no checkpoint."""
+    try:
+        text = (folder / "events.jsonl").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    events = map(json.loads, text.split("\n")[:-1])
+    targets = [event.get("to") for event in events if event["action"] == "roll back"]
+    return targets[-1:] == [0]
+
+
 class Uploader:
     """Uploads a run's folder to a Bucket, for the holder of a Lease.
 
@@ -113,8 +125,8 @@ class Uploader:
 
     def _retracted_steps(self, here: RunFiles) -> set[int]:
         """Return the steps in the bucket that the run has gone back behind, or has reached again with other states."""
-        if not here.checkpoints:
-            return set()
+        if not here.checkpoints:  # somebody may have removed the folder, unless the run itself says why
+            return set(self._checkpoints) if _went_back_to_start(self._folder) else set()
         # A checkpoint of which files are missing is just being removed; one that has other files was made again.
         made_again = {
             step
