@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_prep import folders, pool
+from data_prep import folders, listing, pool
 from data_prep.arrays import rows
 from data_prep.arrays.array_files import open_arrays
 from data_prep.arrays.interpret import RANGES, ArrayFile, crop, interpret, split_into_blocks, to_uint8
@@ -124,7 +124,7 @@ def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _claim_target(target: pathlib.Path, args: argparse.Namespace, arrays: Sequence[ArrayFile]) -> None:
     """Make the folder, or go on in one of the same import; UserError if it holds other files."""
-    if target.is_dir() and any(target.iterdir()) and not (target / "settings.json").exists():
+    if target.is_dir() and any(target.iterdir()) and "filename" not in listing.read_settings(target):
         raise UserError(f"--target_path={target} holds files that are not of an import: choose another folder")
     stamps = [f"{array.path.name} ({array.path.stat().st_size:,} bytes)" for array in arrays]
     settings = {

@@ -426,6 +426,8 @@ def test_several_files_share_a_folder_and_none_is_overwritten(tmp_path, capsys):
     assert "have the same name" in refused(capsys, "-f", tmp_path / "a.npy", tmp_path / "a.npy", "-tp", tmp_path / "o")
     Image.new("L", (4, 4)).save(tmp_path / "000000.png")
     assert "not of an import" in refused(capsys, "-f", tmp_path / "a.npy", "-tp", tmp_path)
+    (tmp_path / "settings.json").write_text(json.dumps({"sources": ["../logos"]}), encoding="utf-8")  # of another tool
+    assert "not of an import" in refused(capsys, "-f", tmp_path / "a.npy", "-tp", tmp_path)
 
 
 @pytest.mark.slow
