@@ -112,7 +112,7 @@ def write_clean(items: ImageFolder, survey: Survey, removed: dict[int, dict[str,
     kept = [name for number, name in enumerate(survey.names) if number not in removed]
     if not kept:
         raise UserError(f"--fix={target}: no image would be left of {items.store}, so nothing is written")
-    names = [*kept, *items.manifests()]
+    names = [*kept, *listing.manifest_names(items.store)]
     with output_folder.create(target, "fix") as partial, progress.Bar("copying", len(names), unit="files") as bar:
         copy = filesystem.Folder(partial)
         for name in copy.names():  # of a run that was stopped, which may have kept other images

@@ -34,11 +34,18 @@ def open_folder(path: str | pathlib.Path, flag: str = "path") -> Folder | Bucket
 
 def image_names(store: Folder | Bucket, left_out: dict[str, str] | None = None) -> Iterator[str]:
     """Yield the names of the files that may be images; `left_out` gets {name of a folder that is not read: reason}."""
+    return (name for name in _names(store, left_out) if name.rpartition("/")[2] not in _TOOL_FILES)
+
+
+def manifest_names(store: Folder | Bucket) -> list[str]:
+    """Return the names of the files that list where images come from and their licences."""
+    return [name for name in _names(store) if name.rpartition("/")[2] == "manifest.jsonl"]
+
+
+def _names(store: Folder | Bucket, left_out: dict[str, str] | None = None) -> Iterator[str]:
     if isinstance(store, Bucket):
-        names = store.names()
-    else:
-        names = store.names(lambda folder: _reason_to_leave(store.path, folder), left_out)
-    return (name for name in names if name.rpartition("/")[2] not in _TOOL_FILES)
+        return store.names()
+    return store.names(lambda folder: _reason_to_leave(store.path, folder), left_out)
 
 
 def describe_left_out(path: str | pathlib.Path, left_out: dict[str, str]) -> str:

@@ -40,10 +40,6 @@ class ImageFolder:
             label = name.rpartition("/")[0].partition("/")[0]
             yield Item(name, label, f"{self.store}/{name}")  # pyright: ignore[reportArgumentType] - a name here
 
-    def manifests(self) -> list[str]:
-        """Return the names of the files that list where images come from and their licences."""
-        return [name for name in self.store.names() if name.rpartition("/")[2] == "manifest.jsonl"]
-
 
 class ShardRecords:
     """The records of a folder of shards as Items.

@@ -180,6 +180,15 @@ def test_every_tool_leaves_a_cleaned_copy_among_the_images(logos, tmp_path):
     assert len(inspect_data.open_source(str(logos), "path")) == 3 == write(logos, tmp_path / "out").written
 
 
+def test_a_cleaned_copy_has_the_manifests_of_what_was_read_alone(logos, tmp_path):
+    for label in "ab":
+        (logos / label / "manifest.jsonl").write_text("{}\n", encoding="utf-8")
+    inspect_data.main([f"--path={logos / 'a'}", f"--report={tmp_path / 'r'}", f"--fix={logos / 'a clean'}"])
+    inspect_data.main([f"--path={logos}", f"--report={tmp_path / 'r'}", f"--fix={tmp_path / 'clean'}"])
+    assert sorted(os.listdir(tmp_path / "clean")) == ["a", "b", "removed.jsonl", "settings.json"]
+    assert sorted(os.listdir(tmp_path / "clean" / "a")) == ["0.png", "manifest.jsonl"]
+
+
 def test_results_from_elsewhere_are_images_like_others(logos, tmp_path):
     for label in "ab":
         resize_center.main([f"--path={logos / label}", "--size=28", f"--target_path={tmp_path / 'squares' / label}"])
