@@ -1,5 +1,6 @@
 """Which names a label can have: those that one line of text can hold, as TensorFlow Datasets keeps them."""
 
+import sys
 from collections.abc import Iterable
 
 from logogan_jax.core.errors import UserError
@@ -25,5 +26,8 @@ def _problem(label: str) -> str | None:
     try:
         label.encode()
     except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        if encoding != "utf-8":  # a program that calls a tool; the tools' own commands read names as UTF-8
+            return f"is read as {encoding} in this locale (PYTHONUTF8=1 makes it UTF-8)"
         return "is not UTF-8"
     return None

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 
 import pytest
 from conftest import drawing
@@ -10,6 +11,7 @@ from conftest import drawing
 from data_prep import folders, inspect_data, make_logos, resize_center, split_grid, svg_to_png, write_tfrecords
 from data_prep.folder_items import FolderItems
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
+from data_prep.shards import label_names
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
 
@@ -240,6 +242,12 @@ def test_a_label_that_is_no_line_of_text_is_known_before_the_work(logos, tmp_pat
     with pytest.raises(UserError, match=f"the label .* {ODD[label]}.*rename its folder, or use --labels=none") as error:
         write(logos, tmp_path / "out")
     assert str(error.value).isprintable() and not (tmp_path / "out").exists()
+
+
+def test_a_program_in_an_ascii_locale_is_told_how_names_become_text(monkeypatch):
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    with pytest.raises(UserError, match=r"is read as ascii in this locale \(PYTHONUTF8=1 makes it UTF-8\)"):
+        label_names.check(["Z\udcc3\udcbcrich"])
 
 
 def test_other_odd_labels_are_those_that_tensorflow_datasets_sees(tmp_path):
