@@ -42,6 +42,10 @@ _INK = "202020"  # for brands whose colour is invisible on white, and for icons 
 _MARGIN = 2  # around simple-icons' 24 x 24 box, so that no icon touches the border
 _PICTURES = (".svg", ".svgz", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".ico", ".tif", ".tiff", ".avif")
 _START_BYTES = 4096
+# What readers of archives raise where one is damaged, or packed in a way that they lack, as with a password.
+_READ_ERRORS = (
+    OSError, EOFError, RuntimeError, ValueError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _MAX_MEMBER_BYTES = 1 << 30  # of an unpacked member of an archive
 
 
@@ -92,8 +96,8 @@ def read_archive(path: str | pathlib.Path) -> list[Item]:
     pointers.refuse(path, "source")
     try:
         members = dict(_members(path))
-    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise UserError(f"--source={path} cannot be read: {error}") from None
+    except _READ_ERRORS as error:
+        raise UserError(f"--source={path} cannot be read: {' '.join(str(error).split())}") from None
     sets = [name for name in members if pathlib.PurePosixPath(name).name in ("icons.json", path.name)]
     if sets:
         return parse_iconify(members[sets[0]], path)

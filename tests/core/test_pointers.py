@@ -165,6 +165,29 @@ def tarred(members):
     return stream.getvalue()
 
 
+def changed(data, place, new):
+    return data[:place] + new + data[place + len(new) :]
+
+
+DEFLATED = io.BytesIO()
+with zipfile.ZipFile(DEFLATED, "w", zipfile.ZIP_DEFLATED) as packed:
+    packed.writestr("a.svg", SVG.format(RECT) * 9)
+DEFLATED = DEFLATED.getvalue()
+CENTRAL = DEFLATED.index(b"PK\1\2")
+DAMAGED = {
+    "bytes": changed(DEFLATED, 40, b"\xff" * 9),
+    "a password": changed(changed(DEFLATED, 6, b"\1"), CENTRAL + 8, b"\1"),
+    "a packing that is unknown": changed(changed(DEFLATED, 8, b"\x61"), CENTRAL + 10, b"\x61"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_an_archive_that_cannot_be_unpacked_is_one_line(tmp_path, what):
+    (tmp_path / "a.zip").write_bytes(DAMAGED[what])
+    with pytest.raises(UserError, match=r"--source=.*a.zip cannot be read: .*"):
+        icon_sets.read_archive(tmp_path / "a.zip")
+
+
 MEMBERS = {"logo": SVG.format(RECT).encode(), "mark.dat": encode_png(drawing(1)), "LICENSE": b"free", "a.png": b"x"}
 ICONS = json.dumps({"icons": {"a": {"body": "<path d='M0 0h9v9z'/>"}}}).encode()
 FORMS = {
