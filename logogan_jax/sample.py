@@ -15,11 +15,14 @@ MAX_PICTURES = 100_000  # whose names have five digits
 MAX_TRIES = 20  # give up --no_copies when this many times the pictures asked for were drawn
 
 
-def draw_originals(run: RestoredRun, *, num: int, seed: int, label: int | None) -> tuple[np.ndarray, int]:
+def draw_originals(
+    run: RestoredRun, *, num: int, seed: int, label: int | None, scale: int = 1
+) -> tuple[np.ndarray, int]:
     """Draw pictures of which none copies a training image.
 
     Returns:
-        The pictures uint8[num, H, W, C], and the number of copies that were left out.
+        The pictures uint8[num, H, W, C], `scale` times as large as in training, and the number of copies that were
+        left out.
     """
     network = features.load_network(run.config.evaluate.features, "config.evaluate.features")
     detector = restore.memorization_detector(*restore.real_images(run, network))
@@ -31,6 +34,8 @@ def draw_originals(run: RestoredRun, *, num: int, seed: int, label: int | None) 
             raise UserError(f"--no_copies: of {drawn:,} pictures only {count} are no copies: this run has memorised")
         pixels = restore.draw(run, first=drawn, count=restore.CHUNK, seed=seed, label=label)
         copied = detector.find(pixels, features.embed(network, pixels)).copied
+        if scale > 1:  # copies are looked for at the size of the training images
+            pixels = restore.draw(run, first=drawn, count=restore.CHUNK, seed=seed, label=label, scale=scale)
         originals.append(pixels[~copied])
         count += len(originals[-1])
         drawn += len(pixels)
@@ -68,6 +73,9 @@ def define() -> None:
     flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
     flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ... and grid.png")
     flags.DEFINE_string("label", None, "only of this label; default: all labels, as often as in the data")
+    flags.DEFINE_integer(
+        "scale", 1, "times the size of training: marks are drawn sharp, others enlarged", lower_bound=1, upper_bound=16
+    )
     flags.DEFINE_bool("reconstruct", False, "reconstructions of held-out images (vae), or of training images (glo)")
     flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
     flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
@@ -91,8 +99,8 @@ def main() -> None:
 
 def _reconstructions(run: RestoredRun) -> tuple[np.ndarray, np.ndarray, str]:
     """Return reconstructions, the images that they reconstruct, and a remark for the last line."""
-    if flags.FLAGS.label or flags.FLAGS.no_copies:
-        raise UserError("--reconstruct shows given images again: leave --label and --no_copies")
+    if flags.FLAGS.label or flags.FLAGS.no_copies or flags.FLAGS.scale > 1:
+        raise UserError("--reconstruct shows given images again: leave --label, --no_copies and --scale")
     originals, pixels = restore.reconstruct(run, flags.FLAGS.num)
     return pixels, originals, ", each in the grid after the image that it reconstructs"
 
@@ -103,9 +111,9 @@ def _pictures(run: RestoredRun) -> tuple[np.ndarray, None, str]:
     seed = flags.FLAGS.seed
     label = None if flags.FLAGS.label is None else label_number(run, flags.FLAGS.label)
     if flags.FLAGS.no_copies:
-        pixels, copies = draw_originals(run, num=num, seed=seed, label=label)
+        pixels, copies = draw_originals(run, num=num, seed=seed, label=label, scale=flags.FLAGS.scale)
         return pixels, None, f"; {copies} copies of training images were left out"
-    return restore.draw(run, first=0, count=num, seed=seed, label=label), None, ""
+    return restore.draw(run, first=0, count=num, seed=seed, label=label, scale=flags.FLAGS.scale), None, ""
 
 
 def command() -> None:

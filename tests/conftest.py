@@ -54,10 +54,10 @@ def cache(request, tmp_path_factory):
     return folder
 
 
-def drawing(number, size=40):
-    """A coloured mark on white, different for every number."""
+def drawing(number, size=40, ground="white"):
+    """A coloured mark on white, different for every number; on a transparent ground with ground=(0, 0, 0, 0)."""
     random = np.random.default_rng(number)
-    image = Image.new("RGB", (size, size), "white")
+    image = Image.new("RGB" if ground == "white" else "RGBA", (size, size), ground)
     box = [*random.integers(2, size // 3, 2), *random.integers(size // 2, size - 2, 2)]
     shape = ImageDraw.Draw(image).ellipse if number % 2 else ImageDraw.Draw(image).rectangle
     shape([int(x) for x in box], fill=tuple(int(x) for x in random.integers(0, 200, 3)))
@@ -78,12 +78,12 @@ def shards(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def drawings(tmp_path_factory):
-    """A function (height, width, channels) -> folder of ten images of that form with two labels."""
+    """A function (height, width, channels, ground="white") -> folder of ten images of that form with two labels."""
 
     @functools.cache
-    def make(height, width, channels):
+    def make(height, width, channels, ground="white"):
         folder = tmp_path_factory.mktemp("drawings") / f"{height}x{width}x{channels}"
-        items = [Item(f"{i}.png", i % 2, encode_png(drawing(i))) for i in range(10)]
+        items = [Item(f"{i}.png", i % 2, encode_png(drawing(i, ground=ground))) for i in range(10)]
         write_tfrecords.write(
             items, folder, spec=ImageSpec(height, channels, width=width), name="drawings", labels=["box", "disc"],
             description="Drawings.", workers=0,

@@ -21,9 +21,12 @@ class Generator(nnx.Module):
         self.out = layers.dense(width, size[0] * size[1] * channels, dtype=dtype, rngs=rngs)
 
     def __call__(self, z, label=None, *, keys=None, train):
+        return nnx.tanh(self.logits(z, label, keys=keys, train=train))
+
+    def logits(self, z, label=None, *, keys=None, train):
         x = nnx.relu(self.norm(self.stem(self.label_embedding(z, label)), use_running_average=not train))
         x = apply_dropout(keys, x, DROPOUT) if train else x
-        return nnx.tanh(self.out(x)).reshape(-1, *self.shape)
+        return self.out(x).reshape(-1, *self.shape)
 
 
 class Critic(nnx.Module):

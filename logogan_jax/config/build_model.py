@@ -9,13 +9,11 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from logogan_jax.config import registry
-from logogan_jax.core import prng
+from logogan_jax.config.build_networks import build_networks, image_size
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
-from logogan_jax.networks import NETWORKS, ROLES, diffaugment
-from logogan_jax.networks.augmented_critic import AugmentedCritic, adaptive_probability
-from logogan_jax.networks.spectral_norm import PowerIterationVector
+from logogan_jax.networks.augmented_critic import adaptive_probability
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Objective, Player
 from logogan_jax.training import sampling, train_state
@@ -23,19 +21,12 @@ from logogan_jax.training.model import Model
 from logogan_jax.training.optimizers import OPTIMIZERS
 from logogan_jax.training.train_state import TrainState
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-
-
-def image_size(config: ConfigDict) -> tuple[int, int]:
-    """Return (height, width) of a config's images."""
-    return config.data.size, config.data.width or config.data.size
-
 
 def build_model(config: ConfigDict, info: DatasetInfo) -> Model:
     """Build the model that a resolved config describes, for a data set."""
     objective, label_counts = _objective(config, info)
     optimizers = _optimizers(config, objective)
-    make_networks = functools.partial(_networks, config, objective, info.images, len(label_counts))
+    make_networks = functools.partial(build_networks, config, objective, info, len(label_counts))
 
     def init_state() -> TrainState:
         return train_state.init(make_networks(), optimizers, objective.ema_networks, config.train.seed)
@@ -46,7 +37,7 @@ def build_model(config: ConfigDict, info: DatasetInfo) -> Model:
     pictures = jax.eval_shape(generate, jax.eval_shape(init_state), jax.random.key(0), jnp.arange(1))
     assert pictures.shape == (1, *image_size(config), config.data.channels), pictures.shape
     # One program makes the first state, instead of one for each weight.
-    return Model(objective, optimizers, graphdefs, jax.jit(init_state), jax.jit(generate))
+    return Model(objective, optimizers, graphdefs, jax.jit(init_state), jax.jit(generate, static_argnames="scale"))
 
 
 def _objective(config: ConfigDict, info: DatasetInfo) -> tuple[Objective, dict[str, int]]:
@@ -118,52 +109,3 @@ def _optimizers(config: ConfigDict, objective: Objective) -> dict:
             OPTIMIZERS, config.optimizer[role], f"config.optimizer.{role}", images_per_update=images_per_update
         )
     return optimizers
-
-
-def _networks(config: ConfigDict, objective: Objective, images: int, classes: int) -> dict[str, nnx.Module]:
-    """Return {role: network} with their first weights, each drawn at an address of its own."""
-    name = config.model.get("name")
-    family = registry.lookup(NETWORKS, name, "config.model.name")
-    constructors = {role: family[role] for role in objective.networks}
-    given = {
-        "size": image_size(config),
-        "channels": config.data.channels,
-        "latent": config.model.latent,
-        "images": images,
-        "dtype": registry.lookup(DTYPES, config.train.dtype, "config.train.dtype"),
-        "axis_name": data_parallel.AXIS,
-    }
-    values = {key: value for key, value in config.model.items() if key not in ("name", "latent")}
-    taken = {role: registry.parameters(constructor).keys() - given for role, constructor in constructors.items()}
-    by_any = set().union(*taken.values())
-    for key in values.keys() - by_any:
-        takes = ", ".join(sorted(by_any - {"classes", "outputs", "rngs"}))
-        raise UserError(f"config.model.{key} is no value of {name!r} networks here, which take: {takes}")
-    key = prng.fold_in(jax.random.key(config.train.seed), prng.INIT)
-    networks = {}
-    for role, constructor in constructors.items():
-        networks[role] = registry.call_checked(
-            constructor,
-            "config.model",
-            {key: value for key, value in values.items() if key in taken[role]},
-            **given,
-            classes=classes if role in objective.conditioned_networks else 0,
-            outputs=objective.outputs.get(role, 1),
-            rngs=nnx.Rngs(prng.fold_in(key, ROLES.index(role))),
-        )
-    _check_no_batch_statistics(config, objective, networks)
-    if config.augment.policy:
-        policy = diffaugment.parse_policy(config.augment.policy)
-        probability = 0.0 if config.augment.adaptive else config.augment.strength
-        networks["critic"] = AugmentedCritic(networks["critic"], policy, probability)
-    return networks
-
-
-def _check_no_batch_statistics(config: ConfigDict, objective: Objective, networks: dict[str, nnx.Module]) -> None:
-    """Raise a UserError if a network mixes images that its objective needs one by one."""
-    for role in objective.per_example:
-        if jax.tree.leaves(nnx.state(networks[role], nnx.Any(nnx.BatchStat, PowerIterationVector))):
-            raise UserError(
-                f"config.objective.name is {config.objective.name!r}, whose {role} must treat every image on its own, "
-                f"but that of config.model has batch or spectral normalisation: do without, or choose another"
-            )

@@ -9,17 +9,19 @@ import jax
 from ml_collections import ConfigDict
 
 from logogan_jax.config import registry, validate
-from logogan_jax.config.build_model import build_model, image_size
+from logogan_jax.config.build_model import build_model
+from logogan_jax.config.build_networks import image_size, takes_inks
 from logogan_jax.core import backend, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download
-from logogan_jax.data import augment, sources, streaming
+from logogan_jax.data import augment, inks, sources, streaming
 from logogan_jax.data.batch import Batch
 from logogan_jax.data.dataset import DatasetInfo, Subset, TFRecordDataset
 from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.metrics.evaluator import Evaluator
+from logogan_jax.networks import mark
 from logogan_jax.training import train_state
 from logogan_jax.training.model import Model
 from logogan_jax.training.schedule import Periods
@@ -89,7 +91,8 @@ def split_dataset(config: ConfigDict) -> tuple[Subset, Subset, DatasetInfo]:
     """Return the images to train on, those held out, and what a run records of them."""
     dataset = open_dataset(config)
     train, held_out = dataset.split(config.data.held_out, evaluator.MIN_HELD_OUT)
-    return train, held_out, DatasetInfo(dataset.fingerprint, len(train), dataset.labels)
+    info = DatasetInfo(dataset.fingerprint, len(train), dataset.labels)
+    return train, held_out, info._replace(inks=inks.dataset_inks(train)) if takes_inks(config) else info
 
 
 def build(
@@ -131,9 +134,12 @@ def make_runner(
         corners=config.data.corners,
         frozen=bool(config.data.same_batch_for),
     )
+    # Where colours are taken from the data, networks are trained on coverage alone.
+    see = mark.image_coverage if takes_inks(config) else lambda images: images
+    prepare = lambda keys, images: see(augmentation(keys, images))
     unroll = target.is_cpu()
     return StepRunner(
-        make_train_step(model, augmentation, ema_images=config.train.ema_images, unroll=unroll),
+        make_train_step(model, prepare, ema_images=config.train.ema_images, unroll=unroll),
         source,
         parallel,
         steps_per_dispatch=validate.steps_per_dispatch(config),

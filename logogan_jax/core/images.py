@@ -56,6 +56,20 @@ def on_white(pixels: Pixels) -> Pixels:
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
+def enlarge(pixels: np.ndarray, scale: int) -> np.ndarray:
+    """Enlarge pictures by a Lanczos filter: uint8[n, H, W, 1|3|4] -> uint8[n, scale * H, scale * W, 1|3|4]."""
+    height, width, channels = pixels.shape[1:]
+    size = (scale * width, scale * height)
+    resized = [
+        # Pillow multiplies colours by alpha for the filter, so that nothing invisible bleeds into an edge.
+        np.asarray(
+            Image.fromarray(picture[..., 0] if channels == 1 else picture).resize(size, Image.Resampling.LANCZOS)
+        )
+        for picture in pixels
+    ]
+    return np.stack(resized).reshape(len(pixels), scale * height, scale * width, channels)
+
+
 def make_grid(pixels: jax.Array | np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     """Lay images out in rows of `columns` on white: uint8[n, H, W, 1|3|4] -> uint8[rows*(H+gap)+gap, ..., 1|3]."""
     images = on_white(np.asarray(pixels))

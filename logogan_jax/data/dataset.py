@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +19,18 @@ _MAKE = "python -m data_prep.write_tfrecords --path=IMAGES --size={size}{width} 
 class DatasetInfo(NamedTuple):
     """What a run records of its data set.
 
-    `images` is the number of images that are trained on. `labels` is the number of images of each label in the whole
-    set, in the order of the labels, or {} without labels.
+    Attributes:
+        fingerprint: digest of all records.
+        images: number of images that are trained on.
+        labels: number of images of each label in the whole set, in the order of the labels, or {} without labels.
+        inks: flat colours of images that are trained on, such as "#ff8800", where a generator takes its colours from
+            them.
     """
 
     fingerprint: str
     images: int
     labels: dict[str, int]
+    inks: Sequence[str] = ()
 
 
 class TFRecordDataset:

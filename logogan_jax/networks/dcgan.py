@@ -77,6 +77,13 @@ class Generator(nnx.Module):
         self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
     ) -> jax.Array:
         """Generate images. Training takes batch statistics and, for dropout, one key per row."""
+        # The walkthrough ends in a sigmoid on [0, 1]; tanh is the same curve on [-1, 1].
+        return jnp.tanh(self.logits(z, label, keys=keys, train=train))
+
+    def logits(
+        self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
+    ) -> jax.Array:
+        """Return what becomes images by tanh."""
         normalize = lambda norm, x: nnx.relu(norm(x, use_running_average=not train))
         x = normalize(self.stem_norm, self.stem(self.label_embedding(z, label)))
         x = x.reshape(-1, *self.base, self.width)
@@ -85,9 +92,8 @@ class Generator(nnx.Module):
         for up, norm in zip(self.ups, self.norms, strict=True):
             x = normalize(norm, up(x))
         x = normalize(self.refine_norm, self.refine(x))
-        # The walkthrough ends in a sigmoid on [0, 1]; tanh is the same curve on [-1, 1].
         # Images are float32 whatever the dtype of the arithmetic, as losses are.
-        return jnp.tanh(self.out(x).astype(jnp.float32))
+        return self.out(x).astype(jnp.float32)
 
 
 class Critic(nnx.Module):

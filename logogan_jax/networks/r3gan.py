@@ -138,13 +138,19 @@ class Generator(nnx.Module):
         self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
     ) -> jax.Array:
         """Generate images. `keys` and `train` change nothing here."""
+        # No tanh, as in the paper: R1 and R2 alone keep the images near the data.
+        return self.logits(z, label, keys=keys, train=train)
+
+    def logits(
+        self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
+    ) -> jax.Array:
+        """Return what are images here, and fields of a mark elsewhere."""
         basis = self.basis[...]
         # z gives a weight to each map of a learned basis, as in the paper.
         weights = self.stem(self.label_embedding(z, label)).astype(basis.dtype)
         x = (weights[:, None, None] * basis[None]).astype(self.dtype)
         for number, stage in enumerate(self.stages):
             x = stage(x, upsample_bilinear) if number else stage(x)
-        # No tanh, as in the paper: R1 and R2 alone keep the images near the data.
         return self.out(x).astype(jnp.float32)
 
 

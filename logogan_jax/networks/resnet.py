@@ -93,13 +93,19 @@ class Generator(nnx.Module):
         self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
     ) -> jax.Array:
         """Generate images. Training takes batch statistics; `keys` change nothing here."""
+        return jnp.tanh(self.logits(z, label, keys=keys, train=train))
+
+    def logits(
+        self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
+    ) -> jax.Array:
+        """Return what becomes images by tanh."""
         # z has no pixels: its one-hot vector is appended once.
         z = append_label_maps(self.label_embedding(z, label), label, self.map_classes)
         x = self.stem(z).reshape(-1, *self.shape)
         for up in self.ups:
             x = up(x, label, train=train)
         x = nnx.relu(self.norm(x, use_running_average=not train))
-        return jnp.tanh(self.out(append_label_maps(x, label, self.map_classes)).astype(jnp.float32))
+        return self.out(append_label_maps(x, label, self.map_classes)).astype(jnp.float32)
 
 
 class Critic(nnx.Module):

@@ -63,6 +63,12 @@ class Generator(nnx.Module):
         self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
     ) -> jax.Array:
         """Generate images. Training takes batch statistics; `keys` change nothing here."""
+        return jnp.tanh(self.logits(z, label, keys=keys, train=train))
+
+    def logits(
+        self, z: jax.Array, label: jax.Array | None = None, *, keys: jax.Array | None = None, train: bool
+    ) -> jax.Array:
+        """Return what becomes images by tanh."""
         normalize = lambda norm, x: nnx.leaky_relu(norm(x, use_running_average=not train), SLOPE)
         # The first layer is not normalised, as in keras-contrib.
         x = nnx.leaky_relu(self.stem(self.label_embedding(z, label)), SLOPE)
@@ -71,7 +77,7 @@ class Generator(nnx.Module):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = normalize(norm, layer(x))
         # Images are float32 whatever the dtype of the arithmetic, as losses are.
-        return jnp.tanh(self.out(x).astype(jnp.float32))
+        return self.out(x).astype(jnp.float32)
 
 
 class Critic(nnx.Module):

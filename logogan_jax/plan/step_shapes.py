@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from logogan_jax.config import build_model, build_training
+from logogan_jax.config import build_model, build_networks, build_training
 from logogan_jax.data import sources
 from logogan_jax.data.batch import Batch
 from logogan_jax.data.dataset import DatasetInfo
@@ -70,7 +70,7 @@ class StepShapes:
 
 def _feed(config: ConfigDict, info: DatasetInfo, steps_and_draws: tuple[int, int], source: str) -> Any:
     """Return the feed of a program as shapes."""
-    image = (*build_model.image_size(config), config.data.channels)
+    image = (*build_networks.image_size(config), config.data.channels)
     rows = (*steps_and_draws, config.train.batch_size)
     # A feed holds arrays; here it holds their shapes.
     shape: Any = jax.ShapeDtypeStruct

@@ -19,15 +19,18 @@ from logogan_jax.training.train_state import TrainState
 def make_generate(
     objective: Objective, graphdefs: dict[str, nnx.GraphDef], label_counts: Sequence[int]
 ) -> Callable[..., jax.Array]:
-    """Make generate(state, key, numbers int32[n], label=None) -> uint8[n, H, W, C].
+    """Make generate(state, key, numbers int32[n], label=None, scale=1) -> uint8[n, H, W, C].
 
     Picture number i of a key is the same whatever others are drawn with it. Its label is label[i], int32[n], or is
-    drawn as often as it occurs in the data. `label_counts` are the images of each label, [1] without labels.
+    drawn as often as it occurs in the data. `label_counts` are the images of each label, [1] without labels. Of a
+    generator that draws marks, pictures are `scale` times as high and as wide as in training.
     """
     # The upper bounds of all labels but the last, so that no rounding leads beyond it.
     bounds = np.cumsum(label_counts)[:-1] / np.sum(label_counts)
 
-    def generate(state: TrainState, key: jax.Array, numbers: jax.Array, label: jax.Array | None = None) -> jax.Array:
+    def generate(
+        state: TrainState, key: jax.Array, numbers: jax.Array, label: jax.Array | None = None, scale: int = 1
+    ) -> jax.Array:
         networks = merge(_averaged(graphdefs, state), state.ema["params"], state.ema["model_state"])
         if label is None:
             # A number of its own for each picture, so that its label does not depend on how many are drawn at once.
@@ -36,7 +39,8 @@ def make_generate(
         # The prior may need networks: GLO fits a Gaussian to its learned codes.
         latents = objective.prior(networks, prng.per_example_keys(key, numbers))
         # Running statistics: those of a batch would make each picture depend on the others.
-        return images.to_uint8(networks.generator(latents, label, train=False))
+        sized = {"scale": scale} if scale > 1 else {}
+        return images.to_uint8(networks.generator(latents, label, train=False, **sized))
 
     return generate
 

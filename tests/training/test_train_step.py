@@ -33,13 +33,16 @@ EACH, ONE = quick("gan", "wgan_gp"), quick("gan")  # one of each kind: plain, wi
 # of two layers, and every network under one objective.
 ON_TOY = [(name, "toy") for name in sorted(OBJECTIVES)]
 ON_NETWORKS = [("gan", "dcgan"), ("vae", "dcgan"), ("wgan_gp", "wgan"), ("hinge", "resnet"), ("r3gan", "r3gan")]
+MARKS = [("gan", "inks of the data"), ("gan", "three inks")]  # whose networks are toys, but for the mark
 
 
 @pytest.fixture
-def on_network(tiny, monkeypatch):
+def on_network(tiny, drawings, monkeypatch):
     """A function (objective, network, **overrides) -> the tiny config with that network."""
     monkeypatch.setitem(NETWORKS, "toy", TOY)
     models = {
+        "inks of the data": {"name": "toy", "width": 16, "head": "mark", "colours": "data"},
+        "three inks": {"name": "toy", "width": 16, "head": "mark", "inks": 3},
         "toy": {"width": 16},
         "dcgan": {"width": 4, "kernel": 4, "dropout": 0.4},
         "wgan": {"width": 4, "kernel": 4},
@@ -48,8 +51,10 @@ def on_network(tiny, monkeypatch):
     }
 
     def make(objective, network, **overrides):
+        if network == "inks of the data":
+            overrides |= {"data__channels": 4, "data__dir": str(drawings(28, 28, 4, (0, 0, 0, 0)))}
         config = tiny(objective, **overrides)
-        config.model = defaults.block(name=network, latent=8, **models[network])
+        config.model = defaults.block(**{"name": network, "latent": 8, **models[network]})
         return config
 
     return make
@@ -159,7 +164,7 @@ def test_only_the_players_in_turn_change(tiny, objective):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "network"), [*ON_TOY, ("gan", "dcgan"), ("hinge", "resnet")])
+@pytest.mark.parametrize(("objective", "network"), [*ON_TOY, *MARKS, ("gan", "dcgan"), ("hinge", "resnet")])
 def test_four_steps_equal_two_plus_two_through_a_checkpoint(on_network, objective, network, tmp_path):
     config = on_network(objective, network)
     straight, _ = run(build_training.build(config, devices=DEVICES[:2]), 4)
@@ -186,13 +191,16 @@ FORMS = [
     ("vae", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 96, 48, 1, True),
     ("glo", {"name": "wgan", "kernel": 4}, 28, 28, 4, True),
     ("r3gan", {"name": "r3gan"}, 96, 48, 3, False),
+    ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0, "head": "mark", "colours": "data"}, 28, 28, 4, True),
+    ("wgan_gp", {"name": "resnet", "head": "mark", "inks": 3}, 28, 56, 3, False),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("objective", "model", "height", "width", "channels", "labels"), FORMS)
 def test_every_form_of_image_trains(tiny, drawings, objective, model, height, width, channels, labels):
-    folder = drawings(height, width, channels)
+    ground = (0, 0, 0, 0) if model.get("colours") == "data" else "white"
+    folder = drawings(height, width, channels, ground)
     config = tiny(objective, data__size=height, data__dir=str(folder), data__channels=channels, train__batch_size=4)
     config.data.width, config.data.labels = width if width != height else 0, labels
     config.model = defaults.block(latent=8, width=4, **model)

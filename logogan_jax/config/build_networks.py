@@ -1,0 +1,146 @@
+"""From a config to networks with their first weights."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from ml_collections import ConfigDict
+
+from logogan_jax.config import registry
+from logogan_jax.core import prng
+from logogan_jax.core.errors import UserError
+from logogan_jax.data import inks
+from logogan_jax.data.dataset import DatasetInfo
+from logogan_jax.distributed import data_parallel
+from logogan_jax.networks import NETWORKS, ROLES, diffaugment
+from logogan_jax.networks.augmented_critic import AugmentedCritic
+from logogan_jax.networks.mark import MarkGenerator
+from logogan_jax.networks.spectral_norm import PowerIterationVector
+from logogan_jax.objectives.base import Objective
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+HEADS = ("rgb", "mark")
+COLOURS = ("network", "data")
+MAX_INKS = 16
+_HEAD_KEYS = ("head", "inks", "colours")  # of config.model, and of no network
+
+
+def image_size(config: ConfigDict) -> tuple[int, int]:
+    """Return (height, width) of a config's images."""
+    return config.data.size, config.data.width or config.data.size
+
+
+def draws_marks(config: ConfigDict) -> bool:
+    """Return whether the generator of a config draws marks."""
+    return config.model.get("head", "rgb") == "mark"
+
+
+def takes_inks(config: ConfigDict) -> bool:
+    """Return whether the generator of a config takes its colours from the data set."""
+    return draws_marks(config) and config.model.get("colours", "network") == "data"
+
+
+def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, classes: int) -> dict[str, nnx.Module]:
+    """Return {role: network} with their first weights, each drawn at an address of its own.
+
+    `classes` is the number of labels that networks are given.
+    """
+    _check_head(config, objective)
+    name = config.model.get("name")
+    family = registry.lookup(NETWORKS, name, "config.model.name")
+    constructors = {role: family[role] for role in objective.networks}
+    given = {
+        "size": image_size(config),
+        "channels": config.data.channels,
+        "latent": config.model.latent,
+        "images": info.images,
+        "dtype": registry.lookup(DTYPES, config.train.dtype, "config.train.dtype"),
+        "axis_name": data_parallel.AXIS,
+    }
+    values = {key: value for key, value in config.model.items() if key not in ("name", "latent", *_HEAD_KEYS)}
+    taken = {role: registry.parameters(constructor).keys() - given for role, constructor in constructors.items()}
+    by_any = set().union(*taken.values())
+    for key in values.keys() - by_any:
+        takes = ", ".join(sorted({*by_any, *_HEAD_KEYS} - {"classes", "outputs", "rngs"}))
+        raise UserError(f"config.model.{key} is no value of {name!r} networks here, which take: {takes}")
+    key = prng.fold_in(jax.random.key(config.train.seed), prng.INIT)
+    networks = {}
+    for role, constructor in constructors.items():
+        rngs = nnx.Rngs(prng.fold_in(key, ROLES.index(role)))
+        role_classes = classes if role in objective.conditioned_networks else 0
+        networks[role] = registry.call_checked(
+            constructor,
+            "config.model",
+            {key: value for key, value in values.items() if key in taken[role]},
+            **{**given, **_given_to_draw_marks(config, role)},
+            classes=role_classes,
+            outputs=objective.outputs.get(role, 1),
+            rngs=rngs,
+        )
+        if role == "generator" and draws_marks(config):
+            networks[role] = _mark_generator(networks[role], config, info, role_classes, rngs)
+    _check_no_batch_statistics(config, objective, networks)
+    if config.augment.policy:
+        policy = diffaugment.parse_policy(config.augment.policy)
+        probability = 0.0 if config.augment.adaptive else config.augment.strength
+        networks["critic"] = AugmentedCritic(networks["critic"], policy, probability)
+    return networks
+
+
+def _check_head(config: ConfigDict, objective: Objective) -> None:
+    """Raise a UserError for a head that is unknown or does not suit the images."""
+    head = config.model.get("head", "rgb")
+    colours = config.model.get("colours", "network")
+    inks = config.model.get("inks", 1)
+    for key, value, allowed in (("head", head, HEADS), ("colours", colours, COLOURS)):
+        if value not in allowed:
+            raise UserError(f"config.model.{key} is {value!r}: it should be one of {', '.join(allowed)}")
+    if type(inks) is not int or not 1 <= inks <= MAX_INKS:
+        raise UserError(f"config.model.inks is {inks!r}: it should be a number of flat colours from 1 to {MAX_INKS}")
+    given = [key for key in ("inks", "colours") if key in config.model]
+    if given and not draws_marks(config):
+        raise UserError(f"config.model.{given[0]} is of marks, and config.model.head is {head!r}: set head to 'mark'")
+    if takes_inks(config) and {*objective.networks} != {"generator", "critic"}:
+        raise UserError(
+            f"config.model.colours is 'data', so networks see no colour, and config.objective.name "
+            f"{config.objective.name!r} shows images again: use --config.model.colours=network"
+        )
+    if takes_inks(config) and inks != 1:
+        raise UserError(
+            f"config.model.inks is {inks}, and colours of the data are for one ink: use --config.model.colours=network"
+        )
+
+
+def _given_to_draw_marks(config: ConfigDict, role: str) -> dict[str, Any]:
+    """Return what a network of a role gets instead of its usual values where marks are drawn."""
+    if not draws_marks(config):
+        return {}
+    if role == "generator":
+        return {"channels": config.model.get("inks", 1), "latent": config.model.latent - takes_inks(config)}
+    return {"channels": 1} if role == "critic" and takes_inks(config) else {}
+
+
+def _mark_generator(
+    trunk: nnx.Module, config: ConfigDict, info: DatasetInfo, classes: int, rngs: nnx.Rngs
+) -> MarkGenerator:
+    return MarkGenerator(
+        trunk,
+        inks=config.model.get("inks", 1),
+        channels=config.data.channels,
+        latent=config.model.latent,
+        classes=classes,
+        table=inks.to_array(info.inks) if takes_inks(config) else None,
+        dtype=DTYPES[config.train.dtype],
+        rngs=rngs,
+    )
+
+
+def _check_no_batch_statistics(config: ConfigDict, objective: Objective, networks: dict[str, nnx.Module]) -> None:
+    """Raise a UserError if a network mixes images that its objective needs one by one."""
+    for role in objective.per_example:
+        if jax.tree.leaves(nnx.state(networks[role], nnx.Any(nnx.BatchStat, PowerIterationVector))):
+            raise UserError(
+                f"config.objective.name is {config.objective.name!r}, whose {role} must treat every image on its own, "
+                f"but that of config.model has batch or spectral normalisation: do without, or choose another"
+            )

@@ -1,0 +1,164 @@
+"""Generators that draw marks: flat inks on a ground, with the anti-aliased edges of a rasteriser.
+
+A logo is a shape in few flat colours. A generator that gives colours for every pixel spends its capacity on keeping
+them flat. Here the last layer of any generator gives one field for each ink. An ink covers the points at which its
+field is above 0 and above the fields of all other inks. The share of a pixel that an ink covers is the mean over 2 x 2
+points in the pixel. Between the centres of pixels a field is interpolated bilinearly.
+
+The inks are flat colours, made from z or taken from the data set. Where they are taken from the data set, shape and
+colour have nothing to do with each other: what is trained is the coverage alone, and only pictures get an ink.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+from jax.typing import DTypeLike
+
+from logogan_jax.networks import layers
+from logogan_jax.networks.conditioning import LabelEmbedding
+
+POINTS = 2  # in a pixel, along each side
+SHARPNESS = 5.0  # first factor of the fields: from 2 on training leaves edges soft
+FIELD_BIAS = -0.3  # of the fields at first: a little more ground than ink
+HIDDEN = 32  # features between z and the colours of inks
+SLOPE = 0.2  # of leaky ReLU
+
+
+class InkTable(nnx.Variable):
+    """float32[n, 1|3] in [0, 1]: inks of the data set. They are not trained."""
+
+
+def fields_at(field: jax.Array, axis: int, count: int) -> list[jax.Array]:
+    """Interpolate at `count` points in each pixel along an axis, edges repeated: `count` arrays like the field."""
+    side = field.shape[axis]
+    part = functools.partial(lax.slice_in_dim, field, axis=axis)
+    before = jnp.concatenate([part(0, 1), part(0, side - 1)], axis)
+    after = jnp.concatenate([part(1, side), part(side - 1, side)], axis)
+    offsets = [(number + 0.5) / count - 0.5 for number in range(count)]  # from the centre of the pixel, in pixels
+    return [(1 - abs(offset)) * field + abs(offset) * (before if offset < 0 else after) for offset in offsets]
+
+
+def ink_shares(logits: jax.Array) -> jax.Array:
+    """Return the softmax over inks, [..., k] -> [..., k], where the ground is one more with logit 0."""
+    # Of one ink this is the sigmoid.
+    highest = jnp.maximum(logits.max(-1, keepdims=True), 0.0)
+    powers = jnp.exp(logits - highest)
+    return powers / (powers.sum(-1, keepdims=True) + jnp.exp(-highest))
+
+
+def coverage(fields: jax.Array, sharpness: jax.Array, scale: int = 1) -> jax.Array:
+    """Return the share of each pixel that each ink covers: [n, h, w, k] -> [n, scale * h, scale * w, k] in [0, 1].
+
+    A field drawn at `scale` times the size has edges that are as many times sharper.
+    """
+    points = POINTS * scale
+    shares = [
+        [ink_shares(scale * sharpness * point) for point in fields_at(row, 2, points)]
+        for row in fields_at(fields, 1, points)
+    ]
+    pixel = lambda i, j: sum(shares[POINTS * i + a][POINTS * j + b] for a in range(POINTS) for b in range(POINTS))
+    rows = [jnp.stack([pixel(i, j) / POINTS**2 for j in range(scale)], axis=3) for i in range(scale)]
+    n, height, width, inks = fields.shape
+    return jnp.stack(rows, axis=2).reshape(n, scale * height, scale * width, inks)
+
+
+def lay_on_ground(shares: jax.Array, colours: jax.Array, channels: int) -> jax.Array:
+    """Paint inks on the ground: shares [n, h, w, k] and colours [n, k, c] in [0, 1] -> images in [-1, 1].
+
+    The ground is transparent in 4 channels, where colours are multiplied by alpha. Elsewhere it is white.
+    """
+    painted = jnp.einsum("nhwk,nkc->nhwc", shares, colours)
+    alpha = shares.sum(-1, keepdims=True)
+    whole = jnp.concatenate([painted, alpha], -1) if channels == 4 else painted + (1 - alpha)
+    return 2 * whole - 1
+
+
+def image_coverage(images: jax.Array) -> jax.Array:
+    """Return what of each pixel is covered by the one ink of an image: [n, h, w, 1|3|4] -> [n, h, w, 1] in [-1, 1].
+
+    With alpha this is alpha. Without, it is the distance from white as a share of the largest one in the image.
+    """
+    if images.shape[-1] == 4:
+        return images[..., 3:]
+    distance = jnp.sqrt(jnp.sum(jnp.square(1 - images), axis=-1, keepdims=True))
+    largest = distance.max((1, 2, 3), keepdims=True)
+    return 2 * distance / jnp.maximum(largest, 1e-6) - 1
+
+
+class MarkGenerator(nnx.Module):
+    """z float32[n, latent], label int32[n] -> float32[n, height, width, channels] in [-1, 1], drawn as a mark.
+
+    With inks of the data set training gets float32[n, height, width, 1], what `image_coverage` is of real images.
+    """
+
+    def __init__(
+        self,
+        trunk: nnx.Module,
+        *,
+        inks: int,
+        channels: int,
+        latent: int,
+        classes: int,
+        table: np.ndarray | None,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        """Wrap a generator.
+
+        Args:
+            trunk: generator whose `logits` are `inks` fields.
+            inks: number of inks.
+            channels: of the images.
+            latent: length of z.
+            classes: number of labels, or 0.
+            table: inks of the data set, float32[n, 1|3] in [0, 1]: the last number of z chooses one, and the trunk
+                gets the others. None for colours that a network makes from z.
+            dtype: of the arithmetic.
+            rngs: source of first weights.
+        """
+        self.trunk = trunk
+        self.channels = channels
+        self.inks = inks
+        self.sharpness = nnx.Param(jnp.float32(SHARPNESS))
+        trunk.out.bias = nnx.Param(jnp.full_like(trunk.out.bias[...], FIELD_BIAS))
+        if table is not None:
+            self.table = InkTable(jnp.asarray(table))
+        else:
+            self.table = None
+            components = 1 if channels == 1 else 3
+            self.label_embedding = LabelEmbedding(latent, classes, rngs=rngs)
+            self.hidden = layers.dense(self.label_embedding.length, HIDDEN, dtype=dtype, rngs=rngs)
+            self.colours = layers.dense(HIDDEN, inks * components, dtype=dtype, rngs=rngs)
+
+    def __call__(
+        self,
+        z: jax.Array,
+        label: jax.Array | None = None,
+        *,
+        keys: jax.Array | None = None,
+        train: bool,
+        scale: int = 1,
+    ) -> jax.Array:
+        """Draw images, `scale` times as high and as wide as those of training. `keys` are the trunk's."""
+        colours, z = self.choose_colours(z, label)
+        fields = self.trunk.logits(z, label, keys=keys, train=train)
+        shares = coverage(fields, self.sharpness[...], scale)
+        if train and self.table is not None:
+            return 2 * shares - 1
+        return lay_on_ground(shares, colours, self.channels)
+
+    def choose_colours(self, z: jax.Array, label: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """Return the colours of the inks, [n, inks, 1|3] in [0, 1], and what of z the trunk gets."""
+        if self.table is None:
+            features = nnx.leaky_relu(self.hidden(self.label_embedding(z, label)), SLOPE)
+            colours = nnx.sigmoid(self.colours(features).astype(jnp.float32))
+            return colours.reshape(len(z), self.inks, -1), z
+        table = self.table[...]
+        # The last number of z is normal, so its place in the distribution is uniform over the table.
+        place = jax.scipy.stats.norm.cdf(z[:, -1]) * len(table)
+        rows = jnp.clip(place.astype(jnp.int32), 0, len(table) - 1)
+        return table[rows][:, None], z[:, :-1]

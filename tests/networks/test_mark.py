@@ -1,0 +1,142 @@
+"""Marks are flat inks on a ground: what of a pixel an ink covers, its colour, the ground, and any size."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from test_networks import call, perturbed
+from test_networks import make as make_network
+
+from logogan_jax.networks import NETWORKS, mark
+
+SHARP = jnp.float32(1e4)  # edges of no width
+TABLE = np.array([[1, 0, 0], [0, 0.5, 0], [0, 0, 0.25]], np.float32)
+
+
+def marked(name="dcgan", *, inks=1, channels=3, table=None, classes=0, **values):
+    """A generator of a family that draws marks, with noise on its weights."""
+    trunk = make_network(name, "generator", channels=inks, classes=classes, latent=10 if table is None else 9, **values)
+    made = mark.MarkGenerator(
+        trunk, inks=inks, channels=channels, latent=10, classes=classes, table=table, dtype=jnp.float32,
+        rngs=nnx.Rngs(1),
+    )  # fmt: skip
+    return perturbed(made)
+
+
+def latents(count=6):
+    return jax.random.normal(jax.random.key(3), (count, 10))
+
+
+def test_an_edge_between_pixels_covers_what_lies_on_its_side():
+    # The field is x - edge in pixels: positive on the right.
+    ramp = lambda edge: jnp.broadcast_to(jnp.arange(6.0) - edge, (1, 4, 6))[..., None]
+    for edge, pixel in ((2.0, 0.5), (2.4, 0.0), (1.6, 1.0)):  # of the third pixel, two points of which lie at +-1/4
+        found = mark.coverage(ramp(edge), SHARP)[0, :, :, 0]
+        np.testing.assert_allclose(found, np.broadcast_to([0, 0, pixel, 1, 1, 1], (4, 6)), atol=1e-6)
+
+
+def test_a_corner_covers_a_quarter():
+    x, y = jnp.meshgrid(jnp.arange(5.0) - 2, jnp.arange(5.0) - 2)
+    field = jnp.minimum(x, y)[None, ..., None]
+    found = np.asarray(mark.coverage(field, SHARP))[0, :, :, 0]
+    assert found[2, 2] == 0.25 and found[4, 4] == 1 and found[0].max() == 0
+
+
+def test_edges_are_repeated_outside_of_the_image():
+    found = mark.coverage(jnp.array([[[[1.0], [-1.0]]]]), SHARP)
+    np.testing.assert_array_equal(found[0, 0, :, 0], [1, 0])
+
+
+def test_a_mark_at_a_larger_size_is_the_same_mark():
+    fields = jax.image.resize(jax.random.normal(jax.random.key(0), (2, 5, 4, 2)), (2, 14, 10, 2), "bicubic")
+    small = mark.coverage(fields, SHARP)
+    large = mark.coverage(fields, SHARP, scale=4)
+    assert large.shape == (2, 56, 40, 2)
+    again = large.reshape(2, 14, 4, 10, 4, 2).mean((2, 4))
+    assert np.abs(again - small).mean() < 0.04  # 64 points in a pixel, and 4
+    soft = lambda shares: ((shares > 0.01) & (shares < 0.99)).mean()
+    assert soft(large) < soft(small) / 2
+
+
+def test_shares_of_one_ink_are_a_sigmoid_and_of_more_leave_the_rest_to_the_ground():
+    logits = jnp.linspace(-200, 200, 81)[:, None]
+    np.testing.assert_allclose(mark.ink_shares(logits)[:, 0], jax.nn.sigmoid(logits[:, 0]), atol=1e-6)
+    shares = mark.ink_shares(jnp.array([[0.0, 0.0], [100.0, 0.0], [-100.0, -100.0], [300.0, 300.0]]))
+    np.testing.assert_allclose(shares, [[1 / 3, 1 / 3], [1, 0], [0, 0], [0.5, 0.5]], atol=1e-6)
+    gradient = jax.grad(lambda x: mark.ink_shares(x).sum())(jnp.array([[1e4, -1e4]]))
+    assert np.isfinite(gradient).all()
+
+
+def test_the_ground_is_white_or_transparent():
+    shares = jnp.array([[[[0.0, 0.0]], [[1.0, 0.0]], [[0.25, 0.5]]]])
+    colours = jnp.array([[[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])
+    rgb = (mark.lay_on_ground(shares, colours, 3)[0, :, 0] + 1) / 2
+    np.testing.assert_allclose(rgb, [[1, 1, 1], [1, 0, 0], [0.5, 0.25, 0.75]], atol=1e-6)
+    rgba = (mark.lay_on_ground(shares, colours, 4)[0, :, 0] + 1) / 2
+    np.testing.assert_allclose(rgba, [[0, 0, 0, 0], [1, 0, 0, 1], [0.25, 0, 0.5, 0.75]], atol=1e-6)
+    grey = (mark.lay_on_ground(shares, colours[..., :1], 1)[0, :, 0] + 1) / 2
+    np.testing.assert_allclose(grey, [[1], [1], [0.5]], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize(("inks", "channels"), [(1, 3), (3, 4), (2, 1)])
+def test_every_generator_draws_marks(name, inks, channels):
+    shapes = jax.eval_shape(lambda: marked(name, inks=inks, channels=channels)(latents(), None, train=False))
+    assert shapes.shape == (6, 28, 28, channels) and shapes.dtype == jnp.float32
+
+
+def test_pictures_lie_between_their_inks_and_the_ground():
+    found = call(marked(inks=2), latents(), train=False)
+    assert found.min() >= -1 and found.max() <= 1 and found.std() > 0.01
+    large = call(marked(inks=2), latents(), train=False, scale=3)
+    assert large.shape == (6, 84, 84, 3)
+
+
+def test_inks_of_the_data_are_chosen_by_the_last_number_of_z():
+    generator = marked(channels=4, table=TABLE)
+    z = latents(300)
+    found = (call(generator, z, train=False) + 1) / 2
+    colours, alpha = found[..., :3], found[..., 3:]
+    chosen = TABLE[np.clip((jax.scipy.stats.norm.cdf(z[:, -1]) * 3).astype(int), 0, 2)]
+    np.testing.assert_allclose(colours, alpha * chosen[:, None, None], atol=1e-6)
+    counts = np.bincount(np.argmax(chosen, axis=1), minlength=3)
+    assert counts.min() > 70  # all inks are as probable as each other
+    # The shape follows the other numbers alone.
+    moved = (call(generator, z.at[:, -1].set(0.0), train=False) + 1) / 2
+    np.testing.assert_allclose(moved[..., 3], found[..., 3], atol=1e-6)
+
+
+def test_a_network_makes_colours_from_z_and_the_label():
+    generator = marked(classes=2)
+    z = latents(4)
+    colours = lambda label: generator.choose_colours(z, jnp.full(4, label))[0]
+    assert colours(0).shape == (4, 1, 3) and (colours(0) != colours(1)).any()
+    assert np.unique(colours(0), axis=0).shape[0] == 4
+
+
+def test_the_table_is_no_parameter():
+    generator = marked(channels=4, table=TABLE)
+    trained = jax.tree.leaves(nnx.state(generator, nnx.Param))
+    assert not any(leaf.shape == TABLE.shape for leaf in trained)
+    assert any(leaf.shape == () for leaf in trained)  # the sharpness is one
+
+
+def test_coverage_of_a_picture_is_its_alpha_or_how_far_it_is_from_white():
+    shares = jax.random.uniform(jax.random.key(1), (3, 28, 28, 1)).at[:, 3, 3].set(1)  # a pixel that is all ink
+    colours = jnp.asarray(TABLE)[:, None]
+    for channels in (3, 4):
+        images = mark.lay_on_ground(shares, colours, channels)
+        np.testing.assert_allclose(mark.image_coverage(images), 2 * shares - 1, atol=1e-5)
+    grey = mark.lay_on_ground(shares, colours[..., :1] / 2, 1)
+    np.testing.assert_allclose(mark.image_coverage(grey), 2 * shares - 1, atol=1e-5)
+    np.testing.assert_array_equal(mark.image_coverage(jnp.ones((1, 8, 8, 3))), -jnp.ones((1, 8, 8, 1)))
+
+
+def test_training_sees_coverage_alone_where_inks_are_of_the_data():
+    z = latents()
+    generator = marked("r3gan", table=TABLE)
+    trained = call(generator, z, train=True)
+    assert trained.shape == (6, 28, 28, 1)
+    np.testing.assert_array_equal(trained, call(generator, z.at[:, -1].set(9.0), train=True))
+    assert call(marked("r3gan"), z, train=True).shape == (6, 28, 28, 3)
