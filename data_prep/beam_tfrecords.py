@@ -30,6 +30,7 @@ from logogan_jax.core.storage import filesystem
 
 logging.disable(logging.WARNING)  # Beam warns of optional packages that are absent
 import apache_beam as beam  # noqa: E402
+from apache_beam.coders import BytesCoder  # noqa: E402
 from apache_beam.io import ReadFromText  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions  # noqa: E402
 from apache_beam.pvalue import AsSingleton  # noqa: E402
@@ -51,7 +52,7 @@ def pipeline(
     """
     name = write_tfrecords.dataset_name(path)
     if manifest:
-        lines = root | ReadFromText(manifest, coder=beam.coders.BytesCoder())
+        lines = root | ReadFromText(manifest, coder=BytesCoder())
         listed = lines | "names" >> beam.Map(_name_of_line, manifest)
     else:
         listed = root | beam.Create([path]) | "names" >> beam.FlatMap(_list_names)

@@ -20,10 +20,8 @@ from logogan_jax.networks.spectral_norm import PowerIterationVector
 from logogan_jax.objectives.base import Objective
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-HEADS = ("rgb", "mark")
-COLOURS = ("network", "data")
+COLOURS = ("auto", "data", "network")
 MAX_INKS = 16
-_HEAD_KEYS = ("head", "inks", "colours")  # of config.model, and of no network
 
 
 def image_size(config: ConfigDict) -> tuple[int, int]:
@@ -31,14 +29,10 @@ def image_size(config: ConfigDict) -> tuple[int, int]:
     return config.data.size, config.data.width or config.data.size
 
 
-def draws_marks(config: ConfigDict) -> bool:
-    """Return whether the generator of a config draws marks."""
-    return config.model.get("head", "rgb") == "mark"
-
-
 def takes_inks(config: ConfigDict) -> bool:
-    """Return whether the generator of a config takes its colours from the data set."""
-    return draws_marks(config) and config.model.get("colours", "network") == "data"
+    """Return whether the generator of a config draws marks in colours of the data set, and trains on coverage alone."""
+    suits = config.mark.inks == 1 and {*config.optimizer} == {"generator", "critic"}
+    return bool(config.mark.inks) and (config.mark.colours == "data" or (config.mark.colours == "auto" and suits))
 
 
 def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, classes: int) -> dict[str, nnx.Module]:
@@ -46,7 +40,7 @@ def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, 
 
     `classes` is the number of labels that networks are given.
     """
-    _check_head(config, objective)
+    _check_mark(config, objective)
     name = config.model.get("name")
     family = registry.lookup(NETWORKS, name, "config.model.name")
     constructors = {role: family[role] for role in objective.networks}
@@ -58,11 +52,11 @@ def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, 
         "dtype": registry.lookup(DTYPES, config.train.dtype, "config.train.dtype"),
         "axis_name": data_parallel.AXIS,
     }
-    values = {key: value for key, value in config.model.items() if key not in ("name", "latent", *_HEAD_KEYS)}
+    values = {key: value for key, value in config.model.items() if key not in ("name", "latent")}
     taken = {role: registry.parameters(constructor).keys() - given for role, constructor in constructors.items()}
     by_any = set().union(*taken.values())
     for key in values.keys() - by_any:
-        takes = ", ".join(sorted({*by_any, *_HEAD_KEYS} - {"classes", "outputs", "rngs"}))
+        takes = ", ".join(sorted(by_any - {"classes", "outputs", "rngs"}))
         raise UserError(f"config.model.{key} is no value of {name!r} networks here, which take: {takes}")
     key = prng.fold_in(jax.random.key(config.train.seed), prng.INIT)
     networks = {}
@@ -73,12 +67,12 @@ def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, 
             constructor,
             "config.model",
             {key: value for key, value in values.items() if key in taken[role]},
-            **{**given, **_given_to_draw_marks(config, role)},
+            **{**given, **_given_for_mark(config, role)},
             classes=role_classes,
             outputs=objective.outputs.get(role, 1),
             rngs=rngs,
         )
-        if role == "generator" and draws_marks(config):
+        if role == "generator" and config.mark.inks:
             networks[role] = _mark_generator(networks[role], config, info, role_classes, rngs)
     _check_no_batch_statistics(config, objective, networks)
     if config.augment.policy:
@@ -88,36 +82,29 @@ def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, 
     return networks
 
 
-def _check_head(config: ConfigDict, objective: Objective) -> None:
-    """Raise a UserError for a head that is unknown or does not suit the images."""
-    head = config.model.get("head", "rgb")
-    colours = config.model.get("colours", "network")
-    inks = config.model.get("inks", 1)
-    for key, value, allowed in (("head", head, HEADS), ("colours", colours, COLOURS)):
-        if value not in allowed:
-            raise UserError(f"config.model.{key} is {value!r}: it should be one of {', '.join(allowed)}")
-    if type(inks) is not int or not 1 <= inks <= MAX_INKS:
-        raise UserError(f"config.model.inks is {inks!r}: it should be a number of flat colours from 1 to {MAX_INKS}")
-    given = [key for key in ("inks", "colours") if key in config.model]
-    if given and not draws_marks(config):
-        raise UserError(f"config.model.{given[0]} is of marks, and config.model.head is {head!r}: set head to 'mark'")
+def _check_mark(config: ConfigDict, objective: Objective) -> None:
+    """Raise a UserError where config.mark does not suit the rest."""
+    inks = config.mark.inks
+    colours = config.mark.colours
+    if not 0 <= inks <= MAX_INKS:
+        raise UserError(f"config.mark.inks is {inks}: it should be a number of flat colours up to {MAX_INKS}, or 0")
+    if colours not in COLOURS:
+        raise UserError(f"config.mark.colours is {colours!r}: it should be one of {', '.join(COLOURS)}")
+    if takes_inks(config) and inks > 1:
+        raise UserError(
+            f"config.mark.inks is {inks}, and colours of the data are for one ink: use --config.mark.colours=network"
+        )
     if takes_inks(config) and {*objective.networks} != {"generator", "critic"}:
         raise UserError(
-            f"config.model.colours is 'data', so networks see no colour, and config.objective.name "
-            f"{config.objective.name!r} shows images again: use --config.model.colours=network"
-        )
-    if takes_inks(config) and inks != 1:
-        raise UserError(
-            f"config.model.inks is {inks}, and colours of the data are for one ink: use --config.model.colours=network"
+            f"config.mark.colours is 'data', so networks see no colour, and config.objective.name "
+            f"{config.objective.name!r} shows images again: use --config.mark.colours=network"
         )
 
 
-def _given_to_draw_marks(config: ConfigDict, role: str) -> dict[str, Any]:
+def _given_for_mark(config: ConfigDict, role: str) -> dict[str, Any]:
     """Return what a network of a role gets instead of its usual values where marks are drawn."""
-    if not draws_marks(config):
-        return {}
-    if role == "generator":
-        return {"channels": config.model.get("inks", 1), "latent": config.model.latent - takes_inks(config)}
+    if role == "generator" and config.mark.inks:
+        return {"channels": config.mark.inks, "latent": config.model.latent - takes_inks(config)}
     return {"channels": 1} if role == "critic" and takes_inks(config) else {}
 
 
@@ -126,7 +113,7 @@ def _mark_generator(
 ) -> MarkGenerator:
     return MarkGenerator(
         trunk,
-        inks=config.model.get("inks", 1),
+        inks=config.mark.inks,
         channels=config.data.channels,
         latent=config.model.latent,
         classes=classes,

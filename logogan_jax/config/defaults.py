@@ -57,6 +57,10 @@ def _add_model(config: ConfigDict) -> None:
         width=64,  # channels of the first critic layer; all other widths follow from it
         kernel=4,  # side of the convolution filters
     )
+    config.mark = block(
+        inks=0,  # flat inks of the mark that the generator draws on its ground; 0: colours for every pixel
+        colours="auto",  # of inks: "data" (of the images, for one ink), "network" (made from z), or by the inks
+    )
     config.objective = block(
         name="wgan_gp",  # see logogan_jax/objectives
         critic_updates=5,  # critic updates for each generator update, each on a new batch

@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import default_dataset, run_config
 from logogan_jax.config.build_model import build_model
-from logogan_jax.config.build_networks import draws_marks
 from logogan_jax.config.build_training import open_dataset
 from logogan_jax.core import files, images, prng
 from logogan_jax.core.errors import UserError
@@ -118,7 +117,7 @@ def draw(
     """
     key = prng.fold_in(jax.random.key(seed), prng.SAMPLE)
     labels = None if label is None else np.full(CHUNK, label, np.int32)
-    drawn_scale = scale if draws_marks(run.config) else 1
+    drawn_scale = scale if run.config.mark.inks else 1
     chunks = []
     for start in range(first, first + count, CHUNK):
         chunks.append(run.model.generate(run.state, key, np.arange(start, start + CHUNK), labels, scale=drawn_scale))

@@ -19,7 +19,7 @@ def dataset_inks(images: Subset) -> list[str]:
     """
     found = image_inks(images.pixels(MAX_IMAGES))
     if not len(found):
-        raise UserError("config.model.colours is 'data', but no image shows anything: look at the images")
+        raise UserError("config.mark.colours is 'data', but no image shows anything: look at the images")
     return [f"#{bytes(ink).hex()}" for ink in found]
 
 

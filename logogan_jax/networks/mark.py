@@ -10,6 +10,7 @@ colour have nothing to do with each other: what is trained is the coverage alone
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -97,7 +98,7 @@ class MarkGenerator(nnx.Module):
 
     def __init__(
         self,
-        trunk: nnx.Module,
+        trunk: Any,
         *,
         inks: int,
         channels: int,
@@ -110,7 +111,7 @@ class MarkGenerator(nnx.Module):
         """Wrap a generator.
 
         Args:
-            trunk: generator whose `logits` are `inks` fields.
+            trunk: generator whose `logits` are `inks` fields, from a last layer `out` with a bias.
             inks: number of inks.
             channels: of the images.
             latent: length of z.

@@ -37,12 +37,12 @@ MARKS = [("gan", "inks of the data"), ("gan", "three inks")]  # whose networks a
 
 
 @pytest.fixture
-def on_network(tiny, drawings, monkeypatch):
+def on_network(tiny, monkeypatch):
     """A function (objective, network, **overrides) -> the tiny config with that network."""
     monkeypatch.setitem(NETWORKS, "toy", TOY)
     models = {
-        "inks of the data": {"name": "toy", "width": 16, "head": "mark", "colours": "data"},
-        "three inks": {"name": "toy", "width": 16, "head": "mark", "inks": 3},
+        "inks of the data": {"name": "toy", "width": 16},
+        "three inks": {"name": "toy", "width": 16},
         "toy": {"width": 16},
         "dcgan": {"width": 4, "kernel": 4, "dropout": 0.4},
         "wgan": {"width": 4, "kernel": 4},
@@ -51,9 +51,8 @@ def on_network(tiny, drawings, monkeypatch):
     }
 
     def make(objective, network, **overrides):
-        if network == "inks of the data":
-            overrides |= {"data__channels": 4, "data__dir": str(drawings(28, 28, 4, (0, 0, 0, 0)))}
-        config = tiny(objective, **overrides)
+        inks = {"inks of the data": 1, "three inks": 3}.get(network, 0)
+        config = tiny(objective, mark__inks=inks, **overrides)
         config.model = defaults.block(**{"name": network, "latent": 8, **models[network]})
         return config
 
@@ -191,17 +190,25 @@ FORMS = [
     ("vae", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 96, 48, 1, True),
     ("glo", {"name": "wgan", "kernel": 4}, 28, 28, 4, True),
     ("r3gan", {"name": "r3gan"}, 96, 48, 3, False),
-    ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0, "head": "mark", "colours": "data"}, 28, 28, 4, True),
-    ("wgan_gp", {"name": "resnet", "head": "mark", "inks": 3}, 28, 56, 3, False),
+    ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0, "inks": 1}, 28, 28, 4, True),
+    ("wgan_gp", {"name": "resnet", "inks": 3}, 28, 56, 3, False),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("objective", "model", "height", "width", "channels", "labels"), FORMS)
 def test_every_form_of_image_trains(tiny, drawings, objective, model, height, width, channels, labels):
-    ground = (0, 0, 0, 0) if model.get("colours") == "data" else "white"
-    folder = drawings(height, width, channels, ground)
-    config = tiny(objective, data__size=height, data__dir=str(folder), data__channels=channels, train__batch_size=4)
+    folder = drawings(height, width, channels)
+    model = dict(model)
+    inks = model.pop("inks", 0)  # of a mark
+    config = tiny(
+        objective,
+        data__size=height,
+        data__dir=str(folder),
+        data__channels=channels,
+        train__batch_size=4,
+        mark__inks=inks,
+    )
     config.data.width, config.data.labels = width if width != height else 0, labels
     config.model = defaults.block(latent=8, width=4, **model)
     made = build_training.build(config, devices=DEVICES[:1])

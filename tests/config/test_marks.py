@@ -1,0 +1,65 @@
+"""A config says whether its generator draws marks, in how many inks, and where their colours come from."""
+
+import jax
+import numpy as np
+import pytest
+
+from logogan_jax.config import build_training, defaults
+from logogan_jax.core.errors import UserError
+
+
+@pytest.fixture
+def marks(tiny, drawings, toy_networks):
+    """A function (objective="gan", channels=3, **mark) -> config of toy networks that draw marks."""
+
+    def make(objective="gan", channels=3, **mark):
+        ground = (0, 0, 0, 0) if channels == 4 else "white"
+        config = tiny(objective, data__channels=channels, data__dir=str(drawings(28, 28, channels, ground)))
+        config.model = defaults.block(name="toy", latent=8, width=16)
+        config.mark.update({"inks": 1, **mark})
+        return config
+
+    return make
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_colours_of_the_data_are_those_of_its_images(marks, channels):
+    made = build_training.build(marks(channels=channels), devices=jax.devices()[:1])
+    assert len(made.info.inks) == 10 and all(len(ink) == (3 if channels == 1 else 7) for ink in made.info.inks)
+    drawn = np.asarray(made.model.generate(made.state, jax.random.key(0), np.arange(64)))
+    assert drawn.shape == (64, 28, 28, channels)
+    # The darkest pixel of a picture lies between its ink and the ground, and every ink is one of the data.
+    table = made.state.model_state["generator"]["table"]
+    np.testing.assert_array_equal(
+        np.round(np.asarray(table) * 255), [list(bytes.fromhex(i[1:])) for i in made.info.inks]
+    )
+
+
+def test_colours_of_a_network_need_no_inks_of_the_data(marks):
+    made = build_training.build(marks(inks=3), devices=jax.devices()[:1])
+    assert made.info.inks == () and "table" not in made.state.model_state["generator"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "mark", "said"),
+    [
+        ("gan", {"colours": "none"}, r"config.mark.colours is 'none': it should be one of auto, data, network"),
+        ("gan", {"inks": -1}, r"config.mark.inks is -1: it should be a number of flat colours up to 16, or 0"),
+        ("gan", {"inks": 17}, r"config.mark.inks is 17: it should be"),
+        ("gan", {"inks": 2, "colours": "data"}, r"config.mark.inks is 2, and colours of the data are for one ink"),
+        (
+            "vae",
+            {"colours": "data"},
+            r"config.objective.name 'vae' shows images again: use --config.mark",
+        ),
+    ],
+)
+def test_what_does_not_suit_is_one_line(marks, objective, mark, said):
+    with pytest.raises(UserError, match=said):
+        build_training.build(marks(objective, **mark), devices=jax.devices()[:1])
+
+
+@pytest.mark.parametrize(("objective", "inks", "takes"), [("gan", 1, True), ("gan", 2, False), ("vae", 1, False)])
+def test_colours_are_of_the_data_where_that_suits(marks, objective, inks, takes):
+    made = build_training.build(marks(objective, inks=inks), devices=jax.devices()[:1])
+    assert bool(made.info.inks) == takes
