@@ -14,6 +14,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
 
 TORCH = "torch==2.13.0"
 ONLY_WHEELS = ("--quiet", "--only-binary=:all:")
@@ -50,14 +51,16 @@ def torch(tmp_path_factory):
     """What PYTHONPATH needs for `import torch`: nothing where it is installed."""
     if importlib.util.find_spec("torch"):
         return ""
-    flags = ("--dry-run", "--ignore-installed", "--report=-", *ONLY_WHEELS)
+    flags = ("--dry-run", "--ignore-installed", "--no-deps", "--report=-", *ONLY_WHEELS)
     try:
         report = pip("install", *flags, TORCH, seconds=120)
     except subprocess.TimeoutExpired:
         pytest.skip(f"pip has not found out within two minutes what {TORCH} needs here")
     if report.returncode:
         pytest.skip(f"pip finds no {TORCH} here: {report.stderr.strip().splitlines()[-1:]}")
-    names = [item["metadata"]["name"].lower() for item in json.loads(report.stdout)["install"]]
+    (item,) = json.loads(report.stdout)["install"]
+    needs = [Requirement(text) for text in item["metadata"]["requires_dist"]]
+    names = [need.name.lower() for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
     if any(name.startswith(("nvidia", "cuda", "triton")) for name in names):
         pytest.skip(f"pip would install {TORCH} with CUDA here, which takes gigabytes")
     return str(folder(tmp_path_factory, "torch", TORCH))

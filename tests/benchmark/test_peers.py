@@ -192,7 +192,7 @@ def found(torch_environment, ours, tmp_path_factory):
 
 @pytest.mark.slow
 @EVERY
-def test_pytorch_has_our_outputs_losses_and_first_gradients(kind, size, ours, found):
+def test_pytorch_has_our_outputs_losses_and_first_gradients(kind, size, found, ours):
     passes = {name: np.asarray(value) for name, value in ours[kind, size].passes().items()}
     for name, expected in passes.items():
         there, scale = found[f"{kind} {size}/{name}"], np.abs(expected).max()
@@ -207,7 +207,7 @@ def test_pytorch_has_our_outputs_losses_and_first_gradients(kind, size, ours, fo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wgan_gp", "gan"])
-def test_pytorch_has_our_updates(kind, ours, found):
+def test_pytorch_has_our_updates(kind, found, ours):
     for name, expected in ours[kind, 28].moved().items():
         before = ours[kind, 28].given[name.removeprefix("moved/")]
         there = found[f"{kind} 28/{name}"]

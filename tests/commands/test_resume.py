@@ -5,12 +5,17 @@ import signal
 import time
 
 import pytest
-from conftest import CONFIG, digest, finish, four, on_toy_networks, start, summary
+from conftest import TOY_MODEL, TOY_TRAIN, config_text, digest, finish, four, on_toy_networks, summary
+from conftest import start as start_command
 
 from logogan_jax import train
 from logogan_jax.core.errors import Unfinished
 from logogan_jax.training.reporting import run_writer
 from logogan_jax.training.reporting.run_log import RunLog
+
+
+def start(config, workdir, *flags):
+    return start_command(config, workdir, *flags, train=TOY_TRAIN)
 
 
 def wait_for_line(workdir, step, process, seconds=180):
@@ -27,7 +32,7 @@ def wait_for_line(workdir, step, process, seconds=180):
 @pytest.mark.slow
 def test_whatever_ends_the_command_it_goes_on_to_the_very_same_state(shards, tmp_path):
     config, workdir = tmp_path / "tiny.py", tmp_path / "run"
-    config.write_text(CONFIG.format(data=str(shards), steps=120))
+    config.write_text(config_text(shards, 120, TOY_MODEL))
     said = finish(start(config, tmp_path / "straight"))
     assert "On this CPU 120 steps should take about" in said and "Finished 120 steps" in said
 

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import wheels
 from conftest import drawing
 from PIL import Image
 
@@ -42,6 +43,8 @@ def tensorflow(tmp_path_factory):
     python = str(folder / "bin" / "python")
     # Most of what is installed is never imported, so nothing is compiled beforehand.
     install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile", *wanted]
+    if wheels.uv():
+        install = [wheels.uv(), "pip", "install", "-q", "--python", python, *wanted]
     got = subprocess.run(install, text=True, capture_output=True)
     if got.returncode:
         pytest.skip(f"TensorFlow cannot be installed here: {got.stderr[-300:]}")

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from conftest import digest, finish, four, read_config, start
+from conftest import TOY_MODEL, TOY_TRAIN, digest, finish, four, read_config, start
 
 from logogan_jax import sample, train
 from logogan_jax.core.errors import Unfinished, UserError
@@ -23,19 +23,20 @@ def until_marked(process, address, after, seconds=120):
 
 @pytest.mark.slow
 def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(
-    bucket, config_file, shards, tmp_path, monkeypatch, capsys, call
+    toy_networks, bucket, config_file, shards, tmp_path, monkeypatch, capsys, call
 ):
     for path in shards.iterdir():
         filesystem.open_store(f"{bucket}/shards").put(path.name, path)
     data, address = f"{bucket}/shards", f"{bucket}/runs/one"
     rarely = "config.report.update(log_every=10, samples_every=1000, checkpoint_every=40)"
-    written = lambda steps, data: config_file(steps, data, [rarely])
+    written = lambda steps, data: config_file(steps, data, [TOY_MODEL, rarely])
 
     def train_here(steps, data, workdir):
         train.train(read_config(written(steps, data)), workdir)
 
     config = written(10**6, data)
-    at_home = lambda: start(config, address, LOGOGAN_CACHE=str(tmp_path / "home"), JAX_NUM_CPU_DEVICES="4")
+    home = {"LOGOGAN_CACHE": str(tmp_path / "home"), "JAX_NUM_CPU_DEVICES": "4"}
+    at_home = lambda: start(config, address, train=TOY_TRAIN, **home)
     first = at_home()
     reached = until_marked(first, address, 0)
     first.kill()
