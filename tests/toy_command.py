@@ -1,4 +1,7 @@
-"""The training command, which knows the networks of two layers by the name "toy" besides its own."""
+"""The training command with the networks of two layers by the name "toy", the toy of a feature network, and no pauses.
+
+Uploads to a bucket follow one another every half a second.
+"""
 
 from logogan_jax import main
 from logogan_jax.core import backend
@@ -8,11 +11,15 @@ start_jax = backend.start
 
 def start():
     # Not at the top: of several processes each has to meet the others before anything asks JAX for its devices.
-    from toy_networks import TOY
+    from toy_networks import TOY, toy_features
 
+    from logogan_jax.core.storage import upload_thread
+    from logogan_jax.metrics import features
     from logogan_jax.networks import NETWORKS
 
     NETWORKS["toy"] = TOY
+    features.load_network = lambda spec, key="": toy_features()
+    upload_thread.PACE = 0.5
     start_jax()
 
 

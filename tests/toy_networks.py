@@ -1,7 +1,13 @@
-"""Networks of two dense layers: what an objective does on any network is seen on these, which compile in a second."""
+"""Networks of two dense layers: what an objective does on any network is seen on these, which compile in a second.
 
+And a feature network that costs nothing, of which the same holds for evaluations.
+"""
+
+import jax
+import numpy as np
 from flax import nnx
 
+from logogan_jax.metrics import features
 from logogan_jax.networks import layers
 from logogan_jax.networks.conditioning import CriticHead, LabelEmbedding
 from logogan_jax.networks.dcgan import apply_dropout
@@ -57,3 +63,14 @@ class Encoder(nnx.Module):
 
 
 TOY = {"generator": Generator, "critic": Critic, "encoder": Encoder, "codes": LatentCodes}
+
+
+def project(weights, pixels):
+    seen = pixels.reshape(len(pixels), -1) / 255.0 @ weights
+    return features.Features(seen, seen)
+
+
+def toy_features():
+    """A feature network of images of 28 x 28 pixels in three channels: random projections of the pixels."""
+    weights = np.random.default_rng(0).normal(size=(28 * 28 * 3, 12)).astype(np.float32)
+    return features.FeatureNetwork("toy", "0" * 64, jax.device_put(weights), project, 5)

@@ -56,6 +56,7 @@ def test_things_are_timed_in_turn_and_long_enough():
     assert timed == [("quick", 4), ("slow", 1)] * 3
 
 
+@pytest.mark.slow
 def test_a_product_has_a_rate():
     assert 1e8 < cpu_estimate.product_rate(cpu_estimate.TILE, "float32", calls=1) < 1e15
     rate, side = measurement.largest_rate("float32", jax.devices()[0])

@@ -62,6 +62,7 @@ def two_steps(shards, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_four_steps_equal_two_plus_two(straight, two_steps, shards, tmp_path):
     workdir = shutil.copytree(two_steps, tmp_path / "run")
     assert summary(workdir)["state_sha256"] != digest(straight)
@@ -168,6 +169,7 @@ def test_a_users_own_folder_trains_in_two_commands(tmp_path):
     assert Image.open(tmp_path / "run" / "samples" / "000002.png").size[0] > 8 * 28
 
 
+@pytest.mark.slow
 def test_commands_need_no_tensorflow_and_no_tfds():
     loaded = "print([name for name in sys.modules if name.startswith('tensorflow')])"
     doors = ("train", "main", "sample", "evaluate", "replay", "tune")  # all in one program, as in a notebook

@@ -135,6 +135,7 @@ def test_commands_know_before_their_work_that_they_cannot_write(call, module, fl
         call(module, *flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", [f"--json={UNWRITABLE}", f"--profile={UNWRITABLE}"])
 def test_a_benchmark_knows_before_its_work_that_it_cannot_write(flag):
     assert failing("--config=quickstart", flag, module="logogan_jax.benchmark").startswith(f"error: {flag}")

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from logogan_jax.core import prng
 
@@ -21,6 +22,7 @@ def test_addresses_are_repeatable_and_distinct():
     assert (data(prng.fold_in(KEY, 1, 2)) == data(prng.fold_in(prng.fold_in(KEY, 1), 2))).all()
 
 
+@pytest.mark.slow
 def test_a_row_draws_the_same_whatever_rows_are_beside_it():
     whole = prng.per_example_keys(KEY, jnp.arange(8))
     half = prng.per_example_keys(KEY, jnp.arange(4, 8))

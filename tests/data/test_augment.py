@@ -100,6 +100,7 @@ def test_frozen_views_are_those_of_the_row_whatever_the_keys():
     assert np.abs(on_devices(1, thawed, ROWS, IMAGES) - on_devices(1, thawed, ROWS[::-1], IMAGES)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_an_image_is_treated_alike_in_any_batch():
     view = augment.pipeline(rotate_degrees=20.0, mirror=True)
     np.testing.assert_allclose(view(ROWS, IMAGES)[8:], view(ROWS[8:], IMAGES[8:]), atol=1e-6)

@@ -187,6 +187,7 @@ def test_other_bytes_are_not_overwritten_unless_asked(s3, bucket, shards_folder)
     assert body(s3, target, name) == name.encode() * 50
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_in_parts_and_is_known_again_however_it_came(s3, bucket, tmp_path):
     folder, size = filesystem.open_store(tmp_path / "large"), 2 * digests.PART + 12345
     pattern = hashlib.sha256(b"logo").digest()

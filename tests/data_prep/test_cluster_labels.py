@@ -66,6 +66,7 @@ def stored(folder):
     return [[tfrecord.decode(tfrecord.read(index, i)) for i in range(len(index.offsets))] for index in indexes]
 
 
+@pytest.mark.slow
 def test_what_is_alike_gets_one_label_and_nothing_else_changes(kinds, tmp_path, capsys):
     folder, channels = kinds
     tool("--path", folder, "--clusters", 3, "--target_path", tmp_path / "out")

@@ -98,6 +98,7 @@ def test_a_copy_is_a_copy_in_any_format_and_orientation():
     assert facts(turned).digest != digests[0]
 
 
+@pytest.mark.slow
 def test_thousands_of_near_copies_of_one_image_stay_cheap(logos):
     random = np.random.default_rng(0)
     one = thumbnails(logos[:1]).astype(int)

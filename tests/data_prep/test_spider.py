@@ -156,6 +156,7 @@ def test_a_finished_list_stays_grows_with_the_limit_and_is_never_overwritten(ser
     assert "mine.png" in (tmp_path / "items.csv").read_text()
 
 
+@pytest.mark.slow
 def test_the_spider_runs_under_scrapy_itself(server, tmp_path):
     scrapy = pathlib.Path(sys.executable).with_name("scrapy")
     line = [scrapy, "runspider", "data_prep/wiki_spider.py", "-a", f"api={server.api}"]

@@ -29,11 +29,13 @@ from conftest import (
     start,
     summary,
 )
+from toy_networks import toy_features
 
 from logogan_jax import train
 from logogan_jax.config import restore
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.distributed import multihost, rendezvous
+from logogan_jax.metrics import features
 from logogan_jax.training import checkpoints, train_state
 from logogan_jax.training.reporting import cost, messages
 
@@ -125,7 +127,8 @@ def by_slurm(config, workdir, count, *flags):
 @pytest.mark.parametrize(
     ("count", "source", "looks", "begin"), [(2, "stream", 48, by_slurm), (4, "resident", 0, together)]
 )
-def test_processes_train_as_one_and_go_on_as_one(descent, tmp_path, count, source, looks, begin):
+def test_processes_train_as_one_and_go_on_as_one(descent, tmp_path, monkeypatch, count, source, looks, begin):
+    monkeypatch.setattr(features, "load_network", lambda spec, key="": toy_features())
     config, alone, several = descent(12, looks), tmp_path / "alone", tmp_path / "several"
     train_alone(config, alone)
     said = [finish(process) for process in begin(config, several, count, f"--config.data.source={source}")]
@@ -134,7 +137,7 @@ def test_processes_train_as_one_and_go_on_as_one(descent, tmp_path, count, sourc
     assert strayed(several, alone, 12) < 1e-3
     assert summary(several)["processes"] == count
     if looks:
-        kid = [summary(workdir)["best"]["kid_efflite0"]["value"] for workdir in (several, alone)]
+        kid = [summary(workdir)["best"]["kid_toy"]["value"] for workdir in (several, alone)]
         assert kid[0] == pytest.approx(kid[1], rel=0.01)
     for workdir in (several, alone):
         train_alone(descent(15), workdir)
@@ -217,6 +220,7 @@ def test_any_number_of_devices_goes_on_where_another_stopped(toy_networks, shard
     def train_to(steps, count, workdir):
         # A batch of four: one image on each of four devices.
         changes = {"train.steps": steps, "train.batch_size": 4, "data.held_out": 0.0, "report.log_every": 5}
+        changes |= {"report.samples_every": 0, "report.checkpoint_every": 5}
         with devices(count):
             train.train(sgd(on_toy_networks(four(shards, **changes))), workdir)
         assert f"on {count} x cpu" in capsys.readouterr().err

@@ -74,6 +74,7 @@ def test_both_forms_of_the_depthwise_convolution_are_sums_over_each_channel(side
 # ── embedding ───────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_an_image_has_the_same_features_in_any_company(efflite0):
     pixels = np.stack([picture(16, shift) for shift in range(5)])
     one = features.embed(efflite0._replace(chunk=1), pixels)

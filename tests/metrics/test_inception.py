@@ -31,6 +31,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 def test_features_are_those_of_torch_fidelity(monkeypatch):
     monkeypatch.setattr(folded_conv, "tensor", made)
     network = features.FeatureNetwork("inception", "", inception.fold({}), features._inception, chunk=1)

@@ -120,6 +120,7 @@ def test_pictures_that_are_in_both_parts_do_not_move_the_limits(logos, detector)
         assert (twice[getattr(other, field)] == logos[getattr(one, field)]).all()
 
 
+@pytest.mark.slow
 def test_a_training_image_held_to_the_others_is_as_one_that_was_never_there(logos, detector):
     """Else limits set by training images would not be those of new ones."""
     for number in range(6):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from logogan_jax.core import prng
@@ -45,6 +46,7 @@ def test_a_viewed_critic_looks_through_its_view_while_it_trains():
     assert np.abs(draws(rows) - inner).max() > 0.1  # which are not the view's
 
 
+@pytest.mark.slow
 def test_strength_is_kept_among_the_statistics_and_is_not_trained():
     graph, params, rest = nnx.split(AugmentedCritic(Sums(), diffaugment.parse_policy("logo"), 0.5), nnx.Param, ...)
     assert nnx.to_pure_dict(params) == {"critic": {"weight": 2.0}}

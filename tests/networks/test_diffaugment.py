@@ -141,6 +141,7 @@ def test_derivatives_of_rgba_are_those_of_differences():
     check_grads(seen, (x,), order=2, modes=["rev"], atol=2e-2, rtol=2e-2, eps=1e-2)
 
 
+@pytest.mark.slow
 def test_gradients_at_the_limits_of_rgba_are_finite():
     """Where everything is transparent, and where a network draws more colour than alpha."""
     score = lambda x: jnp.square(diffaugment.parse_policy("diffaugment")(ROWS, x, 1.0)).sum()

@@ -104,6 +104,7 @@ def test_a_critic_has_as_many_outputs_as_asked_for(name):
     assert several.shape == (2, 3) and several.dtype == jnp.float32
 
 
+@pytest.mark.slow
 @EVERY
 def test_bfloat16_networks_take_and_give_float32(name):
     generator = make(name, "generator", dtype=jnp.bfloat16)

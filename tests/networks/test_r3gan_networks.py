@@ -85,6 +85,7 @@ def penalty_of(name, dtype, **values):
     return penalty, params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r3gan", "resnet"])
 def test_the_gradient_of_a_gradient_penalty_is_right(name):
     with jax.enable_x64(True):

@@ -51,6 +51,7 @@ def test_norms_are_per_image_and_not_over_the_batch():
     np.testing.assert_allclose(norm, [2.0, 6.0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_of_the_penalty_equals_finite_differences():
     with jax.enable_x64(True):
         random = np.random.default_rng(1)
@@ -186,6 +187,7 @@ def test_cross_entropy_and_entropy_of_classes():
     np.testing.assert_allclose(losses.entropy(logits), [1.5 * math.log(2), math.log(3)], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_ambiguity_is_least_where_no_class_stands_out():
     ambiguity = jax.jit(losses.style_ambiguity)
     p = np.array([0.5, 0.25, 0.25])

@@ -142,6 +142,7 @@ def test_wgan_gp_by_hand():
     np.testing.assert_allclose(generator, -later, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_mixing_weights_are_one_per_image_in_the_unit_interval_and_unlike_the_latents():
     # Reals are (1, 1) and fakes 0, so that the images between are the weights themselves; D(x) = |x|² / 2 has
     # gradient x, whose norm is the weight times the root of 2.
@@ -201,6 +202,7 @@ def test_penalties_of_the_gan_that_cannot_be_are_refused(values, said):
 PENALISED = {"wgan_gp": {}, "r3gan": {}, "gan": {"r1": 2.0, "r2": 1.0}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PENALISED)
 def test_lazy_penalties_have_the_same_mean(name):
     # Every row twice: what the lazy penalty leaves out is what it looks at.

@@ -146,6 +146,7 @@ def test_after_kill_9_only_the_rest_is_brought(bucket, tmp_path, got):
     assert 40 - len(files(folder)) <= sum(got.values()) <= 40 - 12 + object_store.THREADS
 
 
+@pytest.mark.slow
 def test_several_processes_bring_it_once(shards):
     processes = [bringing(shards, 0.3) for _ in range(3)]
     said = [process.communicate(timeout=60) for process in processes]

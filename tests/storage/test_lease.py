@@ -42,6 +42,7 @@ class Race:
         monkeypatch.setattr(Bucket, "write_if", write_at_once)
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("released", [False, True])
 def test_of_several_that_take_over_at_once_exactly_one_wins(bucket, monkeypatch, released, capsys):

@@ -169,6 +169,7 @@ def run(straight, tmp_path):
     return pathlib.Path(shutil.copytree(straight, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_sampling_looks_again_where_training_has_deleted_what_it_found(run, monkeypatch):
     read = Checkpoints.restore
 
@@ -191,6 +192,7 @@ def test_a_step_that_is_gone_when_it_is_read_names_those_that_are_there(run, mon
         restore.restore(str(run), "4")
 
 
+@pytest.mark.slow
 def test_sampling_from_a_damaged_checkpoint_names_the_newest_good_one(run):
     alter(run / "checkpoints" / "4")
     with pytest.raises(UserError, match=r"checkpoints/4 cannot be restored .*: the newest good checkpoint is --step=2"):

@@ -54,6 +54,7 @@ def test_the_program_for_one_device_costs_what_is_recorded(row):
     assert_as_recorded(row, counted.count_on_one_device(row))
 
 
+@pytest.mark.slow
 @rows(COMPILED)
 def test_the_program_for_several_devices_costs_what_is_recorded(row):
     assert_as_recorded(row, counted.count_on_all_devices(row))
@@ -72,6 +73,7 @@ def test_every_row_is_recorded():
         assert set(rows) == {*counted.ROWS, "loop"}, versions
 
 
+@pytest.mark.slow
 def test_the_step_is_counted_as_it_trains(tiny):
     config = importlib.import_module("configs.quickstart").get_config()
     config.data.dir = tiny().data.dir

@@ -186,6 +186,7 @@ def test_devices_and_steps_of_a_program_share_and_add_up_the_work(how):
     assert step_flops(config, jax.devices()[:2], count=3) == 3 * one
 
 
+@pytest.mark.slow
 def test_a_scanned_step_is_the_unrolled_one():
     config = walkthrough(data__size=28, train__batch_size=4, objective__critic_updates=2)
     config.model = block(name="wgan", latent=8, width=4, kernel=4)

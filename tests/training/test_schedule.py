@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import four, summary
+from conftest import four, on_toy_networks, summary
 
 from logogan_jax import train
 from logogan_jax.core.errors import UserError
@@ -28,10 +28,14 @@ def test_a_run_without_log_lines_still_looks_at_the_clocks():
     assert [step for step in range(131) if often.clocks(step)] == [20, 40, 60, 80, 100, 120, 130]
 
 
-def test_a_run_with_every_period_at_zero_leaves_its_last_state_and_goes_on_from_there(shards, tmp_path, capsys):
+@pytest.mark.slow
+def test_a_run_with_every_period_at_zero_leaves_its_last_state_and_goes_on_from_there(
+    toy_networks, shards, tmp_path, capsys
+):
     zeros = {f"report.{name}_every": 0 for name in ("log", "samples", "checkpoint")}
     for steps in (2, 4):
-        train.train(four(shards, **zeros, **{"train.steps": steps, "evaluate.every_images": 0}), tmp_path)
+        config = four(shards, **zeros, **{"train.steps": steps, "evaluate.every_images": 0})
+        train.train(on_toy_networks(config), tmp_path)
         assert Checkpoints(tmp_path / "checkpoints", 1, read_only=True).steps()[-1] == steps
         assert summary(tmp_path)["status"] == "finished"
         assert run_writer.read_lines(tmp_path / "metrics.jsonl")[-1]["step"] == steps

@@ -25,6 +25,7 @@ def test_each_job_has_its_own_share_of_the_gpus(monkeypatch):
     assert {one["XLA_PYTHON_CLIENT_MEM_FRACTION"] for one in shared} == {"0.450"}
 
 
+@pytest.mark.slow
 def test_counting_gpus_leaves_jax_alone_here(monkeypatch):
     code = "import sys; from logogan_jax.tune import __main__, gpu_assignment, study; " \
            "print(gpu_assignment.list_gpus(), 'jax' in sys.modules)"  # fmt: skip

@@ -167,7 +167,7 @@ def get_config():
     return config
 
 def ranges():
-    return {{"optimizer.generator.learning_rate": log(2e-5, 5e-4), "train.batch_size": choice(16)}}
+    return {{"optimizer.generator.learning_rate": log(2e-5, 5e-4), "train.batch_size": choice(8, 16)}}
 """
 
 
