@@ -54,26 +54,24 @@ def test_only_the_newest_checkpoints_are_kept(toy_networks, shards, tmp_path):
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["3", "4"]
 
 
-@pytest.fixture(scope="module")
-def two_steps(shards, tmp_path_factory):
-    """A run of two steps, to copy and go on with."""
-    workdir = tmp_path_factory.mktemp("two") / "run"
-    train.train(four(shards, **{"train.steps": 2}), workdir)
-    return workdir
-
-
 @pytest.mark.slow
-def test_four_steps_equal_two_plus_two(straight, two_steps, shards, tmp_path):
-    workdir = shutil.copytree(two_steps, tmp_path / "run")
-    assert summary(workdir)["state_sha256"] != digest(straight)
-    train.train(four(shards), workdir)
-    assert digest(workdir) == digest(straight)
-    for name, pixels in pictures(straight / "samples").items():
-        np.testing.assert_array_equal(pictures(workdir / "samples")[name], pixels)
-    losses = [
-        [line["critic/loss"] for line in run_writer.read_lines(run / "metrics.jsonl")] for run in (straight, workdir)
-    ]
-    assert losses[0] == losses[1]
+def test_four_steps_equal_two_plus_two_from_memory_or_from_disk(toy_networks, shards, tmp_path):
+    """A DCGAN goes on in training/test_checkpoints.py."""
+    straight, half = tmp_path / "straight", tmp_path / "half"
+    train.train(on_toy_networks(four(shards)), straight)
+    train.train(on_toy_networks(four(shards, **{"train.steps": 2})), half)
+    assert summary(half)["state_sha256"] != digest(straight)
+    for source in ("resident", "stream"):
+        workdir = shutil.copytree(half, tmp_path / source)
+        train.train(on_toy_networks(four(shards, **{"data.source": source})), workdir)
+        assert digest(workdir) == digest(straight)
+        for name, pixels in pictures(straight / "samples").items():
+            np.testing.assert_array_equal(pictures(workdir / "samples")[name], pixels)
+        losses = [
+            [line["critic/loss"] for line in run_writer.read_lines(run / "metrics.jsonl")]
+            for run in (straight, workdir)
+        ]
+        assert losses[0] == losses[1]
 
 
 def test_the_checkpoint_is_the_state(straight, shards):
@@ -82,13 +80,6 @@ def test_the_checkpoint_is_the_state(straight, shards):
     restored = kept.restore(kept.latest(), build_model.build_model(config, about).init_state())
     assert train_state.digest(restored) == digest(straight)
     assert train_state.digest(restored._replace(step=restored.step + 1)) != digest(straight)
-
-
-@pytest.mark.slow
-def test_stream_and_pmap_resume_a_resident_run(straight, two_steps, shards, tmp_path):
-    workdir = shutil.copytree(two_steps, tmp_path / "run")
-    train.train(four(shards, **{"data.source": "stream"}), workdir)
-    assert digest(workdir) == digest(straight)
 
 
 def test_a_finished_run_says_so_and_changes_nothing(straight, shards, capsys):

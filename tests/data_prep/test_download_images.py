@@ -532,9 +532,12 @@ def wait_for(condition, process):
         time.sleep(0.01)
 
 
+INTERRUPTS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
 @pytest.mark.parametrize(
     ("how", "status"),
-    [(signal.SIGKILL, -9), (signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+    [(signal.SIGKILL, -9), *(pytest.param(*case, marks=pytest.mark.slow) for case in INTERRUPTS)],
 )
 def test_a_download_that_was_ended_goes_on(tmp_path, server, how, status):
     rows = [{"name": f"логотип {i}", "link": server.link(f"/{i}", after(0.04, picture(i)))} for i in range(120)]

@@ -71,6 +71,7 @@ def smaller(image):
     return image.resize([round(side * 0.8) for side in image.size], Image.Resampling.LANCZOS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "share"), [(saved_again, 0.98), (moved, 0.98), (smaller, 1.0)])
 def test_copies_that_were_changed_a_little_are_found(logos, change, share):
     known = thumbnails(logos)

@@ -60,6 +60,7 @@ def test_forward_and_transposes_agree_with_xla(geometry):
     close(conv_forms.dilated(y, w, geometry), conv_forms.sub_pixel(y, w, geometry))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_second_order_gradients_agree_with_xla(geometry):
     x, w, _ = draws(geometry)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, on_toy_networks
 from jax import lax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -61,8 +61,8 @@ def test_the_program_for_several_devices_costs_what_is_recorded(row):
 
 
 @pytest.mark.slow
-def test_the_loop_does_between_log_lines_what_is_recorded(tiny, tmp_path):
-    assert_as_recorded("loop", counted.count_loop(tiny(), tmp_path / "run"))
+def test_the_loop_does_between_log_lines_what_is_recorded(toy_networks, tiny, tmp_path):
+    assert_as_recorded("loop", counted.count_loop(on_toy_networks(tiny()), tmp_path / "run"))
 
 
 def test_every_row_is_recorded():

@@ -17,8 +17,7 @@ from logogan_jax.training.train_state import flatten_with_names
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import precision
 
-OBJECTIVES = ("gan", "wgan_gp", "r3gan")
-EACH = pytest.mark.parametrize("objective", OBJECTIVES)
+EACH = pytest.mark.parametrize("objective", ["gan", "wgan_gp", pytest.param("r3gan", marks=pytest.mark.slow)])
 
 
 @pytest.fixture
