@@ -57,6 +57,31 @@ def test_a_label_is_drawn_by_name(conditional, sampled, tmp_path):
     assert 0 < sum(of_label) < 20
 
 
+def edges(pixels):
+    """The share of the pixels of a picture that are neither wholly its ink nor wholly white."""
+    distance = np.linalg.norm(255.0 - pixels, axis=-1)
+    return ((distance > 0.1 * distance.max()) & (distance < 0.9 * distance.max())).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inks", [0, 1])
+def test_larger_pictures_are_the_same_pictures(toy_networks, sampled, shards, tmp_path, inks):
+    changes = {"train.steps": 4, "evaluate.every_images": 0, "mark.inks": inks}
+    workdir = finished(shards, tmp_path / "run", "gan", "generator", "critic", **changes)
+    small = sampled(workdir, tmp_path / "small", "--num=4")
+    large = sampled(workdir, tmp_path / "large", "--num=4", "--scale=3")
+    names = [f"{i:05d}.png" for i in range(4)]
+    for name in names:
+        assert large[name].shape == (84, 84, 3)
+        again = large[name].reshape(28, 3, 28, 3, 3).mean((1, 3))
+        assert (
+            np.corrcoef(again.ravel(), small[name].ravel())[0, 1] > 0.7
+        )  # the toy network draws noise, which is nearly all edges
+    if inks:
+        # A mark is drawn again: at three times the size a smaller share of it is edges, neither ink nor ground.
+        assert np.mean([edges(large[name]) for name in names]) < np.mean([edges(small[name]) for name in names])
+
+
 @pytest.mark.slow
 def test_a_label_that_is_not_there_is_named(conditional, straight, call, tmp_path):
     for run, flag, message in (
