@@ -21,7 +21,11 @@ from record import RESULTS, parser, stamp
 
 from logogan_jax.core import files
 
-QUICKSTART = ("--config=configs/quickstart.py", "--config.train.steps=60")
+# As it was in the first edition: pixels in all colours, and no penalty.
+QUICKSTART = (
+    "--config=configs/quickstart.py", "--config.mark.inks=0", "--config.objective.r1=0.0", "--config.objective.lazy=1",
+    "--config.train.steps=60",
+)  # fmt: skip
 OBJECTIVE = ("--config.train.steps=4", "--config.train.batch_size=8", "--config.evaluate.every_images=0")
 
 
