@@ -103,10 +103,11 @@ def build(
     Args:
         config: the config; `resolve` has been called for it, or is called here.
         devices: jax.Devices, all of all processes unless some are given.
-        say: gets a line about each program that is compiled.
+        say: gets a line about each program that is compiled, and warnings.
     """
     config = resolve(config)
     train, held_out, info = split_dataset(config)
+    _warn_of_colours(config, train, say)
     model = build_model(config, info)
     _check_one_batch(config, len(train), len(jax.devices() if devices is None else devices))
     parallel = DataParallel(config.train.parallel, config.train.batch_size, devices)
@@ -118,6 +119,16 @@ def build(
     return Training(
         config, model, parallel, runner, state, train, held_out, info, read_batch, make_evaluator, not_measured
     )
+
+
+def _warn_of_colours(config: ConfigDict, train: Subset, say: Callable[[str], None]) -> None:
+    """Tell where marks in one ink would leave out what most images show."""
+    share = inks.one_ink_share(train) if takes_inks(config) else 1.0
+    if share < inks.MOST:
+        say(
+            f"warning: {share:.0%} of the images are marks in one flat colour, and config.mark.inks=1 draws no others: "
+            "--config.mark.inks=0 draws a colour for every pixel"
+        )
 
 
 def make_runner(

@@ -6,6 +6,7 @@ import pytest
 
 from logogan_jax.config import build_training, defaults
 from logogan_jax.core.errors import UserError
+from logogan_jax.data import inks
 
 
 @pytest.fixture
@@ -63,3 +64,18 @@ def test_what_does_not_suit_is_one_line(marks, objective, mark, said):
 def test_colours_are_of_the_data_where_that_suits(marks, objective, inks, takes):
     made = build_training.build(marks(objective, inks=inks), devices=jax.devices()[:1])
     assert bool(made.info.inks) == takes
+
+
+def test_one_ink_is_warned_of_where_images_have_several(marks, monkeypatch):
+    said = []
+    build_training.build(marks(), devices=jax.devices()[:1], say=said.append)
+    assert not [line for line in said if line.startswith("warning")]
+    monkeypatch.setattr(inks, "one_ink_share", lambda images: 0.123)
+    build_training.build(marks(), devices=jax.devices()[:1], say=said.append)
+    (line,) = [line for line in said if line.startswith("warning")]
+    assert line.startswith(
+        "warning: 12% of the images are marks in one flat colour, and config.mark.inks=1 draws no oth"
+    )
+    said.clear()
+    build_training.build(marks(inks=3), devices=jax.devices()[:1], say=said.append)
+    assert not said
