@@ -18,4 +18,4 @@ class AbstractStep(StepShapes):
         config = shipped.get_config(name)
         config.train.update(batch_size=BATCH, dtype="float32")
         labels = {"one": IMAGES // 2, "other": IMAGES // 2} if config.data.labels else {}
-        super().__init__(build_training.resolve(config), DatasetInfo("", IMAGES, labels), devices, steps=1)
+        super().__init__(build_training.resolve(config), DatasetInfo("", IMAGES, labels, ["#000000"]), devices, steps=1)

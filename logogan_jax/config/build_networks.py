@@ -117,7 +117,7 @@ def _mark_generator(
         channels=config.data.channels,
         latent=config.model.latent,
         classes=classes,
-        table=inks.to_array(info.inks) if takes_inks(config) else None,
+        table=inks.to_table(info.inks) if takes_inks(config) else None,
         dtype=DTYPES[config.train.dtype],
         rngs=rngs,
     )

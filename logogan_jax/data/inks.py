@@ -72,6 +72,10 @@ def one_ink_share(images: Subset) -> float:
     return float((residuals <= TOLERANCE).mean()) if len(residuals) else 0.0
 
 
-def to_array(inks: Sequence[str]) -> np.ndarray:
-    """Return inks as float32[n, 1|3] in [0, 1]."""
-    return np.array([list(bytes.fromhex(ink.removeprefix("#"))) for ink in inks], np.float32) / 255
+def to_table(inks: Sequence[str]) -> np.ndarray:
+    """Return inks as float32[MAX_IMAGES, 1|3] in [0, 1], repeated where there are fewer.
+
+    So the shapes of a generator do not depend on the number of images.
+    """
+    rows = np.array([list(bytes.fromhex(ink.removeprefix("#"))) for ink in inks], np.float32) / 255
+    return np.resize(rows, (MAX_IMAGES, rows.shape[1]))

@@ -41,13 +41,15 @@ def test_an_image_that_shows_nothing_has_no_ink(transparent):
 def test_grey_images_have_grey_inks(transparent):
     grey = images.on_white(transparent)[..., :1]
     np.testing.assert_array_equal(inks.image_inks(grey), COLOURS[:, :1])
-    assert inks.to_array(inks.dataset_inks(Shown(grey))).shape == (3, 1)
+    assert inks.to_table(inks.dataset_inks(Shown(grey))).shape == (inks.MAX_IMAGES, 1)
 
 
 def test_inks_are_recorded_as_text_and_read_again(transparent):
     found = inks.dataset_inks(Shown(transparent))
     assert found == ["#c80000", "#005aff", "#fafaf0"]
-    np.testing.assert_allclose(inks.to_array(found) * 255, COLOURS)
+    table = inks.to_table(found)
+    np.testing.assert_allclose(table[:6] * 255, np.concatenate([COLOURS, COLOURS]))
+    assert table.shape == (inks.MAX_IMAGES, 3)
 
 
 def test_images_that_show_nothing_have_no_inks(transparent):
