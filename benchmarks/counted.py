@@ -7,9 +7,9 @@ Nothing is timed. Every count follows from the code and from the versions of JAX
 the program before XLA optimises it must agree exactly. Counts of the optimised program must agree within the tolerances
 below, for the versions that the file has. The limits hold for every version.
 
-A row is a shipped config, with its full networks, at batch size 16 on blank images: on one device, and on eight
-simulated devices to count what these exchange. The row `loop` is the loop of train.py, observed by the profiler during
-some dispatches between log lines.
+A row is a shipped config, with its full networks, at batch size 16 on blank images, or 32 where a penalty is lazy: on
+one device, and on eight simulated devices to count what these exchange. The row `loop` is the loop of train.py,
+observed by the profiler during some dispatches between log lines.
 """
 
 import json
@@ -22,7 +22,7 @@ from typing import Any
 
 import jax
 import programs
-from abstract_step import BATCH, AbstractStep
+from abstract_step import BATCH, DEVICES, AbstractStep, batch_size
 from ml_collections import ConfigDict
 from record import RESULTS, parser, write_record
 
@@ -32,7 +32,6 @@ from logogan_jax.training import flops
 
 RECORD = RESULTS / "counted.json"
 ROWS = ("quickstart", "wgan28", "wgan56", "dcgan56", "r3gan56")
-DEVICES = 8
 # Upper limits for every version of JAX.
 LIMITS = {
     "doubly_dilated": 0,  # convolutions dilated on both sides, which are slow on a CPU; before XLA, their like, too
@@ -127,7 +126,7 @@ def count_loop(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
 def loop_config() -> ConfigDict:
     """Return a small config on the embedded logos; the loop is the same for every config."""
     config = shipped.get_config("quickstart")
-    config.train.batch_size = BATCH
+    config.train.batch_size = batch_size(config)
     config.model.width = 4
     default_dataset.set_default_dataset(config)
     return config

@@ -77,7 +77,7 @@ def test_every_row_is_recorded():
 def test_the_step_is_counted_as_it_trains(tiny):
     config = importlib.import_module("configs.quickstart").get_config()
     config.data.dir = tiny().data.dir
-    config.train.batch_size = abstract_step.BATCH
+    config.train.batch_size = abstract_step.batch_size(config)
     training = build_training.build(config, devices=jax.devices()[:1])
     step = abstract_step.AbstractStep("quickstart", jax.devices()[:1])
     shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)
