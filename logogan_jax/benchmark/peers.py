@@ -70,7 +70,10 @@ def arguments(config: ConfigDict) -> list[str]:
         raise UserError(f"--peer has no {pair[0]} networks with the objective {pair[1]}: it knows {known}")
     if data.size not in SIZES or data.width not in (0, data.size):
         raise UserError(f"--peer has no images of {data.size} x {data.width or data.size}: it knows {SIZES}, squares")
-    fixed = {"model.width": 64, "model.latent": 100, "data.channels": 3, "data.labels": False, "augment.policy": ""}
+    fixed = {
+        "model.width": 64, "model.latent": 100, "data.channels": 3, "data.labels": False, "augment.policy": "",
+        "mark.inks": 0, "objective.r1": 0.0, "objective.r2": 0.0,
+    }  # fmt: skip
     for key, value in {**fixed, **COUNTERPARTS[pair](data.size)}.items():
         block, name = key.split(".")
         if config[block].get(name, value) != value:

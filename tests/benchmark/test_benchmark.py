@@ -273,6 +273,8 @@ def test_a_peer_is_told_the_model_or_there_is_none():
         (shipped("quickstart"), "config.model.width is 16"),
         (shipped("wgan28", model__kernel=4), "config.model.kernel is 4"),
         (shipped("wgan56", objective__lazy=4), "config.objective.lazy is 4"),
+        (shipped("wgan56", mark__inks=1), "config.mark.inks is 1"),
+        (shipped("dcgan56", objective__r1=0.2), "config.objective.r1 is 0.2"),
         (shipped("gan56"), "config.model.kernel is 4"),
         (shipped("hinge56"), "no dcgan networks with the objective hinge"),
         (shipped("wgan56", data__width=28), "no images of 56 x 28"),
