@@ -36,12 +36,12 @@ class Generator(nnx.Module):
 
 
 class Critic(nnx.Module):
-    """Images, label -> scores, with dropout."""
+    """Images, label -> scores, with dropout, and spectral norm of the last layer where it is asked for."""
 
-    def __init__(self, *, size, channels, classes=0, outputs=1, width, axis_name, dtype, rngs):
+    def __init__(self, *, size, channels, classes=0, outputs=1, width, spectral=False, axis_name, dtype, rngs):
         self.stem = layers.dense(size[0] * size[1] * channels, width, dtype=dtype, rngs=rngs)
         self.out = CriticHead(
-            width, outputs=outputs, classes=classes, spectral=False, axis_name=axis_name, dtype=dtype, rngs=rngs
+            width, outputs=outputs, classes=classes, spectral=spectral, axis_name=axis_name, dtype=dtype, rngs=rngs
         )
 
     def __call__(self, x, label=None, *, keys=None, train):

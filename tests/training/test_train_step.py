@@ -48,7 +48,7 @@ def on_network(tiny, monkeypatch):
         "wgan": {"width": 4, "kernel": 4},
         "resnet": {"width": 4, "spectral": True},
         "r3gan": {"width": 4, "blocks": 1, "expansion": 1},
-        "spectral dcgan": {"name": "dcgan", "width": 4, "kernel": 4, "dropout": 0.4, "spectral": True},
+        "spectral toy": {"name": "toy", "width": 16, "spectral": True},
     }
 
     def make(objective, network, **overrides):
@@ -164,9 +164,9 @@ def test_only_the_players_in_turn_change(on_network, objective):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "network"), [*ON_TOY, *MARKS, ("hinge", "spectral dcgan")])
+@pytest.mark.parametrize(("objective", "network"), [*ON_TOY, *MARKS, ("hinge", "spectral toy")])
 def test_four_steps_equal_two_plus_two_through_a_checkpoint(on_network, objective, network, tmp_path):
-    """Batch statistics, dropout and every optimizer are seen on the toys, the vectors of spectral norm on a DCGAN."""
+    """The toys have batch statistics and dropout, one of them the vectors of spectral norm, too."""
     config = on_network(objective, network)
     made = build_training.build(config, devices=DEVICES[:2])
     half, _ = run(made, 2)
@@ -390,9 +390,11 @@ def test_a_view_trains_the_same_on_any_number_of_devices(on_network, objective, 
     one, _ = run(build_training.build(config, devices=DEVICES[:1]), 3)
     many, _ = run(build_training.build(config, devices=DEVICES[:4]), 3)
     assert gap(numbers(one), numbers(many)) < 1e-5
-    plain, _ = run(build_training.build(sgd(on_network(objective, network)), devices=DEVICES[:1]), 3)
-    assert any((a != b).any() for a, b in zip(leaves(one.params).values(), leaves(plain.params).values(), strict=True))
     assert float(one.model_state["critic"]["augment_probability"]) == 1.0
+    if objective == "gan":  # once, see that there is a view
+        plain, _ = run(build_training.build(sgd(on_network(objective, network)), devices=DEVICES[:1]), 3)
+        pairs = zip(leaves(one.params).values(), leaves(plain.params).values(), strict=True)
+        assert any((a != b).any() for a, b in pairs)
 
 
 @pytest.mark.slow
@@ -420,6 +422,7 @@ def test_views_that_cannot_be_are_refused(tiny):
             build_training.build(tiny(objective, **changes))
 
 
+@pytest.mark.slow
 def test_projections_apply_after_every_update(on_network):
     made = build_training.build(on_network("gan", "toy"), devices=DEVICES[:1])
     clip = lambda params: jax.tree.map(lambda p: jnp.clip(p, -0.01, 0.01), params)
