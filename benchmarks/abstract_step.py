@@ -22,8 +22,10 @@ def batch_size(config: ConfigDict) -> int:
 class AbstractStep(StepShapes):
     """The train step of a shipped config, at a small batch in float32, on some devices: nothing is computed."""
 
-    def __init__(self, name: str, devices: Sequence[Any]):
+    def __init__(self, name: str, devices: Sequence[Any], **changes: Any):
+        """Make the step of a config by its name, with `changes` by dotted key."""
         config = shipped.get_config(name)
         config.train.update(batch_size=batch_size(config), dtype="float32")
+        config.update_from_flattened_dict(changes)
         labels = {"one": IMAGES // 2, "other": IMAGES // 2} if config.data.labels else {}
         super().__init__(build_training.resolve(config), DatasetInfo("", IMAGES, labels, ["#000000"]), devices, steps=1)
