@@ -24,7 +24,7 @@ from logogan_jax.core import files
 # As it was in the first edition: pixels in all colours, and no penalty.
 QUICKSTART = (
     "--config=configs/quickstart.py", "--config.mark.inks=0", "--config.objective.r1=0.0", "--config.objective.lazy=1",
-    "--config.train.steps=60",
+    "--config.train.ema_images=5000", "--config.train.steps=60",
 )  # fmt: skip
 OBJECTIVE = ("--config.train.steps=4", "--config.train.batch_size=8", "--config.evaluate.every_images=0")
 

@@ -59,10 +59,10 @@ def main() -> None:
     planted = []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for objective in small.RUNS:
+        for objective in RATES:
             for seed in range(COLLAPSING_SEEDS):
                 planted.append(train(objective, seed, RATE_FACTOR, folder / f"collapsing-{objective}-{seed}"))
-        for objective in small.RUNS:
+        for objective in RATES:
             for seed in range(HEALTHY_SEEDS):
                 healthy.append(train(objective, seed, 1, folder / f"{objective}-{seed}"))
     false_alarms = sum(bool(run["events"]) or run["status"] != "finished" for run in healthy)

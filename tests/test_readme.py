@@ -192,7 +192,7 @@ def test_every_quirk_was_tried():
 
 def test_the_guard_left_ten_healthy_runs_alone_and_caught_what_was_planted():
     record = recorded("guard-cpu")
-    assert len(record["healthy"]) >= 10 and {run["objective"] for run in record["healthy"]} == small.RUNS.keys()
+    assert len(record["healthy"]) >= 10 and {run["objective"] for run in record["healthy"]} == guard.RATES.keys()
     assert all(run["status"] == "finished" and run["events"] == [] for run in record["healthy"])
     assert len(record["planted"]) >= 2 and all(guard.acted_in_time(run) for run in record["planted"])
     assert all(run["rates"] == 50 for run in record["planted"])
