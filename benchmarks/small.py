@@ -5,7 +5,6 @@ import shlex
 _NARROW = "--config.model.width=16 --config.train.batch_size=32 --config.train.ema_images=5000"
 # About five minutes of training on two cores. For each run: the name that readers know, and its flags.
 RUNS = {
-    "marks": ("DCGAN that draws marks, R1", "--config=configs/quickstart.py --config.train.steps=8000"),
     "dcgan": (
         "DCGAN",
         "--config=configs/quickstart.py --config.mark.inks=0 --config.objective.r1=0.0 --config.objective.lazy=1 "
