@@ -56,6 +56,7 @@ def coverage(fields: jax.Array, sharpness: jax.Array, scale: int = 1) -> jax.Arr
 
     A field drawn at `scale` times the size has edges that are as many times sharper.
     """
+    # The points of a larger picture lie within the same pixels of the field, so the mark is the same.
     points = POINTS * scale
     shares = [
         [ink_shares(scale * sharpness * point) for point in fields_at(row, 2, points)]
@@ -85,6 +86,7 @@ def image_coverage(images: jax.Array) -> jax.Array:
     """
     if images.shape[-1] == 4:
         return images[..., 3:]
+    # The share, not the distance: the coverage of a pale ink is that of a dark one.
     distance = jnp.sqrt(jnp.sum(jnp.square(1 - images), axis=-1, keepdims=True))
     largest = distance.max((1, 2, 3), keepdims=True)
     return 2 * distance / jnp.maximum(largest, 1e-6) - 1
