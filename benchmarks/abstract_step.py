@@ -28,4 +28,6 @@ class AbstractStep(StepShapes):
         config.train.update(batch_size=batch_size(config), dtype="float32")
         config.update_from_flattened_dict(changes)
         labels = {"one": IMAGES // 2, "other": IMAGES // 2} if config.data.labels else {}
-        super().__init__(build_training.resolve(config), DatasetInfo("", IMAGES, labels, ["#000000"]), devices, steps=1)
+        super().__init__(
+            build_training.resolve(config), DatasetInfo("", IMAGES, labels, ("#000000",)), devices, steps=1
+        )

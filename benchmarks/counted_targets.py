@@ -37,7 +37,7 @@ COUNTS = ("kernels", "bytes", "temporary_bytes", "copies", "pads", "host_transfe
 
 def count(config: str, target: str, devices: int) -> dict[str, Any]:
     """Compile the step of a shipped config for some devices of a target -> the counts of one device, by name."""
-    info = DatasetInfo("", IMAGES, {}, ["#000000"])
+    info = DatasetInfo("", IMAGES, {}, ("#000000",))
     found = estimate.estimate(
         shipped.get_config(config), info, targets.load()[target], devices=devices, hosts=1, dollars_per_hour=0.0
     )

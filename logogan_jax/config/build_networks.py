@@ -94,6 +94,11 @@ def _check_mark(config: ConfigDict, objective: Objective) -> None:
         raise UserError(
             f"config.mark.inks is {inks}, and colours of the data are for one ink: use --config.mark.colours=network"
         )
+    if takes_inks(config) and config.model.latent < 2:
+        raise UserError(
+            f"config.model.latent is {config.model.latent}: with colours of the data it should be at least 2, one "
+            "number for the colour and the others for the shape"
+        )
     if takes_inks(config) and {*objective.networks} != {"generator", "critic"}:
         raise UserError(
             f"config.mark.colours is 'data', so networks see no colour, and config.objective.name "

@@ -36,8 +36,9 @@ def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
     pointers.refuse(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        config = ConfigDict(content["config"])
-        info = DatasetInfo(**content["data"])
+        # Runs from before there were marks draw none.
+        config = ConfigDict({"mark": {"inks": 0, "colours": "auto"}, **content["config"]})
+        info = DatasetInfo(**{**content["data"], "inks": tuple(content["data"].get("inks", ()))})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import pathlib
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +29,7 @@ class DatasetInfo(NamedTuple):
     fingerprint: str
     images: int
     labels: dict[str, int]
-    inks: Sequence[str] = ()
+    inks: tuple[str, ...] = ()
 
 
 class TFRecordDataset:

@@ -13,7 +13,7 @@ MOST = 0.8  # share of such images from which a data set suits marks in one ink
 NEAR = 0.98  # of the largest distance from white in an image: pixels that lie wholly in the ink
 
 
-def dataset_inks(images: Subset) -> list[str]:
+def dataset_inks(images: Subset) -> tuple[str, ...]:
     """Return the inks of a data set, such as "#ff8800".
 
     Raises:
@@ -22,7 +22,7 @@ def dataset_inks(images: Subset) -> list[str]:
     found = image_inks(images.pixels(MAX_IMAGES))
     if not len(found):
         raise UserError("config.mark.colours is 'data', but no image shows anything: look at the images")
-    return [f"#{bytes(ink).hex()}" for ink in found]
+    return tuple(f"#{bytes(ink).hex()}" for ink in found)
 
 
 def image_inks(pixels: np.ndarray) -> np.ndarray:

@@ -1,12 +1,15 @@
 """A config says whether its generator draws marks, in how many inks, and where their colours come from."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 
-from logogan_jax.config import build_training, defaults
+from logogan_jax.config import build_training, defaults, run_config
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import inks
+from logogan_jax.data.dataset import DatasetInfo
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def test_colours_of_the_data_are_those_of_its_images(marks, channels):
     drawn = np.asarray(made.model.generate(made.state, jax.random.key(0), np.arange(64)))
     assert drawn.shape == (64, 28, 28, channels)
     table = np.round(np.asarray(made.state.model_state["generator"]["table"]) * 255).astype(np.uint8)
-    assert [f"#{bytes(ink).hex()}" for ink in table[:10]] == made.info.inks
+    assert tuple(f"#{bytes(ink).hex()}" for ink in table[:10]) == made.info.inks
 
 
 def test_colours_of_a_network_need_no_inks_of_the_data(marks):
@@ -55,6 +58,27 @@ def test_colours_of_a_network_need_no_inks_of_the_data(marks):
 def test_what_does_not_suit_is_one_line(marks, objective, mark, said):
     with pytest.raises(UserError, match=said):
         build_training.build(marks(objective, **mark), devices=jax.devices()[:1])
+
+
+def test_a_latent_of_one_number_has_none_for_the_shape(marks):
+    config = marks()
+    config.model.latent = 1
+    with pytest.raises(UserError, match=r"config.model.latent is 1: with colours of the data it should be at least 2"):
+        build_training.build(config, devices=jax.devices()[:1])
+    config.mark.colours = "network"
+    build_training.build(config, devices=jax.devices()[:1])
+
+
+def test_a_run_from_before_there_were_marks_draws_none(marks, tmp_path):
+    config = marks(inks=0)
+    run_config.write(tmp_path, config, DatasetInfo("", 10, {}))
+    content = json.loads((tmp_path / "config.json").read_text())
+    del content["config"]["mark"]
+    del content["data"]["inks"]
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    again, info = run_config.read(tmp_path)
+    assert again.to_dict() == config.to_dict() and info == DatasetInfo("", 10, {})
+    run_config.check_recipe(tmp_path, config)
 
 
 @pytest.mark.parametrize(("objective", "inks", "takes"), [("gan", 1, True), ("gan", 2, False), ("vae", 1, False)])

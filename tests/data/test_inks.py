@@ -46,7 +46,7 @@ def test_grey_images_have_grey_inks(transparent):
 
 def test_inks_are_recorded_as_text_and_read_again(transparent):
     found = inks.dataset_inks(Shown(transparent))
-    assert found == ["#c80000", "#005aff", "#fafaf0"]
+    assert found == ("#c80000", "#005aff", "#fafaf0")
     table = inks.to_table(found)
     np.testing.assert_allclose(table[:6] * 255, np.concatenate([COLOURS, COLOURS]))
     assert table.shape == (inks.MAX_IMAGES, 3)
