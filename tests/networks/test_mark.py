@@ -86,6 +86,7 @@ def test_every_generator_draws_marks(name, inks, channels):
     assert shapes.shape == (6, 28, 28, channels) and shapes.dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_pictures_lie_between_their_inks_and_the_ground():
     found = call(marked(inks=2), latents(), train=False)
     assert found.min() >= -1 and found.max() <= 1 and found.std() > 0.01
@@ -107,6 +108,7 @@ def test_inks_of_the_data_are_chosen_by_the_last_number_of_z():
     np.testing.assert_allclose(moved[..., 3], found[..., 3], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_makes_colours_from_z_and_the_label():
     generator = marked(classes=2)
     z = latents(4)
@@ -133,6 +135,7 @@ def test_coverage_of_a_picture_is_its_alpha_or_how_far_it_is_from_white():
     np.testing.assert_array_equal(mark.image_coverage(jnp.ones((1, 8, 8, 3))), -jnp.ones((1, 8, 8, 1)))
 
 
+@pytest.mark.slow
 def test_training_sees_coverage_alone_where_inks_are_of_the_data():
     z = latents()
     generator = marked("r3gan", table=TABLE)
