@@ -9,18 +9,17 @@ The inks are flat colours, made from z or taken from the data set. Where they ar
 colour have nothing to do with each other: what is trained is the coverage alone, and only pictures get an ink.
 """
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 from jax.typing import DTypeLike
 
 from logogan_jax.networks import layers
 from logogan_jax.networks.conditioning import LabelEmbedding
+from logogan_jax.networks.interpolation import points_along
 
 POINTS = 2  # in a pixel, along each side
 SHARPNESS = 5.0  # first factor of the fields: from 2 on training leaves edges soft
@@ -31,16 +30,6 @@ SLOPE = 0.2  # of leaky ReLU
 
 class InkTable(nnx.Variable):
     """float32[n, 1|3] in [0, 1]: inks of the data set. They are not trained."""
-
-
-def fields_at(field: jax.Array, axis: int, count: int) -> list[jax.Array]:
-    """Interpolate at `count` points in each pixel along an axis, edges repeated: `count` arrays like the field."""
-    side = field.shape[axis]
-    part = functools.partial(lax.slice_in_dim, field, axis=axis)
-    before = jnp.concatenate([part(0, 1), part(0, side - 1)], axis)
-    after = jnp.concatenate([part(1, side), part(side - 1, side)], axis)
-    offsets = [(number + 0.5) / count - 0.5 for number in range(count)]  # from the centre of the pixel, in pixels
-    return [(1 - abs(offset)) * field + abs(offset) * (before if offset < 0 else after) for offset in offsets]
 
 
 def ink_shares(logits: jax.Array) -> jax.Array:
@@ -59,8 +48,8 @@ def coverage(fields: jax.Array, sharpness: jax.Array, scale: int = 1) -> jax.Arr
     # The points of a larger picture lie within the same pixels of the field, so the mark is the same.
     points = POINTS * scale
     shares = [
-        [ink_shares(scale * sharpness * point) for point in fields_at(row, 2, points)]
-        for row in fields_at(fields, 1, points)
+        [ink_shares(scale * sharpness * point) for point in points_along(row, 2, points)]
+        for row in points_along(fields, 1, points)
     ]
     pixel = lambda i, j: sum(shares[POINTS * i + a][POINTS * j + b] for a in range(POINTS) for b in range(POINTS))
     rows = [jnp.stack([pixel(i, j) / POINTS**2 for j in range(scale)], axis=3) for i in range(scale)]

@@ -10,19 +10,18 @@ convolutions are grouped, with 16 channels in a group. XLA runs grouped convolut
 full. That costs more where there are many channels; narrower blocks (`expansion=1`) make up for it.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 from jax.typing import DTypeLike
 
 from logogan_jax.networks import conv_geometry, image_sizes, layers
 from logogan_jax.networks.conditioning import CriticHead, LabelEmbedding, append_label_maps, split_classes
 from logogan_jax.networks.image_sizes import Size
+from logogan_jax.networks.interpolation import points_along
 
 SLOPE = 0.2  # of leaky ReLU
 GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # of leaky ReLU: it keeps the size of activations (He et al. 2015)
@@ -47,13 +46,8 @@ def stage_sizes(base: Size, doublings: int) -> list[Size]:
 def upsample_bilinear(x: jax.Array) -> jax.Array:
     """Interpolate to twice the size, edges repeated: [n, h, w, c] -> [n, 2h, 2w, c]."""
     for axis in (1, 2):
-        side = x.shape[axis]
-        part = functools.partial(lax.slice_in_dim, x, axis=axis)
-        before = jnp.concatenate([part(0, 1), part(0, side - 1)], axis)
-        after = jnp.concatenate([part(1, side), part(side - 1, side)], axis)
         shape = [2 * length if i == axis else length for i, length in enumerate(x.shape)]
-        # Each new pixel lies a quarter of a pixel from its nearest old one.
-        x = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1).reshape(shape)
+        x = jnp.stack(points_along(x, axis, 2), axis + 1).reshape(shape)
     return x
 
 
