@@ -143,3 +143,22 @@ def test_training_sees_coverage_alone_where_inks_are_of_the_data():
     assert trained.shape == (6, 28, 28, 1)
     np.testing.assert_array_equal(trained, call(generator, z.at[:, -1].set(9.0), train=True))
     assert call(marked("r3gan"), z, train=True).shape == (6, 28, 28, 3)
+
+
+def interpolated(field, y, x):
+    """The value of a field [h, w] at a place, whose corner pixels have their centres at whole numbers."""
+    along = [np.interp(x, np.arange(field.shape[1]), row) for row in field]
+    return np.interp(y, np.arange(field.shape[0]), along)
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_coverage_is_the_mean_over_four_points_of_a_pixel_of_the_interpolated_fields(scale):
+    fields = np.random.default_rng(0).normal(size=(4, 5, 2)).astype(np.float32)
+    expected = np.zeros((4 * scale, 5 * scale, 2))
+    for row, column in np.ndindex(4 * scale, 5 * scale):
+        for a, b in ((0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)):
+            place = ((row + a) / scale - 0.5, (column + b) / scale - 0.5)
+            powers = np.exp([scale * 2.0 * interpolated(fields[..., ink], *place) for ink in (0, 1)])
+            expected[row, column] += powers / (1 + powers.sum()) / 4
+    found = mark.coverage(jnp.asarray(fields)[None], jnp.float32(2.0), scale)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
