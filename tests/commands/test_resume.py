@@ -32,16 +32,16 @@ def wait_for_line(workdir, step, process, seconds=180):
 @pytest.mark.slow
 def test_whatever_ends_the_command_it_goes_on_to_the_very_same_state(shards, tmp_path):
     config, workdir = tmp_path / "tiny.py", tmp_path / "run"
-    config.write_text(config_text(shards, 120, TOY_MODEL))
+    config.write_text(config_text(shards, 240, TOY_MODEL))
     said = finish(start(config, tmp_path / "straight"))
-    assert "On this CPU 120 steps should take about" in said and "Finished 120 steps" in said
+    assert "On this CPU 240 steps should take about" in said and "Finished 240 steps" in said
 
     process = start(config, workdir)
     wait_for_line(workdir, 15, process)
     process.terminate()
     said = finish(process, Unfinished.status)
     stopped = summary(workdir)
-    assert stopped["status"] == "stopped by SIGTERM" and 15 <= stopped["step"] < 120
+    assert stopped["status"] == "stopped by SIGTERM" and 15 <= stopped["step"] < 240
     assert "Stopped by sigterm" in said and "the same command goes on" in said
 
     process = start(config, workdir)
@@ -53,12 +53,13 @@ def test_whatever_ends_the_command_it_goes_on_to_the_very_same_state(shards, tmp
 
     said = finish(start(config, workdir, "--price=3600", "--max_cost=100_000"))
     reached = int(re.search(r"Going on from step (\d+)", said)[1])
-    assert stopped["step"] + 10 <= reached < 120, "not from where the signal stopped it"
+    # Of the checkpoints since the signal, one each 10 steps, the newest may be half-written.
+    assert stopped["step"] < reached < 240, "not from a checkpoint that it wrote after the signal"
     assert digest(workdir) == digest(tmp_path / "straight")
     assert summary(workdir)["cost"]["dollars_per_hour"] == 3600
     steps = [line["step"] for line in run_writer.read_lines(workdir / "metrics.jsonl")]
-    assert steps == list(range(5, 121, 5))
-    assert sorted(int(path.name) for path in (workdir / "checkpoints").iterdir()) == [100, 110, 120]
+    assert steps == list(range(5, 241, 5))
+    assert sorted(int(path.name) for path in (workdir / "checkpoints").iterdir()) == [220, 230, 240]
 
 
 @pytest.mark.slow
