@@ -53,7 +53,7 @@ def evaluate_run(run: RestoredRun, network: FeatureNetwork) -> tuple[dict[str, C
     shape = (data.size, data.width or data.size, data.channels)
     others = load_folder(against, "against", shape, network) if against else None
     own_images = _own_images(run, network)
-    pixels = restore.draw(run, first=0, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
+    pixels = restore.draw(run, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
     samples = Images(pixels, features.embed(network, pixels))
     columns = {against: measure(samples, others, network)} if others else {}
     if own_images is None:

@@ -1,59 +1,129 @@
-"""Draw logos from a run: python -m logogan_jax.sample --workdir=runs/quickstart --num=64 --seed=1 --out=DIR."""
+"""Draw logos from a run: python -m logogan_jax.sample --workdir=runs/quickstart --num=64 --seed=1 --out=DIR.
+
+Picture 17 of --num=64 --seed=1 has the address 1:17, which pictures.json lists. --seeds=1:17 draws it again.
+"""
 
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
 
-from logogan_jax.config import restore
+from logogan_jax.config import copies, restore
+from logogan_jax.config.drawer import Drawer
 from logogan_jax.config.restore import RestoredRun
-from logogan_jax.core import backend, cli, images, outputs
+from logogan_jax.core import backend, cli, outputs
 from logogan_jax.core.errors import UserError
-from logogan_jax.metrics import features
+from logogan_jax.training.drawing import addresses, picture_files
+from logogan_jax.training.drawing.addresses import Address
 
-MAX_PICTURES = 100_000  # whose names have five digits
-MAX_TRIES = 20  # give up --no_copies when this many times the pictures asked for were drawn
-
-
-def draw_originals(
-    run: RestoredRun, *, num: int, seed: int, label: int | None, scale: int = 1
-) -> tuple[np.ndarray, int]:
-    """Draw pictures of which none copies a training image.
-
-    Returns:
-        The pictures uint8[num, H, W, C], `scale` times as large as in training, and the number of copies that were
-        left out.
-    """
-    network = features.load_network(run.config.evaluate.features, "config.evaluate.features")
-    detector = restore.memorization_detector(*restore.real_images(run, network))
-    originals = []
-    count = 0
-    drawn = 0
-    while count < num:
-        if drawn >= MAX_TRIES * max(num, restore.CHUNK):
-            raise UserError(f"--no_copies: of {drawn:,} pictures only {count} are no copies: this run has memorised")
-        pixels = restore.draw(run, first=drawn, count=restore.CHUNK, seed=seed, label=label)
-        copied = detector.find(pixels, features.embed(network, pixels)).copied
-        if scale > 1:  # copies are looked for at the size of the training images
-            pixels = restore.draw(run, first=drawn, count=restore.CHUNK, seed=seed, label=label, scale=scale)
-        originals.append(pixels[~copied])
-        count += len(originals[-1])
-        drawn += len(pixels)
-    return np.concatenate(originals)[:num], drawn - count
+# Each of these flags says what makes no sense with the others in its row.
+APART = {
+    "reconstruct": ("shows given images again", ("seeds", "seed", "label", "truncation", "scale", "no_copies")),
+    "seeds": ("says which pictures to draw", ("num", "seed", "no_copies")),
+    "best": ("is a step, as --step is", ("step",)),
+}
 
 
-def write(folder: pathlib.Path, pixels: np.ndarray, originals: np.ndarray | None = None) -> None:
-    """Write each picture, and one grid of the first hundred, into a new folder.
+def define() -> None:
+    """Define the flags of the command."""
+    flags.DEFINE_string("workdir", None, "folder of the run to draw from")
+    flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
+    flags.DEFINE_bool("best", False, "the step with the best KID, which is also the default")
+    flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1, upper_bound=addresses.MAX_PICTURES)
+    flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
+    flags.DEFINE_string("seeds", None, "picture 0 of each seed, as 1,5,9-20; or pictures of a seed, as 1:17 or 1:0-63")
+    flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ..., grid.png and pictures.json")
+    flags.DEFINE_string("label", None, "only of this label; default: all labels, as often as in the data")
+    flags.DEFINE_float("truncation", 1.0, "below 1: z moves towards its mean, to this share of its distance")
+    flags.DEFINE_integer(
+        "scale", 1, "times the size of training: marks are drawn sharp, others enlarged", lower_bound=1, upper_bound=16
+    )
+    flags.DEFINE_bool("reconstruct", False, "reconstructions of held-out images (vae), or of training images (glo)")
+    flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
+    flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
 
-    With `originals`, the images that were reconstructed, the grid shows each of them before its reconstruction.
-    """
-    for i, picture in enumerate(pixels):
-        images.write_png(folder / f"{i:05d}.png", picture)
-    if originals is None:
-        images.write_image_grid(folder / "grid.png", pixels[:100])
-    else:
-        pairs = np.stack([originals, pixels], axis=1)[:50]
-        images.write_image_grid(folder / "grid.png", pairs.reshape(-1, *pixels.shape[1:]), columns=10)
+
+def check_flags() -> None:
+    """Raise a UserError for flags that do not go together or have no meaning."""
+    given = lambda name: flags.FLAGS[name].value != flags.FLAGS[name].default
+    for name, (why, others) in APART.items():
+        wrong = [f"--{other}" for other in others if given(other)]
+        if given(name) and wrong:
+            raise UserError(f"--{name} {why}: leave {' and '.join(wrong)}")
+    truncation = flags.FLAGS.truncation
+    if not 0 <= truncation <= 1:  # not a number neither
+        raise UserError(f"--truncation={truncation} should be from 0 (the mean alone) to 1 (as in training)")
+
+
+def main() -> None:
+    """Run the command."""
+    check_flags()
+    wanted = _wanted_addresses()
+    backend.start()
+    folder = outputs.folder_to_write("out", flags.FLAGS.out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--out={folder} is not an empty folder: choose a new one")
+    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
+    count, remark = _reconstruct(run, folder) if flags.FLAGS.reconstruct else _draw(run, folder, wanted)
+    print(f"{count} pictures and grid.png of step {run.step} are in {flags.FLAGS.out}{remark}")
+
+
+def _wanted_addresses() -> list[Address]:
+    """Return the addresses of --seeds, or of --num pictures of --seed; UserError if some are the same."""
+    if flags.FLAGS.seeds is None:
+        return addresses.numbered(flags.FLAGS.seed, 0, flags.FLAGS.num)
+    wanted = addresses.parse(flags.FLAGS.seeds, "seeds")
+    if len(set(wanted)) < len(wanted):
+        twice = next(address for i, address in enumerate(wanted) if address in wanted[:i])
+        raise UserError(f"--seeds names picture {twice} more than once: leave one")
+    return wanted
+
+
+def _reconstruct(run: RestoredRun, folder: pathlib.Path) -> tuple[int, str]:
+    """Write reconstructions. Returns their number, and a remark for the last line."""
+    originals, pixels = restore.reconstruct(run, flags.FLAGS.num)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture_files.write_pictures(folder, [f"{i:05d}" for i in range(len(pixels))], pixels)
+    picture_files.write_pairs(folder / "grid.png", originals, pixels)
+    return len(pixels), ", each in the grid after the image that it reconstructs"
+
+
+def _draw(run: RestoredRun, folder: pathlib.Path, wanted: Sequence[Address]) -> tuple[int, str]:
+    """Write new pictures. Returns their number, and a remark for the last line."""
+    label = None if flags.FLAGS.label is None else label_number(run, flags.FLAGS.label)
+    truncation = flags.FLAGS.truncation
+    drawer = Drawer(run)
+    remark = ""
+    if flags.FLAGS.no_copies:
+        finder = copies.CopyFinder(run)
+        wanted, left_out = copies.find_originals(
+            drawer, finder, count=flags.FLAGS.num, seed=flags.FLAGS.seed, label=label, truncation=truncation
+        )
+        remark = f"; {left_out} copies of training images were left out"
+    latents = drawer.latents(wanted, label, truncation)
+    pixels = drawer.paint(latents, flags.FLAGS.scale)
+    names = [f"{i:05d}" if flags.FLAGS.seeds is None else address.file_name for i, address in enumerate(wanted)]
+    rows = _rows(run, names, wanted, latents.label)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture_files.write_pictures(folder, names, pixels)
+    picture_files.write_list(folder, rows, run=run.workdir.name, step=run.step, truncation=truncation)
+    return len(pixels), remark
+
+
+def _rows(
+    run: RestoredRun, names: Sequence[str], wanted: Sequence[Address], labels: np.ndarray
+) -> list[dict[str, Any]]:
+    """Return what pictures.json says of each picture: its file, its address, and its label if the run has labels."""
+    known = list(run.info.labels) if run.config.data.labels else []
+    rows: list[dict[str, Any]] = [
+        {"file": f"{name}.png", "picture": str(address)} for name, address in zip(names, wanted, strict=True)
+    ]
+    if known:
+        for row, label in zip(rows, labels, strict=True):
+            row["label"] = known[label]
+    return rows
 
 
 def label_number(run: RestoredRun, name: str) -> int:
@@ -63,57 +133,6 @@ def label_number(run: RestoredRun, name: str) -> int:
         known = f"it should be one of {', '.join(names)}" if names else "this run was told none (config.data.labels)"
         raise UserError(f"--label is {name!r}: {known}")
     return names.index(name)
-
-
-def define() -> None:
-    """Define the flags of the command."""
-    flags.DEFINE_string("workdir", None, "folder of the run to draw from")
-    flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-    flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1, upper_bound=MAX_PICTURES)
-    flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
-    flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ... and grid.png")
-    flags.DEFINE_string("label", None, "only of this label; default: all labels, as often as in the data")
-    flags.DEFINE_integer(
-        "scale", 1, "times the size of training: marks are drawn sharp, others enlarged", lower_bound=1, upper_bound=16
-    )
-    flags.DEFINE_bool("reconstruct", False, "reconstructions of held-out images (vae), or of training images (glo)")
-    flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
-    flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
-
-
-def main() -> None:
-    """Run the command."""
-    backend.start()
-    folder = outputs.folder_to_write("out", flags.FLAGS.out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--out={folder} is not an empty folder: choose a new one")
-    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
-    if flags.FLAGS.reconstruct:
-        pixels, originals, remark = _reconstructions(run)
-    else:
-        pixels, originals, remark = _pictures(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder, pixels, originals)
-    print(f"{len(pixels)} pictures and grid.png of step {run.step} are in {flags.FLAGS.out}{remark}")
-
-
-def _reconstructions(run: RestoredRun) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return reconstructions, the images that they reconstruct, and a remark for the last line."""
-    if flags.FLAGS.label or flags.FLAGS.no_copies or flags.FLAGS.scale > 1:
-        raise UserError("--reconstruct shows given images again: leave --label, --no_copies and --scale")
-    originals, pixels = restore.reconstruct(run, flags.FLAGS.num)
-    return pixels, originals, ", each in the grid after the image that it reconstructs"
-
-
-def _pictures(run: RestoredRun) -> tuple[np.ndarray, None, str]:
-    """Return new pictures, None, and a remark for the last line."""
-    num = flags.FLAGS.num
-    seed = flags.FLAGS.seed
-    label = None if flags.FLAGS.label is None else label_number(run, flags.FLAGS.label)
-    if flags.FLAGS.no_copies:
-        pixels, copies = draw_originals(run, num=num, seed=seed, label=label, scale=flags.FLAGS.scale)
-        return pixels, None, f"; {copies} copies of training images were left out"
-    return restore.draw(run, first=0, count=num, seed=seed, label=label, scale=flags.FLAGS.scale), None, ""
 
 
 def command() -> None:

@@ -17,7 +17,7 @@ FLOORS = [
     {"networks", "objectives", "data", "tune"},
     {"metrics"},
     {"training.reporting", "data_prep"},
-    {"training"},
+    {"training", "training.drawing"},
     {"config"},
     {"plan"},
     {"train", "sample", "evaluate", "replay", "benchmark"},

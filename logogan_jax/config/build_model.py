@@ -37,7 +37,7 @@ def build_model(config: ConfigDict, info: DatasetInfo) -> Model:
     pictures = jax.eval_shape(generate, jax.eval_shape(init_state), jax.random.key(0), jnp.arange(1))
     assert pictures.shape == (1, *image_size(config), config.data.channels), pictures.shape
     # One program makes the first state, instead of one for each weight.
-    return Model(objective, optimizers, graphdefs, jax.jit(init_state), jax.jit(generate, static_argnames="scale"))
+    return Model(objective, optimizers, graphdefs, jax.jit(init_state), jax.jit(generate))
 
 
 def _objective(config: ConfigDict, info: DatasetInfo) -> tuple[Objective, dict[str, int]]:

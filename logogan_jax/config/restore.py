@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from logogan_jax.config import default_dataset, run_config
 from logogan_jax.config.build_model import build_model
 from logogan_jax.config.build_training import open_dataset
-from logogan_jax.core import files, images, prng
+from logogan_jax.core import files, prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.data.batch import Batch
@@ -107,22 +107,12 @@ def _newest_good(checkpoints: Checkpoints, damaged: int, like: TrainState) -> st
     return "no other checkpoint is good; bring back a copy of it"
 
 
-def draw(
-    run: RestoredRun, *, first: int, count: int, seed: int, label: int | None = None, scale: int = 1
-) -> np.ndarray:
-    """Draw pictures uint8[count, H, W, C] by the averaged generator: those numbered from `first` on of a seed.
-
-    All have one label, by its number, or all labels occur as often as in the data. They are `scale` times as high and
-    as wide as in training: marks are drawn again at that size, and other pictures are enlarged by a Lanczos filter.
-    """
+def draw(run: RestoredRun, *, count: int, seed: int) -> np.ndarray:
+    """Draw the first pictures uint8[count, H, W, C] of a seed by the averaged generator."""
     key = prng.fold_in(jax.random.key(seed), prng.SAMPLE)
-    labels = None if label is None else np.full(CHUNK, label, np.int32)
-    drawn_scale = scale if run.config.mark.inks else 1
-    chunks = []
-    for start in range(first, first + count, CHUNK):
-        chunks.append(run.model.generate(run.state, key, np.arange(start, start + CHUNK), labels, scale=drawn_scale))
-    pixels = np.concatenate(jax.device_get(chunks))[:count]
-    return pixels if drawn_scale == scale else images.enlarge(pixels, scale)
+    starts = range(0, count, CHUNK)
+    chunks = [run.model.generate(run.state, key, np.arange(start, start + CHUNK)) for start in starts]
+    return np.concatenate(jax.device_get(chunks))[:count]
 
 
 def reconstruct(run: RestoredRun, count: int) -> tuple[np.ndarray, np.ndarray]:

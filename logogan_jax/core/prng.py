@@ -23,8 +23,8 @@ def fold_in(key: jax.Array, *address: int | jax.Array) -> jax.Array:
 
 
 def per_example_keys(key: jax.Array, numbers: jax.Array | np.ndarray) -> jax.Array:
-    """Return one key for each number of an example: scalar key, int32[b] -> key[b]."""
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
+    """Return one key for each number of an example: a scalar key, or key[b], and int32[b] -> key[b]."""
+    return jax.vmap(jax.random.fold_in, in_axes=(0 if key.ndim else None, 0))(key, numbers)
 
 
 def split(keys: jax.Array, count: int) -> tuple[jax.Array, ...]:

@@ -55,10 +55,17 @@ class Player(NamedTuple):
     uses_real_images: bool = True  # whether the loss reads batch.image; unread batches are not counted as images seen
 
 
+def zero_mean(nets: SimpleNamespace) -> float:
+    """Return the mean of the prior N(0, I)."""
+    return 0.0
+
+
 class Objective(NamedTuple):
     """The players in order of play, and `prior(nets, keys)` -> z float32[b, latent] for key[b].
 
     Attributes:
+      prior_mean: `prior_mean(nets)` -> float32[latent], or one number for all: the mean of a Gaussian prior, near which
+        z is likeliest. None for a uniform prior, in which no z is likelier than another.
       networks: The roles that must be filled.
       outputs: The number of outputs of a network, where that is not one.
       per_example: The networks that must treat each image independently: they may have no batch statistics.
@@ -74,6 +81,7 @@ class Objective(NamedTuple):
 
     players: tuple[Player, ...]
     prior: Prior
+    prior_mean: Callable[[SimpleNamespace], jax.Array | float] | None = zero_mean
     networks: tuple[str, ...] = ("generator", "critic")
     outputs: Mapping[str, int] = {}
     per_example: tuple[str, ...] = ()

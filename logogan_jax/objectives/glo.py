@@ -43,6 +43,7 @@ def glo(*, latent: int, square: float = 1.0) -> Objective:
     return Objective(
         players=(Player("generator", ("generator", "codes"), loss, project={"codes": project_to_unit_ball}),),
         prior=prior,
+        prior_mean=lambda nets: nets.codes.table[...].mean(axis=0),
         networks=("generator", "codes"),
         ema_networks=("generator", "codes"),
         reconstruct=reconstruct,

@@ -14,7 +14,7 @@ import jax
 
 from logogan_jax.core import prng
 from logogan_jax.objectives import adversarial, losses
-from logogan_jax.objectives.base import Batch, Metrics, Objective, Player
+from logogan_jax.objectives.base import Batch, Metrics, Objective, Player, zero_mean
 
 
 def walkthrough_dcgan(
@@ -50,4 +50,5 @@ def walkthrough_dcgan(
     critic = Player("critic", ("critic",), critic_loss, updates=critic_updates)
     trains = ("generator", "critic") if critic_in_both_turns else ("generator",)
     generator = adversarial.generator_player(losses.bce_real, prior, trains=trains)
-    return Objective(players=(critic, generator), prior=prior)
+    prior_mean = None if uniform_latents else zero_mean
+    return Objective(players=(critic, generator), prior=prior, prior_mean=prior_mean)

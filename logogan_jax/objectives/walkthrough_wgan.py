@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from logogan_jax.core import prng
 from logogan_jax.objectives import adversarial, losses
-from logogan_jax.objectives.base import Batch, Metrics, Objective, Player
+from logogan_jax.objectives.base import Batch, Metrics, Objective, Player, zero_mean
 
 
 def walkthrough_wgan(
@@ -62,7 +62,13 @@ def walkthrough_wgan(
 
     critic = Player("critic", ("critic",), critic_loss, updates=critic_updates)
     generator = adversarial.generator_player(lambda scores: -sign * mean_output(scores), prior)
-    return Objective(players=(critic, generator), prior=prior, outputs={"critic": outputs}, per_example=("critic",))
+    return Objective(
+        players=(critic, generator),
+        prior=prior,
+        prior_mean=None if positive_latents else zero_mean,
+        outputs={"critic": outputs},
+        per_example=("critic",),
+    )
 
 
 def sum_over_batch(values: jax.Array, axis_name: str | None) -> jax.Array:

@@ -20,7 +20,7 @@ class Model(NamedTuple):
         optimizers: an optimizer for each network.
         graphdefs: the static part of each network; its arrays are in the TrainState.
         init_state: function () -> TrainState of step 0, always the same.
-        generate: compiled function (state, key, numbers int32[n], label=None, scale=1) -> uint8[n, H, W, C], see
+        generate: compiled function (state, key, numbers int32[n], label=None) -> uint8[n, H, W, C], see
             sampling.py.
     """
 

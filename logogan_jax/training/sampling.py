@@ -1,7 +1,8 @@
 """Pictures by the averaged networks of a state."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,40 +17,98 @@ from logogan_jax.training.model import merge
 from logogan_jax.training.train_state import TrainState
 
 
+class Latents(NamedTuple):
+    """What n pictures are made from: latent vectors z float32[n, latent] and labels int32[n]."""
+
+    z: Any
+    label: Any
+
+
+def make_latents(
+    objective: Objective, graphdefs: dict[str, nnx.GraphDef], label_counts: Sequence[int]
+) -> Callable[..., Latents]:
+    """Make latents(state, key, numbers int32[n], label=None) -> Latents, those of the pictures that generate draws.
+
+    `key` is that of all pictures, or key[n].
+    """
+
+    def latents(state: TrainState, key: jax.Array, numbers: jax.Array, label: jax.Array | None = None) -> Latents:
+        networks = _averaged_networks(graphdefs, state)
+        return _latents(objective, networks, _bounds(label_counts), key, numbers, label)
+
+    return latents
+
+
+def make_synthesize(graphdefs: dict[str, nnx.GraphDef]) -> Callable[..., jax.Array]:
+    """Make synthesize(state, latents, scale=1) -> uint8[n, H, W, C], the pictures of Latents.
+
+    Of a generator that draws marks, they are `scale` times as high and as wide as in training.
+    """
+
+    def synthesize(state: TrainState, latents: Latents, scale: int = 1) -> jax.Array:
+        return _synthesize(_averaged_networks(graphdefs, state), latents, scale)
+
+    return synthesize
+
+
+def make_prior_mean(objective: Objective, graphdefs: dict[str, nnx.GraphDef]) -> Callable[[TrainState], Any] | None:
+    """Make prior_mean(state) -> float32[latent] or one number, or None where the prior has no middle."""
+    prior_mean = objective.prior_mean
+    if prior_mean is None:
+        return None
+    return lambda state: prior_mean(_averaged_networks(graphdefs, state))
+
+
 def make_generate(
     objective: Objective, graphdefs: dict[str, nnx.GraphDef], label_counts: Sequence[int]
 ) -> Callable[..., jax.Array]:
-    """Make generate(state, key, numbers int32[n], label=None, scale=1) -> uint8[n, H, W, C].
+    """Make generate(state, key, numbers int32[n], label=None) -> uint8[n, H, W, C].
 
     Picture number i of a key is the same whatever others are drawn with it. Its label is label[i], int32[n], or is
-    drawn as often as it occurs in the data. `label_counts` are the images of each label, [1] without labels. Of a
-    generator that draws marks, pictures are `scale` times as high and as wide as in training.
+    drawn as often as it occurs in the data. `label_counts` are the images of each label, [1] without labels.
     """
-    # The upper bounds of all labels but the last, so that no rounding leads beyond it.
-    bounds = np.cumsum(label_counts)[:-1] / np.sum(label_counts)
+    bounds = _bounds(label_counts)
 
-    def generate(
-        state: TrainState, key: jax.Array, numbers: jax.Array, label: jax.Array | None = None, scale: int = 1
-    ) -> jax.Array:
-        networks = merge(_averaged(graphdefs, state), state.ema["params"], state.ema["model_state"])
-        if label is None:
-            # A number of its own for each picture, so that its label does not depend on how many are drawn at once.
-            draws = prng.uniform(prng.per_example_keys(prng.fold_in(key, prng.LABEL), numbers))
-            label = jnp.searchsorted(bounds, draws, side="right").astype(jnp.int32)
-        # The prior may need networks: GLO fits a Gaussian to its learned codes.
-        latents = objective.prior(networks, prng.per_example_keys(key, numbers))
-        # Running statistics: those of a batch would make each picture depend on the others.
-        sized = {"scale": scale} if scale > 1 else {}
-        return images.to_uint8(networks.generator(latents, label, train=False, **sized))
+    def generate(state: TrainState, key: jax.Array, numbers: jax.Array, label: jax.Array | None = None) -> jax.Array:
+        networks = _averaged_networks(graphdefs, state)
+        return _synthesize(networks, _latents(objective, networks, bounds, key, numbers, label))
 
     return generate
+
+
+def _bounds(label_counts: Sequence[int]) -> np.ndarray:
+    """Return the upper bounds of all labels but the last, so that no rounding leads beyond it."""
+    return np.cumsum(label_counts)[:-1] / np.sum(label_counts)
+
+
+def _latents(
+    objective: Objective,
+    networks: SimpleNamespace,
+    bounds: np.ndarray,
+    key: jax.Array,
+    numbers: jax.Array,
+    label: jax.Array | None,
+) -> Latents:
+    if label is None:
+        # A number of its own for each picture, so that its label does not depend on how many are drawn at once.
+        label_key = jnp.vectorize(lambda one: prng.fold_in(one, prng.LABEL))(key)
+        draws = prng.uniform(prng.per_example_keys(label_key, numbers))
+        label = jnp.searchsorted(bounds, draws, side="right").astype(jnp.int32)
+    # The prior may need networks: GLO fits a Gaussian to its learned codes.
+    return Latents(objective.prior(networks, prng.per_example_keys(key, numbers)), label)
+
+
+def _synthesize(networks: SimpleNamespace, latents: Latents, scale: int = 1) -> jax.Array:
+    # Running statistics: those of a batch would make each picture depend on the others.
+    sized = {"scale": scale} if scale > 1 else {}
+    return images.to_uint8(networks.generator(latents.z, latents.label, train=False, **sized))
 
 
 def make_reconstruct(objective: Objective, graphdefs: dict[str, nnx.GraphDef]) -> Callable[..., jax.Array]:
     """Make reconstruct(state, batch, key) -> uint8[b, H, W, C]: uint8 images, encoded and decoded again."""
 
     def reconstruct(state: TrainState, batch: Batch, key: jax.Array) -> jax.Array:
-        networks = merge(_averaged(graphdefs, state), state.ema["params"], state.ema["model_state"])
+        networks = _averaged_networks(graphdefs, state)
         assert objective.reconstruct is not None, "this objective cannot reconstruct"
         keys = prng.per_example_keys(key, jnp.arange(len(batch.index)))
         batch = batch._replace(image=images.to_float(batch.image))
@@ -59,9 +118,10 @@ def make_reconstruct(objective: Objective, graphdefs: dict[str, nnx.GraphDef]) -
     return reconstruct
 
 
-def _averaged(graphdefs: dict[str, nnx.GraphDef], state: TrainState) -> dict[str, nnx.GraphDef]:
+def _averaged_networks(graphdefs: dict[str, nnx.GraphDef], state: TrainState) -> SimpleNamespace:
     # Only these: pictures need neither the critic nor its memory.
-    return {name: graphdefs[name] for name in state.ema["params"]}
+    averaged = {name: graphdefs[name] for name in state.ema["params"]}
+    return merge(averaged, state.ema["params"], state.ema["model_state"])
 
 
 class Snapshot(NamedTuple):

@@ -11,14 +11,16 @@ import pytest
 from conftest import ROOT, command, drawing, environment, four, on_toy_networks, pictures, summary
 from toy_networks import toy_features
 
-from logogan_jax import evaluate, replay, sample, train
-from logogan_jax.config import build_training, default_dataset, defaults, restore, run_config
+from logogan_jax import evaluate, replay, train
+from logogan_jax.config import build_training, copies, default_dataset, defaults, restore, run_config
+from logogan_jax.config.drawer import Drawer
 from logogan_jax.core.errors import Diverged, UserError
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.training import divergence
+from logogan_jax.training.drawing.addresses import Address
 from logogan_jax.training.reporting import run_writer
 
 pytestmark = pytest.mark.usefixtures("toy_networks")
@@ -315,25 +317,21 @@ def test_a_run_without_such_a_number_has_nothing_to_replay(whole, call):
 @pytest.mark.slow
 def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
     run = restore.restore(whole(), "best")
-    trained, _ = restore.real_images(run, features.load_network("toy"))
+    finder = copies.CopyFinder(run)
+    drawer = Drawer(run)
 
-    def draw(run, *, first, count, seed, label=None):
+    def paint(latents):
         """Noise, but every fourth picture is a training image, moved by a pixel."""
-        noise = np.random.default_rng(first).integers(0, 256, (count, 28, 28, 3), np.uint8)
-        noise[::4] = np.roll(trained.pixels[np.arange(len(noise[::4])) % len(trained.pixels)], 1, axis=2)
+        noise = np.random.default_rng(0).integers(0, 256, (len(latents.z), 28, 28, 3), np.uint8)
+        noise[::4] = np.roll(finder.training[np.arange(len(noise[::4])) % len(finder.training)], 1, axis=2)
         return noise
 
-    monkeypatch.setattr(restore, "draw", draw)
-    kept, left_out = sample.draw_originals(run, num=60, seed=0, label=None)
-    every = draw(run, first=0, count=64, seed=0)
-    drawn = np.concatenate([every, draw(run, first=64, count=64, seed=0)])
-    np.testing.assert_array_equal(kept, np.delete(drawn, np.s_[::4], axis=0)[:60])
-    assert left_out == 32
-    monkeypatch.setattr(
-        restore, "draw", lambda run, *, first, count, seed, label: trained.pixels[np.arange(count) % 25]
-    )
+    monkeypatch.setattr(drawer, "paint", paint)
+    originals, left_out = copies.find_originals(drawer, finder, count=60, seed=7)
+    assert originals == [Address(7, i) for i in range(128) if i % 4][:60] and left_out == 32
+    monkeypatch.setattr(drawer, "paint", lambda latents: finder.training[np.arange(len(latents.z)) % 25])
     with pytest.raises(UserError, match=r"--no_copies: of 1,280 pictures only 0 are no copies: this run has memorised"):
-        sample.draw_originals(run, num=5, seed=0, label=None)
+        copies.find_originals(drawer, finder, count=5, seed=0)
 
 
 def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):
@@ -452,8 +450,8 @@ def test_a_run_is_measured_against_a_folder_where_its_own_images_are_not(
     moved, toy, evaluate_flags, folder_of_others, capsys
 ):
     evaluate_flags(against=folder_of_others)
-    columns, copies = evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
-    assert list(columns) == [folder_of_others] and columns[folder_of_others]["n_against"] == 12 and copies == {}
+    columns, found = evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
+    assert list(columns) == [folder_of_others] and columns[folder_of_others]["n_against"] == 12 and found == {}
     said = capsys.readouterr().out
     assert "Copies of the run's own images are not looked for" in said
     assert (
@@ -478,16 +476,15 @@ def test_what_needs_the_runs_own_images_names_the_flag_for_where_they_lie_now(mo
     with pytest.raises(UserError, match=r"my shards, which is no folder here: say where they lie now by --data=DIR"):
         evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
     with pytest.raises(UserError, match=r"say where they lie now by --data=DIR"):
-        sample.draw_originals(restore.restore(moved(), "best"), num=1, seed=0, label=None)
+        copies.CopyFinder(restore.restore(moved(), "best"))
 
 
 def test_the_images_of_a_run_are_found_where_they_lie_now(moved, toy, shards, evaluate_flags):
     evaluate_flags(data=str(shards))
     run = restore.restore(moved(), "best", str(shards))
-    columns, copies = evaluate.evaluate_run(run, toy)
-    assert list(columns) == ["held out", "trained on"] and copies["copies"]["n"] == 24
-    kept, _ = sample.draw_originals(run, num=3, seed=0, label=None)
-    assert len(kept) == 3
+    columns, found = evaluate.evaluate_run(run, toy)
+    assert list(columns) == ["held out", "trained on"] and found["copies"]["n"] == 24
+    assert len(copies.CopyFinder(run).training) == 25
 
 
 def test_the_embedded_logos_of_another_machines_cache_are_those_of_this_one(tiny, monkeypatch, shards):

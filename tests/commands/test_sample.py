@@ -1,4 +1,6 @@
-"""Pictures of one label, and reconstructions: what the sample command draws beside plain pictures."""
+"""What people ask the sample command for: pictures by address and label, usual ones, larger ones, reconstructions."""
+
+import json
 
 import numpy as np
 import pytest
@@ -55,6 +57,56 @@ def test_a_label_is_drawn_by_name(conditional, sampled, tmp_path):
         (both[name] == (box if is_box else disc)[name]).all() for name, is_box in zip(names, of_label, strict=True)
     )
     assert 0 < sum(of_label) < 20
+
+
+def addresses_of(folder):
+    """{file name: address} as the command lists them beside the pictures."""
+    return {row["file"]: row["picture"] for row in json.loads((folder / "pictures.json").read_text())["pictures"]}
+
+
+@pytest.mark.slow
+def test_a_picture_is_drawn_again_by_its_address_among_any_others(conditional, sampled, tmp_path):
+    many = sampled(conditional, tmp_path / "many", "--num=20", "--seed=3")
+    listed = addresses_of(tmp_path / "many")
+    assert listed["00017.png"] == "3:17" and len(listed) == 20
+    again = sampled(conditional, tmp_path / "again", "--seeds=5,3:17,3:2-3,0")
+    assert addresses_of(tmp_path / "again") == {
+        "seed00005.png": "5:0", "seed00003-00017.png": "3:17", "seed00003-00002.png": "3:2",
+        "seed00003-00003.png": "3:3", "seed00000.png": "0:0",
+    }  # fmt: skip
+    for number in (17, 2, 3):
+        np.testing.assert_array_equal(again[f"seed00003-{number:05d}.png"], many[f"{number:05d}.png"])
+    only = sampled(conditional, tmp_path / "only", "--num=1", "--seed=5")
+    np.testing.assert_array_equal(again["seed00005.png"], only["00000.png"])
+    rows = json.loads((tmp_path / "again" / "pictures.json").read_text())
+    assert rows["step"] == 20 and {row["label"] for row in rows["pictures"]} <= {"box", "disc"}
+
+
+@pytest.mark.slow
+def test_truncated_pictures_are_more_alike_and_the_mean_is_one_picture(conditional, sampled, tmp_path):
+    apart = {}
+    for share in ("1", "0.5", "0"):
+        drawn = sampled(conditional, tmp_path / share, "--num=8", "--label=disc", f"--truncation={share}")
+        apart[share] = np.std([drawn[f"{i:05d}.png"].astype(float) for i in range(8)], axis=0).mean()
+    assert apart["1"] > apart["0.5"] > apart["0"] == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--seeds=1", "--num=5", "--seed=2"], "--seeds says which pictures to draw: leave --num and --seed"),
+        (["--seeds=1", "--no_copies"], "leave --no_copies"),
+        (["--seeds=1,1:0"], "--seeds names picture 1:0 more than once"),
+        (["--seeds=1,x"], "--seeds has 'x': write a seed"),
+        (["--reconstruct", "--truncation=0.5"], "--reconstruct shows given images again: leave --truncation"),
+        (["--best", "--step=4"], "--best is a step, as --step is: leave --step"),
+        (["--truncation=nan"], "--truncation=nan should be from 0"),
+        (["--truncation=1.5"], "--truncation=1.5 should be from 0"),
+    ],
+)
+def test_flags_that_make_no_sense_together_are_refused_before_anything_is_read(call, tmp_path, flags, message):
+    with pytest.raises(UserError, match=message):
+        call(sample, f"--workdir={tmp_path}", f"--out={tmp_path / 'out'}", *flags)
 
 
 def edges(pixels):
