@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from logogan_jax.core import prng
-from logogan_jax.objectives.base import Batch, Metrics, Objective, Player, Prior
+from logogan_jax.objectives.base import Batch, Draw, Metrics, Objective, Player, Prior
 
 
 def normal_prior(latent: int) -> Prior:
@@ -18,6 +18,16 @@ def normal_prior(latent: int) -> Prior:
 def generate(nets: SimpleNamespace, z: jax.Array, batch: Batch, keys: jax.Array) -> jax.Array:
     """Compute G(z) in training mode, with the labels of the batch: float32[b, h, w, channels]."""
     return nets.generator(z, batch.label, keys=keys, train=True)
+
+
+def draw_from(prior: Prior) -> Draw:
+    """Return what draws the generated images that a critic scores in one update."""
+
+    def draw(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> jax.Array:
+        z_keys, generator_keys, _, _ = prng.split(keys, 4)
+        return generate(nets, prior(nets, z_keys), batch, generator_keys)
+
+    return draw
 
 
 def score_pair(
@@ -34,13 +44,10 @@ def score_pair(
     return real_scores, fake_scores
 
 
-def score_real_and_generated(
-    nets: SimpleNamespace, batch: Batch, keys: jax.Array, prior: Prior
-) -> tuple[jax.Array, jax.Array]:
-    """Score the real images of the batch and newly generated ones: (D(x), D(G(z)))."""
-    z_keys, generator_keys, real_keys, fake_keys = prng.split(keys, 4)
-    fake = generate(nets, prior(nets, z_keys), batch, generator_keys)
-    return score_pair(nets, batch, fake, real_keys, fake_keys)
+def score_real_and_drawn(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Score the real images of the batch and those that `draw_from` drew: (D(x), D(G(z)))."""
+    _, _, real_keys, fake_keys = prng.split(keys, 4)
+    return score_pair(nets, batch, batch.fake, real_keys, fake_keys)
 
 
 def score_generated(nets: SimpleNamespace, batch: Batch, keys: jax.Array, prior: Prior) -> jax.Array:
@@ -86,9 +93,9 @@ def two_player_objective(
     prior = normal_prior(latent)
 
     def loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        real, fake = score_real_and_generated(nets, batch, keys, prior)
+        real, fake = score_real_and_drawn(nets, batch, keys)
         sign = jnp.sign(real - decision_threshold)
         return critic_loss(real, fake), {**score_metrics(real, fake), "sign": sign}
 
-    critic = Player("critic", ("critic",), loss, updates=critic_updates)
+    critic = Player("critic", ("critic",), loss, updates=critic_updates, draw=draw_from(prior))
     return Objective(players=(critic, generator_player(generator_loss, prior)), prior=prior, has_score_sign=True)

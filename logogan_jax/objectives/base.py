@@ -25,9 +25,15 @@ class Batch(Protocol):
         """Positions in the training set, int32[b]."""
         ...
 
+    @property
+    def fake(self) -> Any:
+        """What the player's `draw` returned, generated images float32[b, H, W, C] as a rule."""
+        ...
+
 
 Metrics = dict[str, jax.Array]  # float32[b] by name: one number per image
 Loss = Callable[[SimpleNamespace, Batch, jax.Array], tuple[jax.Array, Metrics]]
+Draw = Callable[[SimpleNamespace, Batch, jax.Array], Any]
 Prior = Callable[[SimpleNamespace, jax.Array], jax.Array]
 
 
@@ -37,6 +43,10 @@ class Player(NamedTuple):
     `loss(nets, batch, keys)` returns (per_example_loss float32[b], metrics {name: float32[b]}). `nets` holds the
     callable networks by role. `batch` holds the images of this replica as float32 in [-1, 1] and their labels. `keys`
     has one random key per row.
+
+    `draw(nets, batch, keys)` returns what the loss finds in `batch.fake`: arrays [b, ...] that depend on no network
+    which the player trains, such as the generated images that a critic scores. The step draws them for all updates of
+    the player at once, and no gradient goes through them. `draw` gets the keys of the loss, and no real images.
 
     Only the networks named in `trains` are differentiated and updated. They are updated `updates` times per step, each
     time on another batch. After each update `project` maps a network's name to a function of its parameters (the
@@ -50,6 +60,7 @@ class Player(NamedTuple):
     trains: tuple[str, ...]
     loss: Loss
     updates: int = 1
+    draw: Draw = lambda nets, batch, keys: None
     project: Mapping[str, Callable[[Any], Any]] = {}
     update_model_state: Mapping[str, Callable[[dict, Metrics], dict]] = {}
     uses_real_images: bool = True  # whether the loss reads batch.image; unread batches are not counted as images seen

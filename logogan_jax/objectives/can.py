@@ -31,7 +31,7 @@ def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
     prior = adversarial.normal_prior(latent)
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        real_outputs, fake_outputs = adversarial.score_real_and_generated(nets, batch, keys, prior)
+        real_outputs, fake_outputs = adversarial.score_real_and_drawn(nets, batch, keys)
         real = real_outputs[:, 0]
         fake = fake_outputs[:, 0]
         style = real_outputs[:, 1:]
@@ -53,7 +53,7 @@ def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
 
     return Objective(
         players=(
-            Player("critic", ("critic",), critic_loss, updates=critic_updates),
+            Player("critic", ("critic",), critic_loss, updates=critic_updates, draw=adversarial.draw_from(prior)),
             Player("generator", ("generator",), generator_loss, uses_real_images=False),
         ),
         prior=prior,

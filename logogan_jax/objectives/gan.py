@@ -42,9 +42,8 @@ def gan(*, latent: int, critic_updates: int = 1, r1: float = 0.0, r2: float = 0.
     prior = adversarial.normal_prior(latent)
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        z_keys, generator_keys, real_keys, fake_keys = prng.split(keys, 4)
-        fake_images = adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
-        real, fake = adversarial.score_pair(nets, batch, fake_images, real_keys, fake_keys)
+        _, _, real_keys, fake_keys = prng.split(keys, 4)
+        real, fake = adversarial.score_pair(nets, batch, batch.fake, real_keys, fake_keys)
         loss = 0.5 * (losses.bce_real(real) + losses.bce_fake(fake))
         metrics = {**adversarial.score_metrics(real, fake), "sign": jnp.sign(real)}
 
@@ -54,7 +53,7 @@ def gan(*, latent: int, critic_updates: int = 1, r1: float = 0.0, r2: float = 0.
         # Only a penalty that has a weight is computed.
         for name, weight, images, own_keys in (
             ("r1", r1, batch.image, real_keys),
-            ("r2", r2, fake_images, fake_keys),
+            ("r2", r2, batch.fake, fake_keys),
         ):
             if weight:
                 metrics[name] = losses.lazy_regularization(lazy, squared_norm, images, batch.label, own_keys)
@@ -63,7 +62,7 @@ def gan(*, latent: int, critic_updates: int = 1, r1: float = 0.0, r2: float = 0.
 
     return Objective(
         players=(
-            Player("critic", ("critic",), critic_loss, updates=critic_updates),
+            Player("critic", ("critic",), critic_loss, updates=critic_updates, draw=adversarial.draw_from(prior)),
             adversarial.generator_player(losses.bce_real, prior),
         ),
         prior=prior,

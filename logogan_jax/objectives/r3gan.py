@@ -24,11 +24,11 @@ def r3gan(*, latent: int, critic_updates: int = 1, gamma: float = 1.0, lazy: int
     The penalties are of every `lazy`-th pair of images, with `lazy` times the weight.
     """
     prior = adversarial.normal_prior(latent)
+    draw = adversarial.draw_from(prior)
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        z_keys, generator_keys, real_keys, fake_keys = prng.split(keys, 4)
-        fake_images = adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
-        real, fake = adversarial.score_pair(nets, batch, fake_images, real_keys, fake_keys)
+        _, _, real_keys, fake_keys = prng.split(keys, 4)
+        real, fake = adversarial.score_pair(nets, batch, batch.fake, real_keys, fake_keys)
 
         def r1_r2(label: jax.Array, *pair: jax.Array) -> list[jax.Array]:
             """Squared gradient norms of some pairs of images, real and fake ones in one pass."""
@@ -39,19 +39,21 @@ def r3gan(*, latent: int, critic_updates: int = 1, gamma: float = 1.0, lazy: int
             images = jnp.concatenate([real_images, fake_images])
             return jnp.split(losses.squared_gradient_norm(critic, images), 2)
 
-        r1, r2 = losses.lazy_regularization(lazy, r1_r2, batch.label, batch.image, fake_images, real_keys, fake_keys)
+        r1, r2 = losses.lazy_regularization(lazy, r1_r2, batch.label, batch.image, batch.fake, real_keys, fake_keys)
         penalty_r1 = losses.zero_centered_penalty(r1, gamma)
         penalty_r2 = losses.zero_centered_penalty(r2, gamma)
         metrics = {**adversarial.score_metrics(real, fake), "r1": r1, "r2": r2}
         return losses.relativistic(real, fake) + penalty_r1 + penalty_r2, metrics
 
     def generator_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        real, fake = adversarial.score_real_and_generated(nets, batch, keys, prior)
+        _, _, real_keys, fake_keys = prng.split(keys, 4)
+        fake_images = draw(nets, batch, keys)
+        real, fake = adversarial.score_pair(nets, batch, fake_images, real_keys, fake_keys)
         return losses.relativistic(fake, real), {}
 
     return Objective(
         players=(
-            Player("critic", ("critic",), critic_loss, updates=critic_updates),
+            Player("critic", ("critic",), critic_loss, updates=critic_updates, draw=draw),
             Player("generator", ("generator",), generator_loss),  # needs real images to compare its own with
         ),
         prior=prior,

@@ -40,14 +40,15 @@ def walkthrough_dcgan(
             return prng.uniform(keys, (latent,), low=-1.0)
         return prng.normal(keys, (latent,))
 
+    def draw(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> jax.Array:
+        z_keys, generator_keys, _, _ = prng.split(keys, 4)
+        return nets.generator(prior(nets, z_keys), batch.label, keys=generator_keys, train=not fakes_at_inference)
+
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        z_keys, generator_keys, real_keys, fake_keys = prng.split(keys, 4)
-        z = prior(nets, z_keys)
-        fake_images = nets.generator(z, batch.label, keys=generator_keys, train=not fakes_at_inference)
-        real, fake = adversarial.score_pair(nets, batch, fake_images, real_keys, fake_keys)
+        real, fake = adversarial.score_real_and_drawn(nets, batch, keys)
         return 0.5 * (losses.bce_real(real) + losses.bce_fake(fake)), adversarial.score_metrics(real, fake)
 
-    critic = Player("critic", ("critic",), critic_loss, updates=critic_updates)
+    critic = Player("critic", ("critic",), critic_loss, updates=critic_updates, draw=draw)
     trains = ("generator", "critic") if critic_in_both_turns else ("generator",)
     generator = adversarial.generator_player(losses.bce_real, prior, trains=trains)
     prior_mean = None if uniform_latents else zero_mean

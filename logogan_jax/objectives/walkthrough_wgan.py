@@ -48,11 +48,14 @@ def walkthrough_wgan(
     def prior(nets: SimpleNamespace, keys: jax.Array) -> jax.Array:
         return prng.uniform(keys, (latent,)) if positive_latents else prng.normal(keys, (latent,))
 
+    def draw(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> jax.Array:
+        z_keys, _, generator_keys, _ = prng.split(keys, 4)
+        return adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
+
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        z_keys, mixing_keys, generator_keys, critic_keys = prng.split(keys, 4)
-        fake_images = adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
-        real, fake = map(mean_output, adversarial.score_pair(nets, batch, fake_images, critic_keys, critic_keys))
-        interpolated = losses.interpolate(batch.image, fake_images, prng.uniform(mixing_keys))
+        _, mixing_keys, _, critic_keys = prng.split(keys, 4)
+        real, fake = map(mean_output, adversarial.score_pair(nets, batch, batch.fake, critic_keys, critic_keys))
+        interpolated = losses.interpolate(batch.image, batch.fake, prng.uniform(mixing_keys))
         critic = lambda images: nets.critic(images, batch.label, keys=critic_keys, train=True)
         square = losses.squared_gradient_norm(critic, interpolated)
         norm = losses.safe_sqrt(sum_over_batch(square, axis_name) if whole_batch else square)
@@ -60,7 +63,7 @@ def walkthrough_wgan(
         metrics = {**adversarial.wasserstein_metrics(distance), "gradient_norm": norm}
         return penalty * losses.two_sided_penalty(norm) - distance, metrics
 
-    critic = Player("critic", ("critic",), critic_loss, updates=critic_updates)
+    critic = Player("critic", ("critic",), critic_loss, updates=critic_updates, draw=draw)
     generator = adversarial.generator_player(lambda scores: -sign * mean_output(scores), prior)
     return Objective(
         players=(critic, generator),

@@ -21,13 +21,20 @@ def wgan(*, latent: int, critic_updates: int = 5, clip: float = 0.01) -> Objecti
     prior = adversarial.normal_prior(latent)
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        real, fake = adversarial.score_real_and_generated(nets, batch, keys, prior)
+        real, fake = adversarial.score_real_and_drawn(nets, batch, keys)
         distance = real - fake
         return -distance, adversarial.wasserstein_metrics(distance)
 
     def clip_weights(params: Any) -> Any:
         return jax.tree.map(lambda w: jnp.clip(w, -clip, clip), params)
 
-    critic = Player("critic", ("critic",), critic_loss, updates=critic_updates, project={"critic": clip_weights})
+    critic = Player(
+        "critic",
+        ("critic",),
+        critic_loss,
+        updates=critic_updates,
+        draw=adversarial.draw_from(prior),
+        project={"critic": clip_weights},
+    )
     generator = adversarial.generator_player(lambda fake: -fake, prior)
     return Objective(players=(critic, generator), prior=prior)

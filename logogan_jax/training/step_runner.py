@@ -10,9 +10,10 @@ from logogan_jax.core import timing
 from logogan_jax.data.sources import Source
 from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.training import cpu_estimate, flops
+from logogan_jax.training.multi_step import make_multi_step
 from logogan_jax.training.schedule import Schedule
 from logogan_jax.training.train_state import TrainState
-from logogan_jax.training.train_step import Metrics, TrainStep, make_multi_step
+from logogan_jax.training.train_step import Metrics, TrainStep
 
 QUICKSTART = "python -m logogan_jax.main --config=configs/quickstart.py"
 

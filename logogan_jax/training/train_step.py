@@ -37,18 +37,21 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
         model: networks, objective and optimizers.
         augment: function (keys[b], float32[b, H, W, C]) -> float32[b, H, W, C] for real images.
         ema_images: half-life of the averaged networks, in images.
-        unroll: whether a player's updates are unrolled in the program, as `updates_in_order` says.
+        unroll: whether a player's updates are unrolled in the program, as `updates_of_player` says.
     """
-    updates = updates_in_order(model, augment, unroll)
+    players = [updates_of_player(model, augment, index, unroll) for index in range(len(model.objective.players))]
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         seen: dict[str, list[jax.Array]] = {}
-        for update in updates:
-            state, metrics = update(state, batch)
-            for name, value in metrics.items():
-                # A player that is updated several times, such as a Wasserstein critic, is logged by its mean over
-                # them: its last update alone would hide an update that went wrong.
-                seen.setdefault(name, []).append(value)
+        for index, updates in enumerate(players):
+            # Before the player's first update: what it draws from networks that it does not train stays the same.
+            batches = batches_of_player(model, index, state, batch)
+            for update in updates:
+                state, metrics = update(batches, state)
+                for name, value in metrics.items():
+                    # A player that is updated several times, such as a Wasserstein critic, is logged by its mean over
+                    # them: its last update alone would hide an update that went wrong.
+                    seen.setdefault(name, []).append(value)
         # Once a step, not once an update: the average follows the generator, which most objectives update once.
         ema = update_ema(state, batch.image.shape[1], ema_images)
         # Counted last, so that all updates of a step draw from addresses of the same number.
@@ -58,32 +61,65 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
     return train_step
 
 
-def updates_in_order(model: Model, augment: Callable, unroll: bool) -> list[TrainStep]:
-    """Return the updates of a step in order of play, each a function (state, batch) -> (state, metrics).
+def updates_of_player(model: Model, augment: Callable, index: int, unroll: bool) -> list[Callable]:
+    """Return the updates of one player in a step, each a function (batches, state) -> (state, metrics).
 
-    Accelerators scan a player's updates: one compiled body, as fast as many. A CPU unrolls them: inside a while loop
-    XLA's CPU backend does not use its fast convolution (five filter gradients took 1,345 ms, unrolled 42).
+    Accelerators scan them: one compiled body, as fast as many. A CPU unrolls them: inside a while loop XLA's CPU
+    backend does not use its fast convolution (five filter gradients took 1,345 ms, unrolled 42).
     """
-    updates = []
-    for index, player in enumerate(model.objective.players):
-        update = functools.partial(update_player, model, augment, index)
-        if unroll or player.updates == 1:
-            # A Python number as the index lets XLA slice the batches at compile time.
-            updates += [functools.partial(update, update_index) for update_index in range(player.updates)]
-        else:
-            updates.append(functools.partial(scan_updates, update, player.updates))
-    return updates
+    count = model.objective.players[index].updates
+    update = functools.partial(update_player, model, augment, index)
+    if unroll or count == 1:
+        # A Python number as the index lets XLA slice the batches at compile time.
+        return [functools.partial(update, update_index) for update_index in range(count)]
+    return [functools.partial(scan_updates, update, count)]
 
 
-def scan_updates(update: Callable, count: int, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+def scan_updates(update: Callable, count: int, batches: Batch, state: TrainState) -> tuple[TrainState, Metrics]:
     """Run `count` updates of a player in one scan; the metrics are their means."""
     # Each update gets its number, by which it finds its batch and its keys.
-    state, metrics = scan(lambda state, i: update(i, state, batch), state, count)
+    state, metrics = scan(lambda state, i: update(i, batches, state), state, count)
     return state, {name: values.mean() for name, values in metrics.items()}
 
 
+def batches_of_player(model: Model, index: int, state: TrainState, batch: Batch) -> Batch:
+    """Return the batches of the updates of one player, with what the player draws for them: [updates, b, ...].
+
+    Args:
+        model: networks, objective and optimizers.
+        index: number of the player in the objective.
+        state: the state before the player's first update.
+        batch: this replica's rows of the batches of all updates of the step.
+    """
+    player = model.objective.players[index]
+    # A critic that is updated five times on one batch would overfit it: each update has its own, in order of play.
+    first = sum(player.updates for player in model.objective.players[:index])
+    batches = jax.tree.map(lambda array: array[first : first + player.updates], batch)
+
+    def draw(update_index: jax.Array, batch: Batch) -> Any:
+        networks = merge(model.graphdefs, state.params, state.model_state)
+        _, keys = keys_of_update(state, batch, index, update_index)
+        return player.draw(networks, batch, keys)  # pyright: ignore[reportArgumentType] - no NumPy here
+
+    # One pass of a generator for five critic updates needs a fifth of the kernels, and, with batch statistics, a fifth
+    # of the exchanges between devices. Each update's images keep statistics of their own.
+    return batches._replace(fake=jax.vmap(draw)(jnp.arange(player.updates), batches))
+
+
+def keys_of_update(
+    state: TrainState, batch: Batch, index: int, update_index: int | jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return the random keys of one update of a player, [b] for the augmentation and [b] for the loss."""
+    # Keys belong to rows of the global batch, not to replicas: any number of devices draws the same numbers.
+    rows = data_parallel.replica_rows(batch.label.shape[0])
+    # The step is part of the address, so a resumed run draws what an uninterrupted one would.
+    key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
+    augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
+    return augment_keys, loss_keys
+
+
 def update_player(
-    model: Model, augment: Callable, index: int, update_index: int | jax.Array, state: TrainState, batch: Batch
+    model: Model, augment: Callable, index: int, update_index: int | jax.Array, batches: Batch, state: TrainState
 ) -> tuple[TrainState, Metrics]:
     """Update the networks that one player trains, once, on the batch of this update.
 
@@ -92,19 +128,15 @@ def update_player(
         augment: the augmentation of real images.
         index: number of the player in the objective.
         update_index: number of the update among the player's updates in this step, a Python int or int32[].
+        batches: this replica's rows of the batches of the player's updates, by `batches_of_player`.
         state: the state before.
-        batch: this replica's rows of the batches of all updates of the step.
 
     Returns:
         The state after, and the metrics of this update.
     """
     player = model.objective.players[index]
-    batch = batch_of_update(model, index, update_index, batch)
-    # Keys belong to rows of the global batch, not to replicas: any number of devices draws the same numbers.
-    rows = data_parallel.replica_rows(batch.image.shape[0])
-    # The step is part of the address, so a resumed run draws what an uninterrupted one would.
-    key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
-    augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
+    batch = jax.tree.map(lambda array: array[update_index], batches)
+    augment_keys, loss_keys = keys_of_update(state, batch, index, update_index)
     # Pixels become floats only here: until then they are bytes, a quarter of the memory and traffic.
     batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
     # Differentiating this replica's own copy of the parameters keeps its gradients its own until they are averaged.
@@ -118,7 +150,7 @@ def update_player(
             loss_keys,
         )
         # A loss already averaged, or in bfloat16, would train, only worse: this is the place to notice.
-        assert per_example_loss.shape == rows.shape and per_example_loss.dtype == jnp.float32, player.name
+        assert per_example_loss.shape == loss_keys.shape and per_example_loss.dtype == jnp.float32, player.name
         # A generator's batch statistics are those of its own updates, not of the critic's.
         model_state = {name: model_state_of(getattr(networks, name)) for name in player.trains}
         means = {name: value.mean() for name, value in {"loss": per_example_loss, **metrics}.items()}
@@ -140,13 +172,6 @@ def update_player(
         # Of averaged gradients: these are the global batch's norms, without another collective.
         metrics |= gradient_norms(name, gradients[name])
     return state, {f"{player.name}/{name}": value for name, value in metrics.items()}
-
-
-def batch_of_update(model: Model, index: int, update_index: int | jax.Array, batch: Batch) -> Batch:
-    """Return the batch of one update of a player: every update of a step has a batch of its own, in order of play."""
-    # A critic that is updated five times on one batch would overfit it.
-    first = sum(player.updates for player in model.objective.players[:index])
-    return Batch(*(array[first + update_index] for array in batch))
 
 
 def apply_gradients(model: Model, index: int, state: TrainState, gradients: dict[str, Any]) -> TrainState:
@@ -193,32 +218,6 @@ def update_ema(state: TrainState, rows: int, ema_images: float) -> dict[str, dic
     }
     # In this form an average that equals its value stays equal to the bit.
     return jax.tree.map(lambda average, value: value + decay * (average - value), state.ema, current)
-
-
-def make_multi_step(train_step: TrainStep, source: Any, count: int, *, unroll: bool) -> Callable:
-    """Make multi_step(state, feed) -> (state, metrics [count]): `count` steps of one replica in one program.
-
-    `source.batch(feed, i)` is the batch of the i-th of these steps. Unrolled on a CPU and scanned on an accelerator,
-    for the reason that `updates_in_order` tells.
-    """
-
-    if unroll or count == 1:
-
-        def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
-            # Metrics of each step, not their mean: the first number that is not finite has to be found.
-            steps = []
-            for i in range(count):
-                # Inside of the program: where the images lie on the devices, only their numbers come from the host.
-                state, metrics = train_step(state, source.batch(feed, i))
-                steps.append(metrics)
-            return state, jax.tree.map(lambda *values: jnp.stack(values), *steps)
-
-    else:
-
-        def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
-            return scan(lambda state, i: train_step(state, source.batch(feed, i)), state, count)
-
-    return multi_step
 
 
 def scan(step: Callable, state: TrainState, count: int) -> tuple[TrainState, Metrics]:

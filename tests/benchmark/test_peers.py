@@ -17,6 +17,7 @@ import wheels
 from conftest import ROOT, environment
 from flax import nnx
 from jax.sharding import PartitionSpec as P
+from losses_of_players import loss_of
 
 from logogan_jax.config import build_model, build_training
 from logogan_jax.core import prng
@@ -141,7 +142,7 @@ class Ours:
             "score": nets(params).critic(self.batch.image, None, keys=self.keys, train=True),
         }
         for player in self.model.objective.players:
-            loss = lambda own, p=player: p.loss(nets({**params, p.name: own}), self.batch, self.keys)[0].mean()
+            loss = lambda own, p=player: loss_of(p, nets({**params, p.name: own}), self.batch, self.keys)[0].mean()
             found[player.name] = jax.value_and_grad(loss)(params[player.name])
         return data_parallel.pmean(found)
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from losses_of_players import loss_of
 
 from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
@@ -72,7 +73,7 @@ def score(x, label, a=0.0, w=W):
 def turns(objective, nets, one=None, seed=0):
     """[(each, notes)] of the critic's and the generator's turn."""
     one = batch() if one is None else one
-    return [player.loss(nets, one, rows(len(one.label), seed)) for player in objective.players]
+    return [loss_of(player, nets, one, rows(len(one.label), seed)) for player in objective.players]
 
 
 # ── games of scores ─────────────────────────────────────────────────────────────────────────
@@ -121,9 +122,9 @@ def test_signs_are_those_of_undecided_scores(name):
 
 def test_the_minimax_generator_saturates_where_the_other_does_not():
     nets = Toy(steep := np.array([30.0, 30.0], np.float32))
-    loss = lambda g, name: make(name).players[1].loss(Toy(steep, g=g), batch(), rows())[0]
+    loss = lambda g, name: loss_of(make(name).players[1], Toy(steep, g=g), batch(), rows())[0]
     saturating, alive = (np.abs(jax.jacobian(loss)(1.0, name)) for name in ("minimax", "gan"))
-    make("gan").players[1].loss(nets, batch(), rows())
+    loss_of(make("gan").players[1], nets, batch(), rows())
     sure = score(nets.made[0], batch().label, w=steep) < -15
     assert sure.any() and saturating[sure].max() < 1e-3 < 1 < alive[sure].min()
 
@@ -173,13 +174,13 @@ def test_r3gan_by_hand():
 
 def test_gan_with_r1_and_r2_by_hand():
     nets, one, a = Toy(a=0.5), batch(), 0.5
-    plain = make("gan").players[0].loss(Toy(a=0.5), one, rows())[0]
-    critic, notes = make("gan", r1=3.0, r2=4.0).players[0].loss(nets, one, rows())
+    plain = loss_of(make("gan").players[0], Toy(a=0.5), one, rows())[0]
+    critic, notes = loss_of(make("gan", r1=3.0, r2=4.0).players[0], nets, one, rows())
     r1, r2 = (((a * vectors(x) + W) ** 2).sum(1) for x in (one.image, nets.made[0]))
     np.testing.assert_allclose(notes["r1"], r1, rtol=1e-5)
     np.testing.assert_allclose(notes["r2"], r2, rtol=1e-5)
     np.testing.assert_allclose(critic, plain + 1.5 * r1 + 2.0 * r2, rtol=1e-5)
-    alone, notes = make("gan", r1=3.0).players[0].loss(Toy(a=0.5), one, rows())
+    alone, notes = loss_of(make("gan", r1=3.0).players[0], Toy(a=0.5), one, rows())
     np.testing.assert_allclose(alone, plain + 1.5 * r1, rtol=1e-5)
     assert "r2" not in notes
     # Batch statistics would mix the gradients of images; without a penalty they are allowed.
@@ -210,28 +211,28 @@ def test_lazy_penalties_have_the_same_mean(name):
     one, doubled = jax.tree.map(twice, batch()), twice(rows())
     penalised = {}
     for lazy in (1, 2):
-        loss = make(name, lazy=lazy, **PENALISED[name]).players[0].loss
-        penalised[lazy] = loss(Toy(a=0.5), one, doubled)
+        player = make(name, lazy=lazy, **PENALISED[name]).players[0]
+        penalised[lazy] = loss_of(player, Toy(a=0.5), one, doubled)
     (whole, notes), (lazy, some) = penalised[1], penalised[2]
     np.testing.assert_allclose(lazy.mean(), whole.mean(), rtol=1e-5)
     for note in {"gradient_norm", "r1", "r2"} & notes.keys():
         np.testing.assert_allclose(some[note], np.where(np.arange(2 * ROWS) % 2, 0, 2 * notes[note]), rtol=1e-6)
     gradients = [
         jax.grad(
-            lambda w, lazy=lazy: (
-                make(name, lazy=lazy, **PENALISED[name]).players[0].loss(Toy(w, a=0.5), one, doubled)[0].mean()
-            )
+            lambda w, lazy=lazy: loss_of(
+                make(name, lazy=lazy, **PENALISED[name]).players[0], Toy(w, a=0.5), one, doubled
+            )[0].mean()
         )(W)
         for lazy in (1, 2)
     ]
     np.testing.assert_allclose(*gradients, rtol=1e-5)
     with pytest.raises(UserError, match=r"config.objective.lazy is 5"):
-        make(name, lazy=5, **PENALISED[name]).players[0].loss(Toy(), one, doubled)
+        loss_of(make(name, lazy=5, **PENALISED[name]).players[0], Toy(), one, doubled)
 
 
 @pytest.mark.parametrize("name", ["wgan_gp", "r3gan"])
 def test_penalties_are_safe_where_the_critic_is_flat(name):
-    loss = lambda w: make(name).players[0].loss(Toy(w), batch(), rows())[0].mean()
+    loss = lambda w: loss_of(make(name).players[0], Toy(w), batch(), rows())[0].mean()
     assert np.isfinite(jax.grad(loss)(jnp.zeros(2))).all()
 
 
@@ -244,7 +245,7 @@ def test_players_pull_the_scores_their_own_way(name):
     # generator that may move its fakes raises D of them.
     one = batch()._replace(image=images(np.ones((ROWS, 2))), label=jnp.zeros(ROWS, jnp.int32))
     critic, generator = make(name).players
-    down = -jax.grad(lambda w: critic.loss(Toy(w, g=0.1), one, rows())[0].mean())(jnp.array([0.3, 0.6]))
+    down = -jax.grad(lambda w: loss_of(critic, Toy(w, g=0.1), one, rows())[0].mean())(jnp.array([0.3, 0.6]))
     if name not in ("wgan_gp", "r3gan"):  # whose penalties pull at the length of w
         assert down.sum() > 0.1
 
@@ -255,7 +256,7 @@ def test_players_pull_the_scores_their_own_way(name):
         nets.generator = moved
         return nets
 
-    push = -jax.grad(lambda shift: generator.loss(shifted(shift), one, rows())[0].mean())(jnp.zeros(2))
+    push = -jax.grad(lambda shift: loss_of(generator, shifted(shift), one, rows())[0].mean())(jnp.zeros(2))
     assert float(push @ W) > 0.1 * np.linalg.norm(W) ** 2
 
 
@@ -315,15 +316,15 @@ def test_the_bound_of_the_vae_is_reached_by_the_true_posterior():
     # x = z + 0.5 noise: the posterior is N(0.8 x, 0.2), and x itself N(0, 1.25).
     objective, x = make("vae", deviation=0.5), np.array([0.6, -1.1])
     one = Batch(images(np.tile(x, (4000, 1))), jnp.zeros(4000, jnp.int32), jnp.arange(4000))
-    each, notes = objective.players[0].loss(autoencoder(lambda x: 0.8 * x, math.log(0.2)), one, rows(4000))
+    each, notes = loss_of(objective.players[0], autoencoder(lambda x: 0.8 * x, math.log(0.2)), one, rows(4000))
     exact = np.sum(x**2) / (2 * 1.25) + math.log(2 * math.pi * 1.25)
     assert abs(float(each.mean()) - exact) < 4 * float(each.std()) / math.sqrt(4000)
-    worse = objective.players[0].loss(autoencoder(lambda x: x, math.log(0.2)), one, rows(4000))[0]
+    worse = loss_of(objective.players[0], autoencoder(lambda x: x, math.log(0.2)), one, rows(4000))[0]
     assert float(worse.mean()) > exact + 0.05
     np.testing.assert_allclose(notes["kl"], 0.5 * (0.64 * np.sum(x**2) + 2 * (0.2 - math.log(0.2) - 1)), rtol=1e-5)
     np.testing.assert_allclose(each, notes["reconstruction"] + notes["kl"], rtol=1e-5)
     weighted = make("vae", deviation=0.5, beta=3.0).players[0]
-    more = weighted.loss(autoencoder(lambda x: 0.8 * x, math.log(0.2)), one, rows(4000))[0]
+    more = loss_of(weighted, autoencoder(lambda x: 0.8 * x, math.log(0.2)), one, rows(4000))[0]
     np.testing.assert_allclose(more, each + 2 * notes["kl"], rtol=1e-5)
 
 
@@ -351,7 +352,7 @@ def coded(table):
 def test_glo_by_hand_and_by_index():
     objective, one = make("glo", square=0.5), batch()
     table = np.random.default_rng(4).normal(size=(ROWS, 2)).astype(np.float32)
-    each, notes = objective.players[0].loss(coded(table), one, rows())
+    each, notes = loss_of(objective.players[0], coded(table), one, rows())
     made = table[::-1] + np.asarray(one.label)[:, None] / 4  # the batch's index counts down
     error = made - vectors(one.image)
     np.testing.assert_allclose(notes["laplacian"], np.abs(error).mean(1), rtol=1e-5)  # one pixel: one level
@@ -402,7 +403,7 @@ def test_without_its_quirks_the_walkthrough_trains_as_everything_else(old, plain
     for (each, _), (other, _) in zip(turns(mended, Toy(a=0.5)), turns(today, Toy(a=0.5)), strict=True):
         np.testing.assert_array_equal(each, other)
     for one, other in zip(mended.players, today.players, strict=True):
-        assert one._replace(loss=None) == other._replace(loss=None)
+        assert one._replace(loss=None, draw=None) == other._replace(loss=None, draw=None)
 
 
 def test_quirks_of_the_walkthroughs_dcgan():
@@ -452,7 +453,7 @@ def test_the_walkthroughs_norm_is_of_the_whole_batch_on_any_number_of_devices(ho
     w = np.random.default_rng(7).normal(size=(3, 2)).astype(np.float32)
     one = batch()
     critic, generator = make("walkthrough_wgan", axis_name=data_parallel.AXIS).players
-    loss = lambda w, one, keys: critic.loss(Three(w, 0.0), one, keys)[0]
+    loss = lambda w, one, keys: loss_of(critic, Three(w, 0.0), one, keys)[0]
     (value, slope), (other, other_slope) = (mapped(how, count, loss, w, one) for count in (1, 2))
     # The sum of three linear outputs has one gradient for all images; fakes are 0 and score 0; low on real.
     norm = math.sqrt(ROWS) * np.linalg.norm(w.sum(0))
@@ -461,13 +462,13 @@ def test_the_walkthroughs_norm_is_of_the_whole_batch_on_any_number_of_devices(ho
     d_norm = math.sqrt(ROWS) * w.sum(0) / np.linalg.norm(w.sum(0))
     expected = 20 * (norm - 1) * np.tile(d_norm, (3, 1)) + vectors(one.image).mean(0) / 3
     np.testing.assert_allclose(slope, expected, rtol=1e-4)
-    curved = lambda w, one, keys: critic.loss(Three(w, 0.7), one, keys)[0]
+    curved = lambda w, one, keys: loss_of(critic, Three(w, 0.7), one, keys)[0]
     for alike in (((value, slope), (other, other_slope)), [mapped(how, count, curved, w, one) for count in (1, 2)]):
         np.testing.assert_allclose(alike[0][0], alike[1][0], rtol=1e-5)
         np.testing.assert_allclose(alike[0][1], alike[1][1], rtol=1e-4)
     flat = mapped(how, 2, loss, np.zeros((3, 2), np.float32), one)
     assert np.isfinite(flat[1]).all()
-    each, _ = generator.loss(Three(jnp.asarray(w), 0.7), one, rows())
+    each, _ = loss_of(generator, Three(jnp.asarray(w), 0.7), one, rows())
     np.testing.assert_array_equal(each, np.zeros(ROWS))
     z = np.asarray(make("walkthrough_wgan").prior(None, rows(2000)))
     assert 0 <= z.min() < 0.01 and 0.99 < z.max() < 1
@@ -475,7 +476,7 @@ def test_the_walkthroughs_norm_is_of_the_whole_batch_on_any_number_of_devices(ho
 
 def test_the_walkthroughs_wgan_pulls_the_other_way():
     nets, one = Toy(np.stack([W, 3 * W, 2 * W])), batch()
-    each, _ = make("walkthrough_wgan").players[1].loss(nets, one, rows())
+    each, _ = loss_of(make("walkthrough_wgan").players[1], nets, one, rows())
     np.testing.assert_allclose(each, vectors(nets.made[0]) @ (2 * W), rtol=1e-5)
 
 
@@ -495,7 +496,7 @@ def test_objectives_keep_the_contract(name):
         # Whoever is said not to look at the images is not handed any.
         if not player.uses_real_images:
             nets = Styles() if name == "can" else Toy()
-            each, notes = player.loss(nets, batch()._replace(image=None), rows())
+            each, notes = loss_of(player, nets, batch()._replace(image=None), rows())
             assert all(note.shape == (ROWS,) and note.dtype == jnp.float32 for note in (each, *notes.values()))
 
 
@@ -505,3 +506,15 @@ def test_priors_are_one_draw_per_key(name):
     some, all_of_them = prior(None, rows(3)), prior(None, rows(5))
     assert all_of_them.shape == (5, 2) and all_of_them.dtype == jnp.float32
     np.testing.assert_array_equal(some, all_of_them[:3])
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_what_a_player_draws_does_not_depend_on_what_it_trains_or_on_real_images(name):
+    """The step draws it once, before the first update of the player."""
+    for player in make(name).players:
+        drawn = player.draw(Toy(), batch()._replace(image=None), rows())
+        assert (drawn is None) == (player.trains != ("critic",))
+        if drawn is not None:
+            without = Toy()
+            without.critic = None
+            np.testing.assert_array_equal(player.draw(without, batch()._replace(image=None), rows()), drawn)

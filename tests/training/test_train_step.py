@@ -16,7 +16,7 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Player
-from logogan_jax.training import checkpoints, sampling, train_state, train_step
+from logogan_jax.training import checkpoints, multi_step, sampling, train_state, train_step
 
 DEVICES = jax.devices()
 
@@ -96,7 +96,7 @@ def program_of(training, objective):
     """One step of a training with another objective, real images as they are."""
     model = training.model._replace(objective=objective)
     step = train_step.make_train_step(model, lambda _, images: images, ema_images=1e9, unroll=True)
-    replica = train_step.make_multi_step(step, training.runner.source, 1, unroll=True)
+    replica = multi_step.make_multi_step(step, training.runner.source, 1, unroll=True)
     return training.parallel.map_and_jit(replica, training.runner.source.specs)
 
 
@@ -277,6 +277,28 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
     assert len(seen) == 6
     assert len({int(i) for index, _ in seen for i in index}) == 24, "an image came twice within an epoch"
     assert len({tuple(bits.tolist()) for _, all_bits in seen for bits in all_bits}) == 24, "a key was used twice"
+
+
+def test_what_a_critic_scores_is_drawn_at_once_and_each_update_gets_its_own(on_network):
+    """The generator has batch statistics and dropout: five passes of one update each draw the same images."""
+    made = build_training.build(on_network("wgan_gp", "toy", objective__critic_updates=5), devices=DEVICES[:2])
+    model, source = made.model, made.runner.source
+    player = model.objective.players[0]
+
+    def alone(state, batch, update_index):
+        networks = train_step.merge(model.graphdefs, state.params, state.model_state)
+        _, keys = train_step.keys_of_update(state, batch, 0, update_index)
+        return player.draw(networks, batch, keys)
+
+    def both(state, feed):
+        batches = train_step.batches_of_player(model, 0, state, source.batch(feed, 0))
+        one_by_one = [alone(state, jax.tree.map(lambda x, i=i: x[i], batches), i) for i in range(5)]
+        # The sum over the replicas is the same on each, as results of a step have to be.
+        return jax.lax.psum(jnp.stack([batches.fake, jnp.stack(one_by_one)]), "data")
+
+    at_once, one_by_one = np.asarray(made.parallel.map_and_jit(both, source.specs)(made.state, source.at(0, 1)))
+    np.testing.assert_allclose(at_once, one_by_one, rtol=1e-5, atol=1e-6)
+    assert len(np.unique(at_once.reshape(5, -1)[:, 0])) == 5, "updates share a batch"
 
 
 def the_same(one, metrics, other, seen):
