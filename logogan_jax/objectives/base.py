@@ -46,7 +46,7 @@ class Player(NamedTuple):
 
     `draw(nets, batch, keys)` returns what the loss finds in `batch.fake`: arrays [b, ...] that depend on no network
     which the player trains, such as the generated images that a critic scores. The step draws them for all updates of
-    the player at once, and no gradient goes through them. `draw` gets the keys of the loss, and no real images.
+    the player at once, and no gradient goes through them.
 
     Only the networks named in `trains` are differentiated and updated. They are updated `updates` times per step, each
     time on another batch. After each update `project` maps a network's name to a function of its parameters (the

@@ -23,6 +23,7 @@ from logogan_jax.training.train_state import TrainState, flatten_with_names
 EMA_WARMUP = 0.05  # the half-life is at most this share of the images seen, so early pictures are not of the start
 
 Metrics = dict[str, jax.Array]
+Prepared = tuple[Batch, jax.Array]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
@@ -39,15 +40,14 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
         ema_images: half-life of the averaged networks, in images.
         unroll: whether a player's updates are unrolled in the program, as `updates_of_player` says.
     """
-    players = [updates_of_player(model, augment, index, unroll) for index in range(len(model.objective.players))]
+    players = [updates_of_player(model, index, unroll) for index in range(len(model.objective.players))]
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         seen: dict[str, list[jax.Array]] = {}
         for index, updates in enumerate(players):
-            # Before the player's first update: what it draws from networks that it does not train stays the same.
-            batches = batches_of_player(model, index, state, batch)
+            prepared = prepare_updates(model, augment, index, state, batch)
             for update in updates:
-                state, metrics = update(batches, state)
+                state, metrics = update(prepared, state)
                 for name, value in metrics.items():
                     # A player that is updated several times, such as a Wasserstein critic, is logged by its mean over
                     # them: its last update alone would hide an update that went wrong.
@@ -61,84 +61,81 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
     return train_step
 
 
-def updates_of_player(model: Model, augment: Callable, index: int, unroll: bool) -> list[Callable]:
-    """Return the updates of one player in a step, each a function (batches, state) -> (state, metrics).
+def updates_of_player(model: Model, index: int, unroll: bool) -> list[Callable]:
+    """Return the updates of one player in a step, each a function (prepared, state) -> (state, metrics).
 
     Accelerators scan them: one compiled body, as fast as many. A CPU unrolls them: inside a while loop XLA's CPU
     backend does not use its fast convolution (five filter gradients took 1,345 ms, unrolled 42).
     """
     count = model.objective.players[index].updates
-    update = functools.partial(update_player, model, augment, index)
+    update = functools.partial(update_player, model, index)
     if unroll or count == 1:
         # A Python number as the index lets XLA slice the batches at compile time.
         return [functools.partial(update, update_index) for update_index in range(count)]
     return [functools.partial(scan_updates, update, count)]
 
 
-def scan_updates(update: Callable, count: int, batches: Batch, state: TrainState) -> tuple[TrainState, Metrics]:
+def scan_updates(update: Callable, count: int, prepared: Prepared, state: TrainState) -> tuple[TrainState, Metrics]:
     """Run `count` updates of a player in one scan; the metrics are their means."""
     # Each update gets its number, by which it finds its batch and its keys.
-    state, metrics = scan(lambda state, i: update(i, batches, state), state, count)
+    state, metrics = scan(lambda state, i: update(i, prepared, state), state, count)
     return state, {name: values.mean() for name, values in metrics.items()}
 
 
-def batches_of_player(model: Model, index: int, state: TrainState, batch: Batch) -> Batch:
-    """Return the batches of the updates of one player, with what the player draws for them: [updates, b, ...].
+def prepare_updates(model: Model, augment: Callable, index: int, state: TrainState, batch: Batch) -> Prepared:
+    """Return what the updates of one player in a step are made of and does not depend on one another.
 
-    Args:
-        model: networks, objective and optimizers.
-        index: number of the player in the objective.
-        state: the state before the player's first update.
-        batch: this replica's rows of the batches of all updates of the step.
-    """
-    player = model.objective.players[index]
-    # A critic that is updated five times on one batch would overfit it: each update has its own, in order of play.
-    first = sum(player.updates for player in model.objective.players[:index])
-    batches = jax.tree.map(lambda array: array[first : first + player.updates], batch)
-
-    def draw(update_index: jax.Array, batch: Batch) -> Any:
-        networks = merge(model.graphdefs, state.params, state.model_state)
-        _, keys = keys_of_update(state, batch, index, update_index)
-        return player.draw(networks, batch, keys)  # pyright: ignore[reportArgumentType] - no NumPy here
-
-    # One pass of a generator for five critic updates needs a fifth of the kernels, and, with batch statistics, a fifth
-    # of the exchanges between devices. Each update's images keep statistics of their own.
-    return batches._replace(fake=jax.vmap(draw)(jnp.arange(player.updates), batches))
-
-
-def keys_of_update(
-    state: TrainState, batch: Batch, index: int, update_index: int | jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Return the random keys of one update of a player, [b] for the augmentation and [b] for the loss."""
-    # Keys belong to rows of the global batch, not to replicas: any number of devices draws the same numbers.
-    rows = data_parallel.replica_rows(batch.label.shape[0])
-    # The step is part of the address, so a resumed run draws what an uninterrupted one would.
-    key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
-    augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
-    return augment_keys, loss_keys
-
-
-def update_player(
-    model: Model, augment: Callable, index: int, update_index: int | jax.Array, batches: Batch, state: TrainState
-) -> tuple[TrainState, Metrics]:
-    """Update the networks that one player trains, once, on the batch of this update.
+    One pass of a generator for five critic updates needs a fifth of the kernels of five, and with batch statistics a
+    fifth of the exchanges between devices. Each update's images keep statistics of their own.
 
     Args:
         model: networks, objective and optimizers.
         augment: the augmentation of real images.
         index: number of the player in the objective.
+        state: the state before the player's first update.
+        batch: this replica's rows of the batches of all updates of the step.
+
+    Returns:
+        The batches of the updates with float images and with what the player draws, [updates, b, ...], and the random
+        keys of the losses, [updates, b].
+    """
+    player = model.objective.players[index]
+    # A critic that is updated five times on one batch would overfit it: each update has its own, in order of play.
+    first = sum(player.updates for player in model.objective.players[:index])
+    # Keys belong to rows of the global batch, not to replicas: any number of devices draws the same numbers.
+    rows = data_parallel.replica_rows(batch.label.shape[1])
+
+    def prepare(update_index: jax.Array, batch: Batch) -> Prepared:
+        # The step is part of the address, so a resumed run draws what an uninterrupted one would.
+        key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
+        augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
+        # Pixels become floats only here: until then they are bytes, a quarter of the memory and traffic.
+        batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
+        networks = merge(model.graphdefs, state.params, state.model_state)
+        fake = player.draw(networks, batch, loss_keys)  # pyright: ignore[reportArgumentType] - no NumPy here
+        return batch._replace(fake=fake), loss_keys
+
+    batches = jax.tree.map(lambda array: array[first : first + player.updates], batch)
+    return jax.vmap(prepare)(jnp.arange(player.updates), batches)
+
+
+def update_player(
+    model: Model, index: int, update_index: int | jax.Array, prepared: Prepared, state: TrainState
+) -> tuple[TrainState, Metrics]:
+    """Update the networks that one player trains, once, on the batch of this update.
+
+    Args:
+        model: networks, objective and optimizers.
+        index: number of the player in the objective.
         update_index: number of the update among the player's updates in this step, a Python int or int32[].
-        batches: this replica's rows of the batches of the player's updates, by `batches_of_player`.
+        prepared: the batches and keys of the player's updates, by `prepare_updates`.
         state: the state before.
 
     Returns:
         The state after, and the metrics of this update.
     """
     player = model.objective.players[index]
-    batch = jax.tree.map(lambda array: array[update_index], batches)
-    augment_keys, loss_keys = keys_of_update(state, batch, index, update_index)
-    # Pixels become floats only here: until then they are bytes, a quarter of the memory and traffic.
-    batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
+    batch, keys = jax.tree.map(lambda array: array[update_index], prepared)
     # Differentiating this replica's own copy of the parameters keeps its gradients its own until they are averaged.
     params = data_parallel.to_varying(state.params)
 
@@ -147,10 +144,10 @@ def update_player(
         per_example_loss, metrics = player.loss(
             networks,
             batch,  # pyright: ignore[reportArgumentType] - no NumPy here
-            loss_keys,
+            keys,
         )
         # A loss already averaged, or in bfloat16, would train, only worse: this is the place to notice.
-        assert per_example_loss.shape == loss_keys.shape and per_example_loss.dtype == jnp.float32, player.name
+        assert per_example_loss.shape == keys.shape and per_example_loss.dtype == jnp.float32, player.name
         # A generator's batch statistics are those of its own updates, not of the critic's.
         model_state = {name: model_state_of(getattr(networks, name)) for name in player.trains}
         means = {name: value.mean() for name, value in {"loss": per_example_loss, **metrics}.items()}

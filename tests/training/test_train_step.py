@@ -285,14 +285,14 @@ def test_what_a_critic_scores_is_drawn_at_once_and_each_update_gets_its_own(on_n
     model, source = made.model, made.runner.source
     player = model.objective.players[0]
 
-    def alone(state, batch, update_index):
+    def alone(state, batch, keys):
         networks = train_step.merge(model.graphdefs, state.params, state.model_state)
-        _, keys = train_step.keys_of_update(state, batch, 0, update_index)
         return player.draw(networks, batch, keys)
 
     def both(state, feed):
-        batches = train_step.batches_of_player(model, 0, state, source.batch(feed, 0))
-        one_by_one = [alone(state, jax.tree.map(lambda x, i=i: x[i], batches), i) for i in range(5)]
+        batch = source.batch(feed, 0)
+        batches, keys = train_step.prepare_updates(model, lambda _, images: images, 0, state, batch)
+        one_by_one = [alone(state, jax.tree.map(lambda x, i=i: x[i], batches), keys[i]) for i in range(5)]
         # The sum over the replicas is the same on each, as results of a step have to be.
         return jax.lax.psum(jnp.stack([batches.fake, jnp.stack(one_by_one)]), "data")
 
