@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import runs
 from record import ROOT, parser, write_record
-from scipy import stats
 
 from logogan_jax import __version__
 
@@ -114,6 +113,8 @@ def t_test(first: np.ndarray, second: np.ndarray, significance: float) -> dict[s
     pooled = (np.sum((first - first.mean()) ** 2) + np.sum((second - second.mean()) ** 2)) / degrees
     error = float(np.sqrt(pooled * (1 / len(first) + 1 / len(second))))
     difference = float(second.mean() - first.mean())
+    from scipy import stats  # takes seconds
+
     resolvable = float(stats.t.ppf(1 - significance / 2, degrees)) * error
     means = {precision: float(values.mean()) for precision, values in zip(PRECISIONS, (first, second), strict=True)}
     return means | {

@@ -114,8 +114,9 @@ def s3():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    # S3 compares and writes in one step; moto does so only if it serves one request after the other.
-    one_at_a_time, app = threading.Lock(), server._server.app
+    # S3 compares and writes in one step; moto does so only if it serves one request after the other. Its dispatcher
+    # would look through its services, which are folders on the disk, at every request.
+    one_at_a_time, app = threading.Lock(), server._server.app.create_app("s3")
 
     def serve(*request):
         with one_at_a_time:

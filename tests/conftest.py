@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import json
 import os
 import pathlib
@@ -52,6 +53,12 @@ def cache(request, tmp_path_factory):
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     return folder
+
+
+def pytest_collection_finish():
+    """What was imported stays until the end: the collector of garbage need not look through it again and again."""
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 50)
 
 
 def drawing(number, size=40, ground="white"):

@@ -10,8 +10,6 @@ from data_prep import folders, icon_sets, write_tfrecords
 from data_prep.pictures.convert import ImageSpec, encode_png
 from data_prep.shards import plan
 
-beam_tfrecords = pytest.importorskip("data_prep.beam_tfrecords", reason="needs the extra beam")
-
 PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
 
@@ -21,6 +19,12 @@ def contents(folder):
 
 def flags(source, target, *others):
     return ["--path", str(source), "--size=28", "--target_path", str(target), *map(str, others)]
+
+
+@pytest.fixture(scope="module")
+def beam_tfrecords():
+    """The pipeline, whose libraries take seconds to import: not while tests are only collected."""
+    return pytest.importorskip("data_prep.beam_tfrecords", reason="needs the extra beam")
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def tool(capsys):
 
 
 @pytest.fixture
-def refusal(capsys):
+def refusal(beam_tfrecords, capsys):
     """A function (source, target, *flags) -> the one line with which the pipeline refuses."""
 
     def run(*arguments):
@@ -71,7 +75,7 @@ def in_a_process(name, *arguments):
 
 
 @pytest.mark.slow
-def test_several_processes_give_the_same_bytes_as_the_local_path(tmp_path):
+def test_several_processes_give_the_same_bytes_as_the_local_path(beam_tfrecords, tmp_path):
     source = tmp_path / "logos"
     source.mkdir()
     for i, item in zip(range(600), icon_sets.simple_icons(), strict=False):
@@ -86,7 +90,7 @@ def test_several_processes_give_the_same_bytes_as_the_local_path(tmp_path):
 
 
 @pytest.mark.slow
-def test_labels_and_odd_names_come_through(logos, tool, refusal, tmp_path):
+def test_labels_and_odd_names_come_through(beam_tfrecords, logos, tool, refusal, tmp_path):
     tool(write_tfrecords, logos, tmp_path / "local", "--shards=5")
     said = tool(beam_tfrecords, logos, tmp_path / "beam", "--shards=5")
     assert "61 images written" in said and "1 rejected" in said
@@ -127,7 +131,7 @@ def test_what_a_worker_refuses_is_one_line(refusal, caplog, tmp_path):
 
 
 @pytest.mark.slow
-def test_from_bucket_to_bucket(logos, s3, tool, tmp_path):
+def test_from_bucket_to_bucket(beam_tfrecords, logos, s3, tool, tmp_path):
     s3.create_bucket(Bucket="beam")
     (logos / "box" / "new\nline 😀.png").rename(logos / "box" / "plain 😀.png")  # the S3 of the test knows no new lines
     for path in logos.rglob("*"):
@@ -140,7 +144,7 @@ def test_from_bucket_to_bucket(logos, s3, tool, tmp_path):
     assert found == contents(tmp_path / "local")
 
 
-def test_finished_shards_are_not_made_again(logos, tmp_path, monkeypatch):
+def test_finished_shards_are_not_made_again(beam_tfrecords, logos, tmp_path, monkeypatch):
     spec, made = ImageSpec(28), []
     names = [str(path) for path in folders.list_files(logos)]
     placed = [name for name in names if plan.shard_index(plan.name_digest(name), 2) == 1]

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from test_networks import call, images, make, perturbed
+from test_networks import call, images, make, perturbed, shapes
 
 from logogan_jax.networks import encoders
 
@@ -12,7 +12,7 @@ from logogan_jax.networks import encoders
 def test_weights_of_the_encoder_by_hand():
     # 28 -> 14 -> 7 -> 4 -> 2 pixels, 4 -> 8 -> 16 -> 32 features, 4 x 4 filters with biases, then twice 10.
     convolutions = 16 * (3 * 4 + 4 * 8 + 8 * 16 + 16 * 32) + 4 + 8 + 16 + 32
-    state = nnx.state(make("dcgan", "encoder", abstract=True))
+    state = nnx.state(shapes("dcgan", "encoder"))
     assert sum(leaf.size for leaf in jax.tree.leaves(state)) == convolutions + 2 * 2 * 32 * 20 + 20
 
 

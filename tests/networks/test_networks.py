@@ -1,5 +1,6 @@
 """Networks have the layers of the originals: shapes, counts of weights, ranges, types, and what labels do to them."""
 
+import functools
 import inspect
 
 import jax
@@ -32,21 +33,53 @@ SIZES = [
 TOLD = [(name, way) for name in sorted(NETWORKS) for way in ("projection", "concatenation")] + [("resnet", "layers")]
 
 
-def make(name, role, abstract=False, seed=0, **values):
-    """A network of a role, 28 pixels square and narrow unless told otherwise."""
+def options(name, role, **values):
+    """The class of a role and its arguments: 28 pixels square and narrow unless told otherwise."""
     made = NETWORKS[name][role]
     values = {**VALUES, "channels": 3, "axis_name": None, "dtype": jnp.float32, "size": (28, 28), **values}
-    values = {key: value for key, value in values.items() if key in inspect.signature(made.__init__).parameters}
-    build = lambda: made(**values, rngs=nnx.Rngs(seed))
-    shapes = nnx.eval_shape(build)
-    if abstract:
-        return shapes
-    return nnx.merge(nnx.split(shapes)[0], jax.jit(lambda: nnx.split(build())[1])())  # one program, not one per weight
+    return made, {key: value for key, value in values.items() if key in inspect.signature(made.__init__).parameters}
+
+
+def make(name, role, seed=0, **values):
+    """A network of a role."""
+    made, values = options(name, role, **values)
+    graph, state = built(made, seed, tuple(values.items()))
+    return nnx.merge(graph, jax.tree.map(lambda leaf: leaf, state))  # in variables of its own
+
+
+def traced(name, role, **values):
+    """The same where it is traced only."""
+    made, values = options(name, role, **values)
+    return made(**values, rngs=nnx.Rngs(0))
+
+
+def shapes(name, role, **values):
+    """A network that has shapes and no numbers."""
+    return nnx.eval_shape(lambda: traced(name, role, **values))
+
+
+@functools.cache
+def built(made, seed, values):
+    """What a network is merged from. It is made by one program, not by one per weight, and once in all tests."""
+    graphs = []
+
+    def program():
+        graph, state = nnx.split(made(**dict(values), rngs=nnx.Rngs(seed)))
+        graphs.append(graph)
+        return state
+
+    state = jax.jit(program)()
+    return graphs[0], state
 
 
 def call(network, *arguments, **values):
     """A network's answer, compiled whole."""
-    return jax.jit(lambda *arguments: network(*arguments, **values))(*arguments)
+    return compiled(network, **values)(*arguments)
+
+
+def compiled(network, **values):
+    """A network with some values, compiled whole, for several calls."""
+    return jax.jit(lambda *arguments: network(*arguments, **values))
 
 
 def perturbed(network, seed=5):
@@ -74,9 +107,9 @@ def count(network):
 
 @pytest.mark.parametrize(("name", "size", "kernel", "generator", "critic"), WEIGHTS)
 def test_weights_are_those_of_the_originals(name, size, kernel, generator, critic):
-    values = {"abstract": True, "size": (size, size), "kernel": kernel, "width": 64, "latent": 100}
-    assert count(make(name, "generator", **values)) == generator
-    assert count(make(name, "critic", **values)) == critic
+    values = {"size": (size, size), "kernel": kernel, "width": 64, "latent": 100}
+    assert count(shapes(name, "generator", **values)) == generator
+    assert count(shapes(name, "critic", **values)) == critic
 
 
 def test_every_name_has_every_role():
@@ -89,9 +122,9 @@ def test_every_size_and_channel_count_comes_out_as_asked(name, size, channels):
     def all_of_them():
         made = {"size": size, "channels": channels}
         z = jnp.zeros((2, 10))
-        x = make(name, "generator", **made)(z, keys=rows(2), train=False)
-        scores = make(name, "critic", **made)(x, keys=rows(2), train=True)
-        return x, scores, *make(name, "encoder", **made)(x, train=True)
+        x = traced(name, "generator", **made)(z, keys=rows(2), train=False)
+        scores = traced(name, "critic", **made)(x, keys=rows(2), train=True)
+        return x, scores, *traced(name, "encoder", **made)(x, train=True)
 
     x, scores, mean, log_variance = made = jax.eval_shape(all_of_them)
     assert x.shape == (2, *size, channels) and scores.shape == (2,)
@@ -101,7 +134,7 @@ def test_every_size_and_channel_count_comes_out_as_asked(name, size, channels):
 
 @EVERY
 def test_a_critic_has_as_many_outputs_as_asked_for(name):
-    several = jax.eval_shape(lambda: make(name, "critic", outputs=3)(images(2), keys=rows(2), train=True))
+    several = jax.eval_shape(lambda: traced(name, "critic", outputs=3)(images(2), keys=rows(2), train=True))
     assert several.shape == (2, 3) and several.dtype == jnp.float32
 
 
@@ -127,8 +160,8 @@ def test_bfloat16_networks_take_and_give_float32(name):
 @pytest.mark.parametrize("train", [False, True])
 def test_a_critic_scores_each_image_on_its_own(name, train):
     critic, x = perturbed(make(name, "critic")), images(3)
-    before = call(critic, x, keys=rows(3), train=train)
-    after = call(critic, x.at[1].set(-x[1]), keys=rows(3), train=train)
+    scores = compiled(critic, keys=rows(3), train=train)
+    before, after = scores(x), scores(x.at[1].set(-x[1]))
     np.testing.assert_allclose(after[jnp.array([0, 2])], before[jnp.array([0, 2])], rtol=1e-5, atol=1e-5)
     assert abs(float(after[1] - before[1])) > 1e-3
 
@@ -136,7 +169,8 @@ def test_a_critic_scores_each_image_on_its_own(name, train):
 @EVERY
 def test_a_generator_that_is_not_training_draws_each_picture_on_its_own(name):
     generator, z = perturbed(make(name, "generator")), jnp.asarray(np.random.default_rng(0).normal(size=(3, 10)), "f")
-    before, after = (call(generator, at, train=False) for at in (z, z.at[1].set(-z[1])))
+    draw = compiled(generator, train=False)
+    before, after = draw(z), draw(z.at[1].set(-z[1]))
     np.testing.assert_allclose(after[0], before[0], atol=1e-5)
     assert jnp.abs(after[1] - before[1]).max() > 1e-3
 
@@ -151,8 +185,9 @@ def test_labels_change_what_told_networks_do(name, way):
     generator = perturbed(make(name, "generator", classes=3, conditioning=way))
     critic = perturbed(make(name, "critic", classes=3, conditioning=way))
     z, x = jnp.ones((2, 10)), images(1).repeat(2, 0)
-    for made in (lambda y: call(generator, z, y, train=False), lambda y: call(critic, x, y, train=False)):
-        same, other = made(zero), made(one)
+    for made, seen in ((generator, z), (critic, x)):
+        answers = compiled(made, train=False)
+        same, other = answers(seen, zero), answers(seen, one)
         np.testing.assert_allclose(same[0], same[1], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(other[0], same[0], rtol=1e-5, atol=1e-5)
         assert jnp.abs(other[1] - same[1]).max() > 1e-3
@@ -165,8 +200,9 @@ def test_the_latent_says_more_than_a_label_beside_it(name):
     # Where labels say more at the start, a GAN learns one picture for each label and nothing brings it back.
     generator = make(name, "generator", latent=64, classes=10, conditioning="projection")
     z = jnp.asarray(np.random.default_rng(0).normal(size=(8, 64)), jnp.float32)
-    of_z = call(generator, z, jnp.zeros(8, jnp.int32), keys=rows(8), train=False)
-    of_label = call(generator, jnp.tile(z[:1], (8, 1)), jnp.arange(8), keys=rows(8), train=False)
+    draw = compiled(generator, keys=rows(8), train=False)
+    of_z = draw(z, jnp.zeros(8, jnp.int32))
+    of_label = draw(jnp.tile(z[:1], (8, 1)), jnp.arange(8))
     assert of_z.std(axis=0).mean() > 3 * of_label.std(axis=0).mean() > 0
 
 
@@ -192,7 +228,7 @@ def test_projection_adds_the_product_of_features_and_a_vector_of_the_label():
 @EVERY
 def test_concatenation_gives_the_first_layer_one_more_input_per_class(name):
     six = lambda **told: [
-        leaf for leaf in jax.tree.leaves(nnx.state(make(name, "critic", abstract=True, **told), nnx.Param))
+        leaf for leaf in jax.tree.leaves(nnx.state(shapes(name, "critic", **told), nnx.Param))
         if leaf.shape[-2:-1] == (3 + 3,)
     ]  # fmt: skip
     assert not six() and not six(classes=3, conditioning="projection")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from test_networks import call, images, make, perturbed, rows
+from test_networks import call, images, make, perturbed, rows, shapes
 
 from logogan_jax.networks import conv, conv_geometry, layers
 
@@ -63,26 +63,26 @@ def count(network):
 
 @pytest.mark.parametrize(("size", "width"), sorted(GENERATORS))
 def test_weights_are_those_of_the_paper(size, width):
-    values = {"abstract": True, "size": (size, size), "width": width, "latent": 128}
-    assert count(make("resnet", "generator", **values)) == GENERATORS[size, width]
-    assert count(make("resnet", "critic", **values)) == CRITICS[size, width]
+    values = {"size": (size, size), "width": width, "latent": 128}
+    assert count(shapes("resnet", "generator", **values)) == GENERATORS[size, width]
+    assert count(shapes("resnet", "critic", **values)) == CRITICS[size, width]
 
 
 def test_layer_conditioning_tells_every_convolution_of_the_blocks_and_no_shortcut():
     y, width = 10, 128
-    values = {"abstract": True, "size": (32, 32), "width": width, "latent": 128, "classes": y, "conditioning": "layers"}
+    values = {"size": (32, 32), "width": width, "latent": 128, "classes": y, "conditioning": "layers"}
     ups = 3 * up(width, width, y)
     stem, out = layer(1, 128 + y, 4 * 4 * width), layer(3, width + y, 3)
-    assert count(make("resnet", "generator", **values)) == stem + ups + norm(width) + out
+    assert count(shapes("resnet", "generator", **values)) == stem + ups + norm(width) + out
     told = lambda inputs: layer(3, inputs + y, width)
     entry = told(3) + told(width) + layer(1, 3 + y, width)
     block, shortcut = 2 * told(width), layer(1, width, width)
-    assert count(make("resnet", "critic", **values)) == entry + block + shortcut + 2 * block + layer(1, width + y, 1)
+    assert count(shapes("resnet", "critic", **values)) == entry + block + shortcut + 2 * block + layer(1, width + y, 1)
 
 
 def test_the_critic_has_no_statistics_and_the_generator_has():
-    assert not jax.tree.leaves(nnx.state(make("resnet", "critic", abstract=True), nnx.BatchStat))
-    assert jax.tree.leaves(nnx.state(make("resnet", "generator", abstract=True), nnx.BatchStat))
+    assert not jax.tree.leaves(nnx.state(shapes("resnet", "critic"), nnx.BatchStat))
+    assert jax.tree.leaves(nnx.state(shapes("resnet", "generator"), nnx.BatchStat))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (6, 4), (2, 10)])

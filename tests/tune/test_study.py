@@ -13,7 +13,7 @@ from studies import BASE, EVALUATIONS, FAKE_TRAINING, RANGES, is_alive, starts
 
 from logogan_jax.core import locks, progress
 from logogan_jax.core.errors import UserError
-from logogan_jax.tune import gpu_assignment, scheduler, search, search_space, study, trial_process
+from logogan_jax.tune import gpu_assignment, journal_lock, scheduler, search, search_space, study, trial_process
 from logogan_jax.tune.trial import Outcome
 
 
@@ -175,7 +175,9 @@ def test_one_draws_at_a_time(tuned):
 def test_a_draw_that_was_cut_short_is_completed(tuned):
     tuned(1)
     current = tuned.study
-    storage = JournalStorage(JournalFileBackend(str(tuned.folder / "journal.jsonl")))
+    journal = str(tuned.folder / "journal.jsonl")
+    # By our lock: for that of Optuna the file of ours is one that a dead process left half a minute ago.
+    storage = JournalStorage(JournalFileBackend(journal, lock_obj=journal_lock.JournalLock(journal)))
     optuna.load_study(study_name=study.NAME, storage=storage).ask()  # no value drawn: the command died in between
     assert current.trials()[1].params == {}
     claim = current.claim(2)
