@@ -15,12 +15,15 @@ from logogan_jax.config.drawer import Drawer
 from logogan_jax.config.restore import RestoredRun
 from logogan_jax.core import backend, cli, outputs
 from logogan_jax.core.errors import UserError
-from logogan_jax.training.drawing import addresses, picture_files
+from logogan_jax.training.drawing import addresses, animation, picture_files, svg_files, transparency
 from logogan_jax.training.drawing.addresses import Address
 
+MAX_WEBP = 16_383  # pixels of a side
+_NEW_PICTURES = ("seeds", "seed", "label", "truncation", "scale", "format", "transparent", "no_copies")
 # Each of these flags says what makes no sense with the others in its row.
 APART = {
-    "reconstruct": ("shows given images again", ("seeds", "seed", "label", "truncation", "scale", "no_copies")),
+    "reconstruct": ("shows given images again", _NEW_PICTURES),
+    "interpolate": ("shows what is between pictures", ("seeds", "seed", "format", "reconstruct", "no_copies")),
     "seeds": ("says which pictures to draw", ("num", "seed", "no_copies")),
     "best": ("is a step, as --step is", ("step",)),
 }
@@ -34,12 +37,15 @@ def define() -> None:
     flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1, upper_bound=addresses.MAX_PICTURES)
     flags.DEFINE_integer("seed", 0, "which pictures: the same seed draws the same")
     flags.DEFINE_string("seeds", None, "picture 0 of each seed, as 1,5,9-20; or pictures of a seed, as 1:17 or 1:0-63")
+    flags.DEFINE_string("interpolate", None, "--num frames of an animation, from each of these pictures to the next")
     flags.DEFINE_string("out", None, "new folder for 00000.png, 00001.png, ..., grid.png and pictures.json")
     flags.DEFINE_string("label", None, "only of this label; default: all labels, as often as in the data")
     flags.DEFINE_float("truncation", 1.0, "below 1: z moves towards its mean, to this share of its distance")
     flags.DEFINE_integer(
         "scale", 1, "times the size of training: marks are drawn sharp, others enlarged", lower_bound=1, upper_bound=16
     )
+    flags.DEFINE_enum("format", "png", ["png", "webp", "svg"], "of the files: webp is lossless, svg has flat colours")
+    flags.DEFINE_bool("transparent", False, "a transparent ground: of marks exactly, else where it has one colour")
     flags.DEFINE_bool("reconstruct", False, "reconstructions of held-out images (vae), or of training images (glo)")
     flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
     flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
@@ -66,12 +72,17 @@ def main() -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
     run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
+    if flags.FLAGS.interpolate is not None:
+        _interpolate(run, folder, wanted)
+        return
     count, remark = _reconstruct(run, folder) if flags.FLAGS.reconstruct else _draw(run, folder, wanted)
     print(f"{count} pictures and grid.png of step {run.step} are in {flags.FLAGS.out}{remark}")
 
 
 def _wanted_addresses() -> list[Address]:
-    """Return the addresses of --seeds, or of --num pictures of --seed; UserError if some are the same."""
+    """Return the addresses of --interpolate, of --seeds, where each counts once, or of --num pictures of --seed."""
+    if flags.FLAGS.interpolate is not None:
+        return addresses.parse(flags.FLAGS.interpolate, "interpolate")
     if flags.FLAGS.seeds is None:
         return addresses.numbered(flags.FLAGS.seed, 0, flags.FLAGS.num)
     wanted = addresses.parse(flags.FLAGS.seeds, "seeds")
@@ -90,9 +101,31 @@ def _reconstruct(run: RestoredRun, folder: pathlib.Path) -> tuple[int, str]:
     return len(pixels), ", each in the grid after the image that it reconstructs"
 
 
+def _interpolate(run: RestoredRun, folder: pathlib.Path, ends: Sequence[Address]) -> None:
+    """Write the frames from each picture to the next as animations and as a sheet."""
+    steps = round((flags.FLAGS.num - 1) / max(1, len(ends) - 1))
+    if len(ends) < 2 or steps < 1:
+        raise UserError(
+            f"--interpolate={flags.FLAGS.interpolate} has {len(ends)} pictures for --num={flags.FLAGS.num} frames: "
+            f"give two pictures or more, such as 1:17,5, and as many frames"
+        )
+    drawer = Drawer(run)
+    latents = drawer.latents(ends, _label(run), flags.FLAGS.truncation)
+    frames = drawer.frames(latents, steps, flags.FLAGS.scale, transparent=flags.FLAGS.transparent)
+    _check_sides(frames)
+    folder.mkdir(parents=True, exist_ok=True)
+    animation.write(folder, frames)
+    rows = [{"frame": i * steps, "picture": str(address)} for i, address in enumerate(ends)]
+    facts = {"run": run.workdir.name, "step": run.step, "truncation": flags.FLAGS.truncation, "frames": len(frames)}
+    picture_files.write_list(folder, rows, **facts)
+    print(
+        f"{len(frames)} frames of step {run.step} are in {flags.FLAGS.out}: animation.webp, animation.gif and sheet.png"
+    )
+
+
 def _draw(run: RestoredRun, folder: pathlib.Path, wanted: Sequence[Address]) -> tuple[int, str]:
     """Write new pictures. Returns their number, and a remark for the last line."""
-    label = None if flags.FLAGS.label is None else label_number(run, flags.FLAGS.label)
+    label = _label(run)
     truncation = flags.FLAGS.truncation
     drawer = Drawer(run)
     remark = ""
@@ -103,13 +136,29 @@ def _draw(run: RestoredRun, folder: pathlib.Path, wanted: Sequence[Address]) -> 
         )
         remark = f"; {left_out} copies of training images were left out"
     latents = drawer.latents(wanted, label, truncation)
-    pixels = drawer.paint(latents, flags.FLAGS.scale)
+    transparent = flags.FLAGS.transparent
+    pixels = drawer.paint(latents, flags.FLAGS.scale, transparent=transparent)
+    _check_sides(pixels)
     names = [f"{i:05d}" if flags.FLAGS.seeds is None else address.file_name for i, address in enumerate(wanted)]
     rows = _rows(run, names, wanted, latents.label)
     folder.mkdir(parents=True, exist_ok=True)
-    picture_files.write_pictures(folder, names, pixels)
+    if flags.FLAGS.format == "svg":
+        svg_files.write(folder, names, drawer.regions(latents, flags.FLAGS.scale, transparent=transparent))
+    else:
+        picture_files.write_pictures(folder, names, pixels, flags.FLAGS.format)
+    picture_files.write_grid(folder, pixels)
     picture_files.write_list(folder, rows, run=run.workdir.name, step=run.step, truncation=truncation)
+    opaque = int(transparency.opaque(pixels).sum()) if transparent and not run.config.mark.inks else 0
+    if opaque:
+        remark += f"; {opaque} are opaque, for their ground has not one colour"
     return len(pixels), remark
+
+
+def _check_sides(pixels: np.ndarray) -> None:
+    """Raise a UserError if pictures are too large for their format."""
+    side = max(pixels.shape[1:3])
+    if side > MAX_WEBP and (flags.FLAGS.format == "webp" or flags.FLAGS.interpolate):
+        raise UserError(f"--scale={flags.FLAGS.scale}: WebP has sides up to {MAX_WEBP} pixels, not {side}: lower it")
 
 
 def _rows(
@@ -118,7 +167,8 @@ def _rows(
     """Return what pictures.json says of each picture: its file, its address, and its label if the run has labels."""
     known = list(run.info.labels) if run.config.data.labels else []
     rows: list[dict[str, Any]] = [
-        {"file": f"{name}.png", "picture": str(address)} for name, address in zip(names, wanted, strict=True)
+        {"file": f"{name}.{flags.FLAGS.format}", "picture": str(address)}
+        for name, address in zip(names, wanted, strict=True)
     ]
     if known:
         for row, label in zip(rows, labels, strict=True):
@@ -126,8 +176,11 @@ def _rows(
     return rows
 
 
-def label_number(run: RestoredRun, name: str) -> int:
-    """Return the number of a label of a run; a UserError names the labels that there are."""
+def _label(run: RestoredRun) -> int | None:
+    """Return the number of --label, None without; a UserError names the labels that there are."""
+    name = flags.FLAGS.label
+    if name is None:
+        return None
     names = list(run.info.labels) if run.config.data.labels else []
     if name not in names:
         known = f"it should be one of {', '.join(names)}" if names else "this run was told none (config.data.labels)"

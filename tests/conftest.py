@@ -284,7 +284,7 @@ def call(capsys):
     def called(module, *words):
         values = flags.FlagValues()
         with pytest.MonkeyPatch.context() as patch:
-            for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float", "DEFINE_bool"):
+            for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float", "DEFINE_bool", "DEFINE_enum"):
                 patch.setattr(flags, name, functools.partial(getattr(flags, name), flag_values=values))
             patch.setattr(flags, "FLAGS", values)
             module.define()

@@ -26,6 +26,7 @@ import objectives
 import quality
 import quirks
 import small
+import svg_files
 
 README = (ROOT / "README.md").read_text()
 
@@ -157,6 +158,14 @@ def test_the_results_are_those_of_the_committed_numbers():
 def of_page(page, name):
     """What stands between the markers of a name in a page of docs/."""
     return re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "docs" / page).read_text(), re.S).group(1)
+
+
+def test_the_svg_of_64_pictures_are_near_them_and_have_no_more_colours():
+    record = recorded("svg-cpu")
+    assert of_page("sampling.md", "svg") == svg_files.table(record["runs"])
+    for name, row in record["runs"].items():
+        assert row["pictures"] == 64 and row["pictures_with_more_fills_than_colours"] == 0, name
+        assert row["inks"] != 1 or (row["fills"][1] <= 2 and row["mean_difference"] < 0.02), name
 
 
 def test_every_objective_was_trained_and_none_collapsed():

@@ -1,17 +1,20 @@
 """Pictures of a restored run, drawn by its averaged generator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from logogan_jax.config.build_networks import takes_inks
+from data_prep.pictures.trace import Regions
+from logogan_jax.config.build_networks import image_size, takes_inks
 from logogan_jax.config.restore import CHUNK, RestoredRun
 from logogan_jax.core import images, prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.training import sampling
+from logogan_jax.training.drawing import flat_colours, latents, transparency
 from logogan_jax.training.drawing.addresses import Address
-from logogan_jax.training.drawing.latents import truncate
+from logogan_jax.training.drawing.flat_colours import WHITE
 from logogan_jax.training.sampling import Latents
 
 
@@ -28,7 +31,11 @@ class Drawer:
         label_counts = list(run.info.labels.values()) if run.config.data.labels else []
         self._latents = jax.jit(sampling.make_latents(objective, graphdefs, label_counts or [1]))
         self._synthesize = jax.jit(sampling.make_synthesize(graphdefs), static_argnames="scale")
+        self._cover = jax.jit(sampling.make_cover(graphdefs), static_argnames="scale")
         self._prior_mean = sampling.make_prior_mean(objective, graphdefs)
+        self._draws_marks = bool(run.config.mark.inks)
+        self._channels = run.config.data.channels
+        self._enlarged = 8 if max(image_size(run.config)) <= 64 else 4
         self.kept = int(takes_inks(run.config))
 
     def latents(self, addresses: Sequence[Address], label: int | None = None, truncation: float = 1.0) -> Latents:
@@ -39,7 +46,7 @@ class Drawer:
         chunks = [self._chunk(addresses[i : i + CHUNK], label) for i in range(0, len(addresses), CHUNK)]
         z, labels = (np.concatenate(parts)[: len(addresses)] for parts in zip(*chunks, strict=True))
         if truncation < 1:
-            z = truncate(z, self.prior_mean(f"--truncation={truncation:g}"), truncation, self.kept)
+            z = latents.truncate(z, self.prior_mean(f"--truncation={truncation:g}"), truncation, self.kept)
         return Latents(z, labels)
 
     def prior_mean(self, flag: str) -> np.ndarray:
@@ -52,19 +59,73 @@ class Drawer:
             )
         return np.asarray(jax.jit(self._prior_mean)(self._run.state), np.float32)
 
-    def paint(self, latents: Latents, scale: int = 1) -> np.ndarray:
+    def paint(self, drawn: Latents, scale: int = 1, *, transparent: bool = False) -> np.ndarray:
         """Return the pictures uint8[n, H, W, C] of Latents, `scale` times as high and as wide as in training.
 
-        Marks are drawn again at that size, and other pictures are enlarged by a Lanczos filter.
+        Marks are drawn again at that size, and other pictures are enlarged by a Lanczos filter. Pictures that are to
+        be `transparent` have 4 channels. Where neither marks nor the run's images have alpha, a ground of one colour
+        becomes transparent, and pictures without one stay opaque.
         """
-        drawn_scale = scale if self._run.config.mark.inks else 1
-        count = len(latents.z)
-        chunks = []
+        if self._draws_marks:
+            if transparent and self._channels != 4:
+                return transparency.from_inks(*self._in_chunks(self._cover, drawn, scale))
+            return self._in_chunks(self._synthesize, drawn, scale)[0]
+        pixels = self._in_chunks(self._synthesize, drawn, 1)[0]
+        if transparent and self._channels != 4:
+            pixels = transparency.from_ground(pixels)
+        return pixels if scale == 1 else images.enlarge(pixels, scale)
+
+    def frames(self, ends: Latents, steps: int, scale: int = 1, *, transparent: bool = False) -> np.ndarray:
+        """Return pictures uint8[n, H, W, C] on the way from each of some Latents to the next, in `steps` steps.
+
+        UserError if the ends have different labels and the generator is given them.
+        """
+        self._check_labels(ends.label)
+        mean = None if self._prior_mean is None else self.prior_mean("--interpolate")
+        z, places = latents.path(ends.z, steps, mean, self.kept)
+        before = np.minimum(places.astype(int), len(ends.z) - 2)
+        pixels = self.paint(Latents(z, ends.label[before]), scale, transparent=transparent)
+        if not self.kept:
+            return pixels
+        # The same shapes in the ink of the end that is ahead: in between the colours are mixed.
+        z[:, -self.kept :] = ends.z[before + 1, -self.kept :]
+        ahead = self.paint(Latents(z, ends.label[before]), scale, transparent=transparent)
+        share = (places - before)[:, None, None, None]
+        return np.rint((1 - share) * pixels + share * ahead).astype(np.uint8)
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        """Raise a UserError if labels differ that the generator is given."""
+        given = self._run.config.data.labels and "generator" in self._run.model.objective.conditioned_networks
+        names = [list(self._run.info.labels)[label] for label in labels] if given else []
+        if len(set(names)) > 1:
+            raise UserError(
+                f"--interpolate has pictures of the labels {', '.join(names)}, between which there is nothing: give "
+                f"--label={names[0]}, with which all are of one"
+            )
+
+    def regions(self, drawn: Latents, scale: int = 1, *, transparent: bool = False) -> Iterator[Regions]:
+        """Yield each picture of Latents as regions of flat colours, of `scale` times the size of training.
+
+        The regions have several times the resolution of the picture, at which marks are drawn again.
+        """
+        for i in range(0, len(drawn.z), CHUNK):
+            part = Latents(*(values[i : i + CHUNK] for values in drawn))
+            if self._draws_marks:
+                ground = "" if transparent or self._channels == 4 else WHITE
+                for shares, inks in zip(*self._in_chunks(self._cover, part, self._enlarged), strict=True):
+                    yield flat_colours.of_inks(shares, inks, ground, enlarged=self._enlarged, scale=scale)
+            else:
+                for picture in self.paint(part, transparent=transparent):
+                    yield flat_colours.of_picture(picture, enlarged=self._enlarged, scale=scale)
+
+    def _in_chunks(self, program: Callable[..., Any], drawn: Latents, scale: int) -> list[np.ndarray]:
+        """Return what a program makes of Latents, CHUNK of them at a time: arrays [n, ...]."""
+        count = len(drawn.z)
+        made = []
         for i in range(0, count, CHUNK):
-            part = Latents(*(_filled(values[i : i + CHUNK]) for values in latents))
-            chunks.append(self._synthesize(self._run.state, part, scale=drawn_scale))
-        pixels = np.concatenate(jax.device_get(chunks))[:count]
-        return pixels if drawn_scale == scale else images.enlarge(pixels, scale)
+            part = Latents(*(_filled(values[i : i + CHUNK]) for values in drawn))
+            made.append(jax.device_get(jax.tree.leaves(program(self._run.state, part, scale=scale))))
+        return [np.concatenate(parts)[:count] for parts in zip(*made, strict=True)]
 
     def _chunk(self, addresses: Sequence[Address], label: int | None) -> Latents:
         """Return the Latents of at most CHUNK addresses, filled up."""

@@ -136,12 +136,24 @@ class MarkGenerator(nnx.Module):
         scale: int = 1,
     ) -> jax.Array:
         """Draw images, `scale` times as high and as wide as those of training. `keys` are the trunk's."""
-        colours, z = self.choose_colours(z, label)
-        fields = self.trunk.logits(z, label, keys=keys, train=train)
-        shares = coverage(fields, self.sharpness[...], scale)
+        shares, colours = self.cover(z, label, keys=keys, train=train, scale=scale)
         if train and self.table is not None:
             return 2 * shares - 1
         return lay_on_ground(shares, colours, self.channels)
+
+    def cover(
+        self,
+        z: jax.Array,
+        label: jax.Array | None = None,
+        *,
+        keys: jax.Array | None = None,
+        train: bool,
+        scale: int = 1,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return the shares of pixels that inks cover, [n, h, w, inks], and their colours [n, inks, 1|3] in [0, 1]."""
+        colours, z = self.choose_colours(z, label)
+        fields = self.trunk.logits(z, label, keys=keys, train=train)
+        return coverage(fields, self.sharpness[...], scale), colours
 
     def choose_colours(self, z: jax.Array, label: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Return the colours of the inks, [n, inks, 1|3] in [0, 1], and what of z the trunk gets."""

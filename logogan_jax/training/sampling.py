@@ -51,6 +51,17 @@ def make_synthesize(graphdefs: dict[str, nnx.GraphDef]) -> Callable[..., jax.Arr
     return synthesize
 
 
+def make_cover(graphdefs: dict[str, nnx.GraphDef]) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Make cover(state, latents, scale=1) -> (shares uint8[n, H, W, k], inks uint8[n, k, 1|3]) of pictures of marks."""
+
+    def cover(state: TrainState, latents: Latents, scale: int = 1) -> tuple[jax.Array, jax.Array]:
+        generator = _averaged_networks(graphdefs, state).generator
+        shares, inks = generator.cover(latents.z, latents.label, train=False, scale=scale)
+        return images.to_uint8(2 * shares[..., None] - 1)[..., 0], images.to_uint8(2 * inks[..., None] - 1)[..., 0]
+
+    return cover
+
+
 def make_prior_mean(objective: Objective, graphdefs: dict[str, nnx.GraphDef]) -> Callable[[TrainState], Any] | None:
     """Make prior_mean(state) -> float32[latent] or one number, or None where the prior has no middle."""
     prior_mean = objective.prior_mean

@@ -1,11 +1,14 @@
 """What people ask the sample command for: pictures by address and label, usual ones, larger ones, reconstructions."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from conftest import devices, four, on_toy_networks, pictures
+from PIL import Image
 
+from data_prep.pictures import svg
 from logogan_jax import sample, train
 from logogan_jax.config import defaults, restore
 from logogan_jax.core import images
@@ -99,6 +102,7 @@ def test_truncated_pictures_are_more_alike_and_the_mean_is_one_picture(condition
         (["--seeds=1,1:0"], "--seeds names picture 1:0 more than once"),
         (["--seeds=1,x"], "--seeds has 'x': write a seed"),
         (["--reconstruct", "--truncation=0.5"], "--reconstruct shows given images again: leave --truncation"),
+        (["--interpolate=1,2", "--format=svg"], "--interpolate shows what is between pictures: leave --format"),
         (["--best", "--step=4"], "--best is a step, as --step is: leave --step"),
         (["--truncation=nan"], "--truncation=nan should be from 0"),
         (["--truncation=1.5"], "--truncation=1.5 should be from 0"),
@@ -115,11 +119,18 @@ def edges(pixels):
     return ((distance > 0.1 * distance.max()) & (distance < 0.9 * distance.max())).mean()
 
 
+@pytest.fixture(scope="module")
+def marks(shards, tmp_path_factory, toy_networks):
+    """A run that draws marks in one colour."""
+    workdir = tmp_path_factory.mktemp("runs") / "marks"
+    changes = {"train.steps": 150, "evaluate.every_images": 0, "mark.inks": 1}
+    return finished(shards, workdir, "gan", "generator", "critic", **changes)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("inks", [0, 1])
-def test_larger_pictures_are_the_same_pictures(toy_networks, sampled, shards, tmp_path, inks):
-    changes = {"train.steps": 4, "evaluate.every_images": 0, "mark.inks": inks}
-    workdir = finished(shards, tmp_path / "run", "gan", "generator", "critic", **changes)
+def test_larger_pictures_are_the_same_pictures(conditional, marks, sampled, tmp_path, inks):
+    workdir = marks if inks else conditional
     small = sampled(workdir, tmp_path / "small", "--num=4")
     large = sampled(workdir, tmp_path / "large", "--num=4", "--scale=3")
     names = [f"{i:05d}.png" for i in range(4)]
@@ -132,6 +143,57 @@ def test_larger_pictures_are_the_same_pictures(toy_networks, sampled, shards, tm
     if inks:
         # A mark is drawn again: at three times the size a smaller share of it is edges, neither ink nor ground.
         assert np.mean([edges(large[name]) for name in names]) < np.mean([edges(small[name]) for name in names])
+
+
+@pytest.mark.slow
+def test_marks_are_transparent_exactly_in_each_format(marks, sampled, tmp_path):
+    plain = sampled(marks, tmp_path / "png", "--num=3")
+    clear = sampled(marks, tmp_path / "clear", "--num=3", "--transparent")
+    sampled(marks, tmp_path / "webp", "--num=3", "--transparent", "--format=webp")
+    sampled(marks, tmp_path / "svg", "--num=3", "--transparent", "--format=svg")
+    assert list(addresses_of(tmp_path / "svg")) == ["00000.svg", "00001.svg", "00002.svg"]
+    for name in ("00000", "00001", "00002"):
+        rgba = clear[f"{name}.png"]
+        inks = np.unique(rgba[rgba[..., 3] > 0][:, :3], axis=0)
+        assert len(inks) == 1 and rgba.shape == (28, 28, 4)
+        assert np.abs(images.on_white(rgba).astype(int) - plain[f"{name}.png"]).max() <= 1
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "webp" / f"{name}.webp")), rgba)
+        text = (tmp_path / "svg" / f"{name}.svg").read_text()
+        assert set(re.findall('fill="(.*?)"', text)) == {"#{:02x}{:02x}{:02x}".format(*inks[0])}
+        back = np.asarray(svg.render(svg.read(text.encode()), 112).reduce(4))[..., 3]
+        assert ((back >= 128) == (rgba[..., 3] >= 128)).mean() > 0.9
+
+
+@pytest.mark.slow
+def test_an_animation_goes_from_picture_to_picture(marks, sampled, tmp_path):
+    ends = sampled(marks, tmp_path / "ends", "--seeds=1:2,7", "--transparent")
+    sheet = sampled(marks, tmp_path / "way", "--interpolate=1:2,7,1:2", "--num=9", "--transparent")["sheet.png"]
+    assert json.loads((tmp_path / "way" / "pictures.json").read_text())["pictures"][1] == {"frame": 4, "picture": "7:0"}
+    webp, gif = (Image.open(tmp_path / "way" / f"animation.{kind}") for kind in ("webp", "gif"))
+    assert webp.n_frames == gif.n_frames == 9 and gif.info["loop"] == 0
+    for frame, name in ((0, "seed00001-00002"), (4, "seed00007"), (8, "seed00001-00002")):
+        webp.seek(frame)
+        np.testing.assert_allclose(np.asarray(webp).astype(int), ends[f"{name}.png"], atol=1)
+        gif.seek(frame)
+        seen = np.asarray(gif.convert("RGB")).astype(int)
+        assert np.abs(seen - images.on_white(ends[f"{name}.png"])).mean() < 3
+    assert sheet.shape == (4 * (3 * 30 + 2), 4 * (3 * 30 + 2), 3)
+
+
+@pytest.mark.slow
+def test_there_is_nothing_between_two_labels(conditional, call, tmp_path):
+    where = (f"--workdir={conditional}", f"--out={tmp_path / 'out'}")
+    with pytest.raises(UserError, match=r"--interpolate has pictures of the labels .*disc.*give --label="):
+        call(sample, *where, "--interpolate=0-9")
+    assert "10 frames" in call(sample, *where, "--interpolate=0-9", "--num=10", "--label=disc")
+
+
+@pytest.mark.slow
+def test_pictures_without_a_ground_are_counted(conditional, call, tmp_path):
+    said = call(sample, f"--workdir={conditional}", f"--out={tmp_path / 'out'}", "--num=2", "--transparent")
+    drawn = pictures(tmp_path / "out")
+    opaque = sum(int((drawn[name][..., 3] == 255).all()) for name in ("00000.png", "00001.png"))
+    assert (f"; {opaque} are opaque" in said) == (opaque > 0) and drawn["00000.png"].shape == (28, 28, 4)
 
 
 @pytest.mark.slow

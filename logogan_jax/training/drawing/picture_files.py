@@ -5,16 +5,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from logogan_jax.core import files, images
 
 SHEET = 100  # pictures on a sheet, at most
 
 
-def write_pictures(folder: pathlib.Path, names: Sequence[str], pixels: np.ndarray) -> None:
-    """Write pictures uint8[n, H, W, C] under names without their ending, and one grid of the first hundred."""
+def write_pictures(folder: pathlib.Path, names: Sequence[str], pixels: np.ndarray, kind: str = "png") -> None:
+    """Write pictures uint8[n, H, W, C] as "png" or lossless "webp" files under names without their ending."""
     for name, picture in zip(names, pixels, strict=True):
-        images.write_png(folder / f"{name}.png", picture)
+        if kind == "png":
+            images.write_png(folder / f"{name}.png", picture)
+            continue
+        image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+        with files.atomic_write(folder / f"{name}.webp") as partial:
+            image.save(partial, format="WEBP", lossless=True, exact=True)
+
+
+def write_grid(folder: pathlib.Path, pixels: np.ndarray) -> None:
+    """Write one sheet of the first hundred pictures uint8[n, H, W, C], laid on white."""
     images.write_image_grid(folder / "grid.png", pixels[:SHEET])
 
 
