@@ -19,11 +19,11 @@ from logogan_jax.training.drawing import addresses, animation, picture_files, sv
 from logogan_jax.training.drawing.addresses import Address
 
 MAX_WEBP = 16_383  # pixels of a side
-_NEW_PICTURES = ("seeds", "seed", "label", "truncation", "scale", "format", "transparent", "no_copies")
+_NEW_PICTURES = ("interpolate", "seeds", "seed", "label", "truncation", "scale", "format", "transparent", "nearest")
 # Each of these flags says what makes no sense with the others in its row.
 APART = {
-    "reconstruct": ("shows given images again", _NEW_PICTURES),
-    "interpolate": ("shows what is between pictures", ("seeds", "seed", "format", "reconstruct", "no_copies")),
+    "reconstruct": ("shows given images again", (*_NEW_PICTURES, "no_copies")),
+    "interpolate": ("shows what is between pictures", ("seeds", "seed", "format", "nearest", "no_copies")),
     "seeds": ("says which pictures to draw", ("num", "seed", "no_copies")),
     "best": ("is a step, as --step is", ("step",)),
 }
@@ -48,6 +48,7 @@ def define() -> None:
     flags.DEFINE_bool("transparent", False, "a transparent ground: of marks exactly, else where it has one colour")
     flags.DEFINE_bool("reconstruct", False, "reconstructions of held-out images (vae), or of training images (glo)")
     flags.DEFINE_string("data", None, "where the images of the run lie now; default: where they were")
+    flags.DEFINE_bool("nearest", False, "show the nearest training image of each picture, and whether it is copied")
     flags.DEFINE_bool("no_copies", False, "draw others instead of pictures that copy training images")
 
 
@@ -129,8 +130,9 @@ def _draw(run: RestoredRun, folder: pathlib.Path, wanted: Sequence[Address]) -> 
     truncation = flags.FLAGS.truncation
     drawer = Drawer(run)
     remark = ""
+    finder = copies.CopyFinder(run) if flags.FLAGS.no_copies or flags.FLAGS.nearest else None
     if flags.FLAGS.no_copies:
-        finder = copies.CopyFinder(run)
+        assert finder is not None
         wanted, left_out = copies.find_originals(
             drawer, finder, count=flags.FLAGS.num, seed=flags.FLAGS.seed, label=label, truncation=truncation
         )
@@ -147,11 +149,35 @@ def _draw(run: RestoredRun, folder: pathlib.Path, wanted: Sequence[Address]) -> 
     else:
         picture_files.write_pictures(folder, names, pixels, flags.FLAGS.format)
     picture_files.write_grid(folder, pixels)
+    if flags.FLAGS.nearest:
+        assert finder is not None
+        remark += _write_nearest(folder, names, rows, drawer.paint(latents), finder)
     picture_files.write_list(folder, rows, run=run.workdir.name, step=run.step, truncation=truncation)
-    opaque = int(transparency.opaque(pixels).sum()) if transparent and not run.config.mark.inks else 0
+    needs_ground = transparent and not run.config.mark.inks and run.config.data.channels != 4
+    opaque = int(transparency.opaque(pixels).sum()) if needs_ground else 0
     if opaque:
         remark += f"; {opaque} are opaque, for their ground has not one colour"
     return len(pixels), remark
+
+
+def _write_nearest(
+    folder: pathlib.Path,
+    names: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    pixels: np.ndarray,
+    finder: copies.CopyFinder,
+) -> str:
+    """Write the training images nearest to pictures, and into their rows which they are. Returns a remark."""
+    nearest = finder.nearest(pixels)
+    picture_files.write_nearest(folder, names, pixels, nearest.pixels, nearest.copied)
+    for i, row in enumerate(rows):
+        row["nearest"] = {
+            "image": int(nearest.image[i]),
+            "name": nearest.name[i],
+            "distance": round(float(nearest.distance[i]), 3),
+            "copied": bool(nearest.copied[i]),
+        }
+    return f"; {int(nearest.copied.sum())} count as copies of training images, see nearest.png"
 
 
 def _check_sides(pixels: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from logogan_jax.core import files, prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import sync
 from logogan_jax.data.batch import Batch
-from logogan_jax.data.dataset import DatasetInfo, Subset
+from logogan_jax.data.dataset import DatasetInfo, Subset, TFRecordDataset
 from logogan_jax.metrics import compute, evaluator, feature_cache
 from logogan_jax.metrics.features import FeatureNetwork, Features
 from logogan_jax.metrics.memorization import MemorizationDetector
@@ -140,6 +140,11 @@ def real_images(run: RestoredRun, network: FeatureNetwork) -> tuple[Images, Imag
     """Return the images that a run was trained on and those held out; their features stay in the user's cache."""
     train, held_out = _subsets(run)
     return _embedded(train, run, network), _embedded(held_out, run, network)
+
+
+def training_dataset(run: RestoredRun) -> TFRecordDataset:
+    """Return the data set of a run, at whose beginning are the images that it was trained on."""
+    return _subsets(run)[0].dataset
 
 
 def memorization_detector(train: Images, held_out: Images) -> MemorizationDetector:

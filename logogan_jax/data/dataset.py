@@ -86,6 +86,12 @@ class TFRecordDataset:
         pixels, labels = self.images(np.array([position]))
         return pixels[0], int(labels[0])
 
+    def name(self, position: int) -> str:
+        """The name of the image at a position in the data set: that of its file below the folder it came from."""
+        shard = int(np.searchsorted(self._starts, position, side="right")) - 1
+        payload = self._files.read(self.indexes[shard], position - int(self._starts[shard]))
+        return tfrecord.decode(payload)["name"].decode("utf-8", "backslashreplace")
+
     def images(self, positions: np.ndarray, needs_pixels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(pixels uint8[n, H, W, C], labels int32[n]) at positions int[n]; UserError if a record is damaged.
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, command, drawing, environment, four, on_toy_networks, pictures, summary
 from toy_networks import toy_features
 
-from logogan_jax import evaluate, replay, train
+from logogan_jax import evaluate, replay, sample, train
 from logogan_jax.config import build_training, copies, default_dataset, defaults, restore, run_config
 from logogan_jax.config.drawer import Drawer
 from logogan_jax.core.errors import Diverged, UserError
@@ -20,6 +20,7 @@ from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.training import divergence
+from logogan_jax.training.drawing import picture_files
 from logogan_jax.training.drawing.addresses import Address
 from logogan_jax.training.reporting import run_writer
 
@@ -332,6 +333,30 @@ def test_samples_that_copy_training_images_are_left_out(whole, monkeypatch):
     monkeypatch.setattr(drawer, "paint", lambda latents: finder.training[np.arange(len(latents.z)) % 25])
     with pytest.raises(UserError, match=r"--no_copies: of 1,280 pictures only 0 are no copies: this run has memorised"):
         copies.find_originals(drawer, finder, count=5, seed=0)
+
+
+@pytest.mark.slow
+def test_each_picture_is_shown_beside_the_training_image_that_is_nearest(whole, monkeypatch, call, tmp_path):
+    trained, _ = restore.real_images(restore.restore(whole(), "best"), features.load_network("toy"))
+
+    def paint(drawer, latents, scale=1, *, transparent=False):
+        """Two training images, moved by a pixel, and noise."""
+        noise = np.random.default_rng(0).integers(0, 256, (len(latents.z), 28, 28, 3), np.uint8)
+        noise[:2] = np.roll(trained.pixels[[3, 7]], 1, axis=2)
+        return noise
+
+    monkeypatch.setattr(Drawer, "paint", paint)
+    said = call(sample, f"--workdir={whole()}", f"--out={tmp_path / 'out'}", "--num=4", "--nearest")
+    assert "; 2 count as copies of training images, see nearest.png" in said
+    rows = json.loads((tmp_path / "out" / "pictures.json").read_text())["pictures"]
+    assert [row["nearest"]["copied"] for row in rows] == [True, True, False, False]
+    assert [row["nearest"]["image"] for row in rows[:2]] == [3, 7] and rows[0]["nearest"]["distance"] < 1
+    dataset = restore.training_dataset(restore.restore(whole(), "best"))
+    assert rows[0]["nearest"]["name"] == dataset.name(3) != dataset.name(7)
+    drawn = pictures(tmp_path / "out")
+    np.testing.assert_array_equal(drawn["00001-nearest.png"], trained.pixels[7])
+    red = (drawn["nearest.png"] == picture_files.RED).all(-1).reshape(-1)
+    assert red.sum() == 4 * (4 * 27) * 16  # a frame around each of the two pairs, enlarged four times
 
 
 def test_other_data_than_the_runs_are_refused(whole, shards, tmp_path):

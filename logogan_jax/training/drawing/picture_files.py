@@ -9,6 +9,7 @@ from PIL import Image
 
 from logogan_jax.core import files, images
 
+RED = (220, 0, 0)
 SHEET = 100  # pictures on a sheet, at most
 
 
@@ -26,6 +27,20 @@ def write_pictures(folder: pathlib.Path, names: Sequence[str], pixels: np.ndarra
 def write_grid(folder: pathlib.Path, pixels: np.ndarray) -> None:
     """Write one sheet of the first hundred pictures uint8[n, H, W, C], laid on white."""
     images.write_image_grid(folder / "grid.png", pixels[:SHEET])
+
+
+def write_nearest(
+    folder: pathlib.Path, names: Sequence[str], pixels: np.ndarray, nearest: np.ndarray, copied: np.ndarray
+) -> None:
+    """Write what is nearest to each picture as NAME-nearest.png, and a sheet of both, where copies have a red frame."""
+    write_pictures(folder, [f"{name}-nearest" for name in names], nearest)
+    framed = [
+        np.broadcast_to(images.on_white(images_), (*images_.shape[:3], 3)).copy() for images_ in (pixels, nearest)
+    ]
+    for shown in framed:
+        for edge in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):
+            shown[edge] = np.where(copied[:, None, None], RED, shown[edge])
+    write_pairs(folder / "nearest.png", *framed)
 
 
 def write_pairs(path: pathlib.Path, first: np.ndarray, second: np.ndarray) -> None:
