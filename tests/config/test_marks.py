@@ -100,3 +100,19 @@ def test_one_ink_is_warned_of_where_images_have_several(marks, monkeypatch):
     said.clear()
     build_training.build(marks(inks=3), devices=jax.devices()[:1], say=said.append)
     assert not said
+
+
+@pytest.mark.slow
+def test_networks_are_trained_on_coverage_and_see_no_colour(marks):
+    made = build_training.build(marks(channels=4), devices=jax.devices()[:1])
+    step, feed = made.runner.program(1), made.runner.source.at(0, 1)
+    states = []
+    for channels in ((), (0, 1, 2), (3,)):
+        image = feed.image
+        for channel in channels:
+            image = image.at[..., channel].set(255 - image[..., channel])
+        state, _ = step(jax.tree.map(jax.numpy.copy, made.state), feed._replace(image=image))
+        states.append(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.params)]))
+    plain, recoloured, turned_inside_out = states
+    np.testing.assert_array_equal(recoloured, plain)
+    assert (turned_inside_out != plain).any()
