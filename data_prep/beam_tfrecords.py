@@ -208,6 +208,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args, flags = parser.parse_known_args(argv)
     with errors.exit_on_error():
         options = _options(flags)
+        if args.labels not in (None, "folders", "none"):
+            raise UserError(f"--labels={args.labels}: files of labels are for write_tfrecords; here folders or none")
         spec = arguments.image_spec(args)
         write_tfrecords.check_number("shards", args.shards, plan.MAX_SHARDS)
         if args.manifest and "://" not in args.manifest and not files.expand(args.manifest).is_file():

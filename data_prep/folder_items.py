@@ -1,12 +1,14 @@
-"""The files below a folder or bucket as Items, with the names of its sub-folders as labels."""
+"""The files below a folder or bucket, or in a zip, as Items with labels."""
 
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from data_prep import listing
+from data_prep import label_file, listing
 from data_prep.pictures.convert import Item
+from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
-from logogan_jax.core.storage.filesystem import Bucket, Folder
+from logogan_jax.core.storage import filesystem
+from logogan_jax.core.storage.filesystem import Bucket, Folder, ZipFolder
 
 NO_LABEL = -1  # of a file beside the sub-folders, which is no image
 LOOSE_ADVICE = "move them into a sub-folder, or use --labels=none"
@@ -15,9 +17,10 @@ _SPLITS = {"dev", "eval", "holdout", "test", "testing", "train", "training", "va
 
 
 class FolderItems:
-    """The files below a folder or bucket as Items, except hidden files; its sub-folders are `labels`.
+    """The files below a folder or bucket, or in a zip, as Items, except hidden files; `labels` are their names.
 
-    `labelling` is "folders", "none", or None: as "folders", but not if the sub-folders are those of a divided data set.
+    `labelling` is "folders" (labels are the names of its sub-folders), "none", a file of labels (see label_file), or
+    None: as "folders", but not if the sub-folders are those of a divided data set.
     Every iteration lists the names again, so that memory does not grow with their number.
     """
 
@@ -25,10 +28,22 @@ class FolderItems:
         """Count the files.
 
         Raises:
-            UserError: if there is no such folder, if only some images are in sub-folders, or if the sub-folders are
-                no labels. It names the `flag`.
+            UserError: if there is no such folder, if only some images have a label, or if the sub-folders are no
+                labels. It names the `flag`.
         """
-        self._store = listing.open_folder(path, flag)
+        is_zip = "://" not in str(path) and files.expand(path).is_file() and filesystem.zip_of(files.expand(path))
+        self._store = filesystem.ZipFolder(path) if is_zip else listing.open_folder(path, flag)
+        self._label_of: Callable[[str], str | None] = label_of
+        self._skipped = ""
+        if labelling not in (None, "folders", "none"):
+            self._read_labels(labelling, path, flag)
+            return
+        if labelling is None and label_file.has_labels(self._store):
+            name = label_file.STYLEGAN
+            raise UserError(
+                f"--{flag}={path} has labels in {name}: say with write_tfrecords --labels={name}, or else "
+                f"--labels=folders or --labels=none"
+            )
         self._count = 0
         left_out: dict[str, str] = {}
         loose = 0
@@ -51,18 +66,40 @@ class FolderItems:
             raise UserError(
                 f"--{flag}={path} has {loose} files beside its sub-folders, so they have no label: {LOOSE_ADVICE}"
             )
-        if len(self.labels) == 1 and not outer_files:
+        if len(self.labels) == 1 and not outer_files and not is_zip:
             inner = f"{str(path).rstrip('/')}/{self.labels[0]}"
             print(f"All images have one label, {self.labels[0]!r}. For its sub-folders as labels: --{flag}={inner}")
+
+    def _read_labels(self, where: str, path: str | pathlib.Path, flag: str) -> None:
+        """Take the labels from a file."""
+        labels, self._skipped = label_file.read(where, self._store)
+        self._label_of = labels.get
+        self.labels = label_file.sort(labels)
+        left_out: dict[str, str] = {}
+        names = {name for name in listing.image_names(self._store, left_out) if name != self._skipped}
+        self._count = len(names)
+        if left_out:
+            print(listing.describe_left_out(path, left_out), flush=True)
+        without = [name for name in sorted(names - labels.keys()) if listing.is_image(self._store, name)]
+        if without:
+            raise UserError(
+                f"--{flag}={path} has {len(without):,} images that --labels={where} does not name, such as "
+                f"{without[0]}: add their lines, or move them away"
+            )
+        absent = labels.keys() - names
+        if len(absent) == len(labels):
+            raise UserError(f"--labels={where} names no file of --{flag}={path}, but such as {min(absent)}")
+        if absent:
+            print(f"{len(absent):,} images of --labels={where} are not there, such as {min(absent)}.", flush=True)
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Item]:
-        return make_items(self._store, self._names(), self.labels)
+        return make_items(self._store, self._names(), self.labels, self._label_of)
 
     def _names(self) -> Iterator[str]:
-        return listing.image_names(self._store)
+        return (name for name in listing.image_names(self._store) if name != self._skipped)
 
 
 def label_of(name: str) -> str | None:
@@ -71,12 +108,18 @@ def label_of(name: str) -> str | None:
     return folder if slash else None
 
 
-def make_items(store: Folder | Bucket, names: Iterable[str], labels: Sequence[str]) -> Iterator[Item]:
+def make_items(
+    store: Folder | Bucket | ZipFolder,
+    names: Iterable[str],
+    labels: Sequence[str],
+    label_of_name: Callable[[str], str | None] = label_of,
+) -> Iterator[Item]:
     """Items of files in a store, by their relative names; without labels they get the number 0."""
     numbers = {label: number for number, label in enumerate(labels)}
     missing = NO_LABEL if labels else 0
     for name in names:
-        yield Item(name, numbers.get(label_of(name) or "", missing), f"{store}/{name}")
+        label = label_of_name(name)
+        yield Item(name, missing if label is None else numbers.get(label, missing), f"{store}/{name}")
 
 
 def check_labels(labels: Collection[str], labelling: str | None, path: str | pathlib.Path, flag: str = "path") -> None:

@@ -12,7 +12,7 @@ from data_prep.pictures import convert, rasters, svg_text
 from logogan_jax.core import files, pointers
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
-from logogan_jax.core.storage.filesystem import Bucket, Folder
+from logogan_jax.core.storage.filesystem import Bucket, Folder, ZipFolder
 
 SETTINGS = "settings.json"
 _TOOL_FILES = {"manifest.jsonl", "rejects.jsonl", "removed.jsonl", SETTINGS}  # that our tools leave beside images
@@ -32,7 +32,7 @@ def open_folder(path: str | pathlib.Path, flag: str = "path") -> Folder | Bucket
     return store
 
 
-def image_names(store: Folder | Bucket, left_out: dict[str, str] | None = None) -> Iterator[str]:
+def image_names(store: Folder | Bucket | ZipFolder, left_out: dict[str, str] | None = None) -> Iterator[str]:
     """Yield the names of the files that may be images; `left_out` gets {name of a folder that is not read: reason}."""
     return (name for name in _names(store, left_out) if name.rpartition("/")[2] not in _TOOL_FILES)
 
@@ -42,8 +42,8 @@ def manifest_names(store: Folder | Bucket) -> list[str]:
     return [name for name in _names(store) if name.rpartition("/")[2] == "manifest.jsonl"]
 
 
-def _names(store: Folder | Bucket, left_out: dict[str, str] | None = None) -> Iterator[str]:
-    if isinstance(store, Bucket):
+def _names(store: Folder | Bucket | ZipFolder, left_out: dict[str, str] | None = None) -> Iterator[str]:
+    if isinstance(store, Bucket | ZipFolder):
         return store.names()
     return store.names(lambda folder: _reason_to_leave(store.path, folder), left_out)
 
@@ -55,7 +55,7 @@ def describe_left_out(path: str | pathlib.Path, left_out: dict[str, str]) -> str
     return f"Not read in {path}: {', '.join(parts)}{more}."
 
 
-def is_image(store: Folder | Bucket, name: str) -> bool:
+def is_image(store: Folder | Bucket | ZipFolder, name: str) -> bool:
     """Whether a file is a picture by its first bytes, whatever its name; nothing is decoded."""
     try:
         if (store.size(name) or 0) > _PEEK_BYTES:

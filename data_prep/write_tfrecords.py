@@ -4,9 +4,9 @@
 
 Reads every format that Pillow reads without help, and SVG, whatever the names of the files. Each image is resized to
 fit into a square (with --width, a rectangle) of its background, or of white; --fit=crop keeps the middle of long images
-instead, as in 2018. Sub-folders become labels. Files that cannot be read are listed with the reason in rejects.jsonl
-beside the shards. The shards depend on the images and their names alone, not on the number of processes. After an
-interruption, the same command goes on with the shard it was at.
+instead, as in 2018. Sub-folders become labels, or --labels=FILE gives each image its own. Files that cannot be read
+are listed with the reason in rejects.jsonl beside the shards. The shards depend on the images, their names and their
+labels alone, not on the number of processes. After an interruption, the same command goes on with the shard it was at.
 """
 
 import argparse
@@ -119,7 +119,7 @@ def _remove_earlier_shards(partial: pathlib.Path) -> None:
 
 def dataset_name(path: str | pathlib.Path) -> str:
     """A name for the data set in a folder, in the characters that TensorFlow Datasets allows."""
-    name = str(path).rstrip("/").rpartition("/")[2]
+    name = str(path).rstrip("/").rpartition("/")[2].removesuffix(".zip")
     if not name.strip("."):  # the working folder, or one above it
         name = pathlib.Path(path).resolve().name
     return re.sub(r"\W+", "_", name.lower()).strip("_") or "images"
@@ -151,12 +151,13 @@ def _parse_bool(word: str) -> bool:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that the Beam pipeline has too."""
-    parser.add_argument("-p", "--path", required=True, help="folder of images, SVG too; sub-folders are labels")
+    parser.add_argument("-p", "--path", required=True, help="folder or zip of images, SVG too; sub-folders are labels")
     parser.add_argument("-tp", "--target_path", required=True, help="new folder for the shards")
     arguments.add_image_spec(parser)
     parser.add_argument(
-        "--labels", choices=("folders", "none"),
-        help="none: ignore sub-folders; folders: sub-folders are labels, also if they are called train and val",
+        "--labels", metavar="folders|none|FILE",
+        help="none: ignore sub-folders; folders: sub-folders are labels, also if they are called train and val; FILE: "
+        "a .csv with the columns file,label, or StyleGAN's dataset.json, here or among the images",
     )  # fmt: skip
     parser.add_argument("--shards", type=int, help="files to write (default: by the number of images)")
     parser.add_argument(

@@ -15,6 +15,7 @@ from typing import Any
 
 from data_prep.pictures.convert import Item
 from logogan_jax.core import files
+from logogan_jax.core.storage import filesystem
 
 IMAGES_PER_SHARD = 10_000  # about, in a large data set
 MIN_IMAGES_PER_SHARD = 64  # about, in a small one
@@ -101,6 +102,9 @@ def _source_identity(source: bytes | str) -> list[str | int]:
         return [source]
     try:
         status = os.stat(source)
+    except NotADirectoryError:  # in a zip
+        archive = filesystem.zip_of(source)
+        return [source, *(_source_identity(str(archive)) if archive else ())]
     except OSError:
         return [source]
     return [source, status.st_size, status.st_mtime_ns]

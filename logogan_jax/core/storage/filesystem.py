@@ -1,12 +1,17 @@
 """Files of a folder, on the disk or in a bucket (gs://, s3://), by relative name."""
 
+import functools
+import lzma
 import os
 import pathlib
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from logogan_jax.core import files
+from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage.object_store import Bucket
 
 
@@ -19,9 +24,23 @@ def open_store(where: "str | os.PathLike | Folder | Bucket") -> "Folder | Bucket
 
 
 def read_file(source: str | os.PathLike) -> bytes:
-    """Return the content of one file, by its path or address."""
+    """Return the content of one file, by its path or address; the path may lead into a zip."""
     folder, _, name = str(source).rpartition("/")
-    return Bucket(folder).read(name) if "://" in folder else pathlib.Path(source).read_bytes()
+    if "://" in folder:
+        return Bucket(folder).read(name)
+    try:
+        return pathlib.Path(source).read_bytes()
+    except NotADirectoryError:
+        archive = zip_of(source)
+        if archive is None:
+            raise
+        return ZipFolder(archive).read_whole(pathlib.Path(source).relative_to(archive).as_posix())
+
+
+def zip_of(source: str | os.PathLike) -> pathlib.Path | None:
+    """Return the zip that a path is or leads into, or None."""
+    places = (pathlib.Path(source), *pathlib.Path(source).parents)
+    return next((place for place in places if place.is_file() and zipfile.is_zipfile(place)), None)
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -128,3 +147,58 @@ class Folder:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+class ZipFolder:
+    """The files in a zip, to be read. Where all lie in one folder with sub-folders, names are relative to that."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = files.expand(path)
+
+    def __str__(self) -> str:
+        return f"{self.path}/{self._outer}".rstrip("/")
+
+    @functools.cached_property
+    def _outer(self) -> str:
+        """The folder, with a slash, in which all files lie that are not hidden, or ""."""
+        names = list(self._all_names())
+        outer, slash, _ = names[0].partition("/") if names else ("", "", "")
+        inside = all(name.startswith(f"{outer}/") for name in names)
+        return f"{outer}/" if slash and inside and any(name.count("/") > 1 for name in names) else ""
+
+    def _all_names(self) -> Iterator[str]:
+        for name in sorted(_open_zip(self.path, self.path.stat().st_mtime_ns).namelist()):
+            parts = name.split("/")
+            if parts[-1] and parts[0] != "__MACOSX" and not any(part.startswith(".") for part in parts):
+                yield name
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all files but hidden ones and those in hidden folders."""
+        return (name.removeprefix(self._outer) for name in self._all_names())
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file; raises KeyError where there is none, RuntimeError where it has a password."""
+        return self.read_whole(self._outer + name)
+
+    def read_whole(self, name: str) -> bytes:
+        """Return the content of a file by its whole name in the zip."""
+        try:
+            return _open_zip(self.path, self.path.stat().st_mtime_ns).read(name)
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+            raise OSError(f"damaged in its zip: {error}") from None
+
+    def size(self, name: str) -> int | None:
+        """Return the size of a file in bytes, or None if there is no such file."""
+        try:
+            return _open_zip(self.path, self.path.stat().st_mtime_ns).getinfo(self._outer + name).file_size
+        except KeyError:
+            return None
+
+
+@functools.lru_cache(1)
+def _open_zip(path: pathlib.Path, _: int) -> zipfile.ZipFile:
+    # Its directory is read once in each process. The time of the last change belongs to the key.
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path} is a damaged zip ({error}): bring back a copy of it") from None
