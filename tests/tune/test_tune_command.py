@@ -154,16 +154,16 @@ def test_a_lock_ends_with_its_last_holder(tmp_path):
 
 
 REAL = """
-from logogan_jax.config import defaults
+import toy_config
+
 from logogan_jax.tune.search_space import choice, log
 
 def get_config():
-    config = defaults.get_config()
-    config.data.update(size=28, dir={data!r}, held_out=0.5)
-    config.model = defaults.block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.4)
-    config.objective = defaults.block(name="gan", critic_updates=1)
-    config.train.update(steps=24, batch_size=8)
-    config.evaluate.update(every_images=32, samples=32)
+    config = toy_config.get_config()
+    config.data.update(dir={data!r}, held_out=0.5)
+    config.train.steps = 240
+    config.report.update(log_every=5, samples_every=240, checkpoint_every=10)
+    config.evaluate.update(every_images=320, samples=32, features="toy")
     return config
 
 def ranges():
@@ -174,11 +174,11 @@ def ranges():
 @pytest.mark.slow
 def test_real_trials_are_runs_that_resume_and_the_printed_command_is_that_of_the_best(shards, tmp_path):
     (tmp_path / "real.py").write_text(REAL.format(data=str(shards)))
-    folder = tmp_path / "study"
+    folder, toys = tmp_path / "study", environment(PYTHONPATH=os.pathsep.join((str(ROOT), str(ROOT / "tests"))))
 
     def tune():
-        call = [sys.executable, "-m", "logogan_jax.tune", f"--config={tmp_path / 'real.py'}", f"--workdir={folder}"]
-        return subprocess.Popen([*call, "--trials=2"], env=environment(), cwd=ROOT, text=True,
+        call = [sys.executable, HERE / "tune_toy.py", f"--config={tmp_path / 'real.py'}", f"--workdir={folder}"]
+        return subprocess.Popen([*call, "--trials=2"], env=toys, cwd=ROOT, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
     process = tune()
@@ -193,11 +193,12 @@ def test_real_trials_are_runs_that_resume_and_the_printed_command_is_that_of_the
     for number, trial in enumerate(journal(folder)):
         run = json.loads((folder / "trials" / f"{number:04d}" / "summary.json").read_text())
         batch = trial.params["train.batch_size"]
-        assert trial.state == run["status"] == "finished" and run["steps"] * batch == 24 * 8
-        assert trial.kid._asdict() == run["best"]["kid_efflite0"] and trial.seconds == run["seconds"]
+        assert trial.state == run["status"] == "finished" and run["steps"] * batch == 240 * 8
+        assert trial.kid._asdict() == run["best"]["kid_toy"] and trial.seconds == run["seconds"]
         assert len(trial.curve) == 6
+    assert list(search.TRAIN) == [sys.executable, "-m", "logogan_jax.main"]  # of which these trials are a small one
     best = int(re.search(r"trial (\d+), KID", out).group(1))
     printed = shlex.split(out.split("Train it: ")[1])
     printed = [sys.executable, *printed[1:-1], f"--workdir={folder / 'trials' / f'{best:04d}'}"]
-    again = subprocess.run(printed, env=environment(), cwd=ROOT, text=True, capture_output=True)
+    again = subprocess.run(printed, env=toys, cwd=ROOT, text=True, capture_output=True)
     assert "is finished at step" in again.stdout, again.stderr  # as it could not be with another recipe
