@@ -228,6 +228,7 @@ def test_a_dying_run_goes_back_once_with_a_lower_rate_and_may_be_stopped_then(dy
     assert [event["action"] for event in summary(broken)["events"]] == ["warn", "roll back"]
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_path):
     dying.times = 2
     with pytest.raises(Diverged, match=r"step 6: it is planted, once more: lower config.optimizer"):
@@ -504,6 +505,7 @@ def test_what_needs_the_runs_own_images_names_the_flag_for_where_they_lie_now(mo
         copies.CopyFinder(restore.restore(moved(), "best"))
 
 
+@pytest.mark.slow
 def test_the_images_of_a_run_are_found_where_they_lie_now(moved, toy, shards, evaluate_flags):
     evaluate_flags(data=str(shards))
     run = restore.restore(moved(), "best", str(shards))

@@ -48,6 +48,7 @@ def test_a_run_leaves_everything_it_promises(straight):
     assert reals.shape[0] > 28 and (reals == 255).any() and (reals < 100).any()
 
 
+@pytest.mark.slow
 def test_only_the_newest_checkpoints_are_kept(toy_networks, shards, tmp_path):
     config = on_toy_networks(four(shards, **{"report.checkpoint_every": 1}))
     train.train(config, tmp_path / "run")

@@ -28,6 +28,7 @@ from logogan_jax.training.reporting import messages
 # ── devices and settings of JAX ─────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_cuda_without_a_gpu_names_the_extra(tmp_path):
     line = failing("--config=quickstart", f"--workdir={tmp_path}", JAX_PLATFORMS="cuda", CUDA_VISIBLE_DEVICES="")
     assert line.startswith("error: JAX_PLATFORMS=cuda, but there is no such device here (")

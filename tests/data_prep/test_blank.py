@@ -80,6 +80,7 @@ def test_write_tfrecords_counts_blanks_and_words_and_says_what_shows_them(logos,
     assert "2  nearly empty" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_tools_that_write_pictures_count_blanks_and_words(logos, tmp_path, capsys):
     svg_to_png.main([f"--path={logos}", f"--target_path={tmp_path / 'png'}"])
     resize_center.main([f"--path={logos}", "--size=28", f"--target_path={tmp_path / 'squares'}"])

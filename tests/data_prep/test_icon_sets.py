@@ -83,6 +83,7 @@ def test_a_set_that_is_none_is_told_in_one_line(tmp_path):
         icon_sets.read_archive(tmp_path / "empty.zip")
 
 
+@pytest.mark.slow
 def test_make_logos_makes_shards_of_every_kind_of_source(tmp_path, capsys):
     (tmp_path / "logos" / "red").mkdir(parents=True)
     drawing(1).save(tmp_path / "logos" / "red" / "a.png")

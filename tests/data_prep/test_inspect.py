@@ -80,6 +80,7 @@ def test_copies_that_were_changed_a_little_are_found(logos, change, share):
     assert all(one == other for one, other in found.items())
 
 
+@pytest.mark.slow
 def test_distinct_logos_are_no_copies(logos):
     assert duplicates.group_near(thumbnails(logos)) == []
 

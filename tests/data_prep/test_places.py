@@ -175,6 +175,7 @@ def test_the_working_folder_is_inspected_cleaned_and_labelled(monkeypatch, tmp_p
     assert len(TFRecordDataset.open(labelled)) == 50 and (labelled / "clusters.png").exists()
 
 
+@pytest.mark.slow
 def test_a_tilde_is_the_home_folder_and_an_unknown_one_a_name(monkeypatch, tmp_path, logos):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path / "logos")

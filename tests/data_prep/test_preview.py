@@ -38,6 +38,7 @@ def test_mirrored_views_are_the_logo_or_its_mirror_image(tiny):
     assert (same | turned).all() and not same.all() and not turned[:, 1:].all()
 
 
+@pytest.mark.slow
 def test_views_are_those_of_the_first_steps(tiny):
     config = tiny(data__rotate=20.0, data__mirror=True)
     found = sheet(tiny, data__rotate=20.0, data__mirror=True)

@@ -302,6 +302,7 @@ def test_flags_that_do_not_fit_are_told_before_jax_starts(flags, said):
     assert said in failing("--config=configs/quickstart.py", *flags, JAX_PLATFORMS="nonsense")
 
 
+@pytest.mark.slow
 def test_a_process_number_has_to_be_one_of_them():
     flags = ("--coordinator=127.0.0.1:1", "--num_processes=2", "--process_id=2")
     assert "--process_id=2: with --num_processes=2 it should be from 0 to 1" in failing(

@@ -105,6 +105,7 @@ def test_at_most_the_stated_share_lies_below_the_limits_and_no_more_would_fit():
     np.testing.assert_allclose(alike[:, 0], np.sort(ratios[0])[100])
 
 
+@pytest.mark.slow
 def test_pictures_that_are_in_both_parts_do_not_move_the_limits(logos, detector):
     """Ten training logos come twice, and ten of them are among the held-out ones, too."""
     twice = np.concatenate([logos[:10], logos[:-HELD]])

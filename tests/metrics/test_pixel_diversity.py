@@ -21,6 +21,7 @@ def test_spread_is_the_mean_distance_of_two_pictures(channels):
     np.testing.assert_allclose(jax.jit(mean_pairwise_distance)(pixels), by_hand(images.on_white(pixels)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_black_and_white_are_one_apart_and_the_same_picture_nothing():
     pixels = np.zeros((2, 4, 4, 4), np.uint8)
     pixels[0, ..., 3] = 255

@@ -134,6 +134,7 @@ def test_derivatives_are_right_at_second_order(name):
     np.testing.assert_allclose(jax.jit(jax.grad(penalty))(x), hessian @ along, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_derivatives_of_rgba_are_those_of_differences():
     x = jnp.asarray(batch(4, (6, 4), 2))
     x = x.at[..., 3].set(0.6).at[..., :3].set(x[..., :3] * 0.1 - 0.1)  # nothing at its limits

@@ -48,6 +48,7 @@ def test_edges_are_repeated_outside_of_the_image():
     np.testing.assert_array_equal(found[0, 0, :, 0], [1, 0])
 
 
+@pytest.mark.slow
 def test_a_mark_at_a_larger_size_is_the_same_mark():
     fields = jax.image.resize(jax.random.normal(jax.random.key(0), (2, 5, 4, 2)), (2, 14, 10, 2), "bicubic")
     small = mark.coverage(fields, SHARP)
@@ -94,6 +95,7 @@ def test_pictures_lie_between_their_inks_and_the_ground():
     assert large.shape == (6, 84, 84, 3)
 
 
+@pytest.mark.slow
 def test_inks_of_the_data_are_chosen_by_the_last_number_of_z():
     generator = marked(channels=4, table=TABLE)
     z = latents(300)

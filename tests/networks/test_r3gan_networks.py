@@ -35,6 +35,7 @@ def test_widths_double_towards_the_base_up_to_eight_times():
     assert r3gan.stage_widths(16, 5) == [16, 32, 64, 128, 128, 128]
 
 
+@pytest.mark.slow
 def test_initialisation_is_that_of_fixup():
     critic = train_state.flatten_with_names(
         nnx.to_pure_dict(nnx.state(make("r3gan", "critic", width=32, blocks=2, expansion=2), nnx.Param))

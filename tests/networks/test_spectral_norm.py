@@ -74,6 +74,7 @@ def test_its_gradient_holds_the_vectors_still():
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @NAMES
 def test_every_kernel_of_the_critic_is_normalised(name):
     critic = make(name, "critic", spectral=True, classes=2, conditioning="projection")

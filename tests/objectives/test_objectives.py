@@ -120,6 +120,7 @@ def test_signs_are_those_of_undecided_scores(name):
         assert set(np.asarray(notes["sign"])) == {-1.0, 1.0}
 
 
+@pytest.mark.slow
 def test_the_minimax_generator_saturates_where_the_other_does_not():
     nets = Toy(steep := np.array([30.0, 30.0], np.float32))
     loss = lambda g, name: loss_of(make(name).players[1], Toy(steep, g=g), batch(), rows())[0]
@@ -312,6 +313,7 @@ def autoencoder(mean, log_variance):
     return nets
 
 
+@pytest.mark.slow
 def test_the_bound_of_the_vae_is_reached_by_the_true_posterior():
     # x = z + 0.5 noise: the posterior is N(0.8 x, 0.2), and x itself N(0, 1.25).
     objective, x = make("vae", deviation=0.5), np.array([0.6, -1.1])
@@ -448,6 +450,7 @@ class Three(Toy):
         return x @ self.w.T + self.a / 2 * jnp.sum(x**2, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["shard_map", "pmap"])
 def test_the_walkthroughs_norm_is_of_the_whole_batch_on_any_number_of_devices(how):
     w = np.random.default_rng(7).normal(size=(3, 2)).astype(np.float32)

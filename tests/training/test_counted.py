@@ -49,6 +49,7 @@ def test_the_program_before_xla_costs_what_is_recorded(row):
     assert_as_recorded(row, counted.count_lowered(row))
 
 
+@pytest.mark.slow
 @rows(COMPILED)
 def test_the_program_for_one_device_costs_what_is_recorded(row):
     assert_as_recorded(row, counted.count_on_one_device(row))

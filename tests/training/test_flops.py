@@ -152,6 +152,7 @@ def walkthrough(**changes):
     return config
 
 
+@pytest.mark.slow
 def test_a_step_of_the_walkthroughs_wgan_gp_is_the_sum_by_hand():
     """Forward passes by layer; then how often each update runs them."""
     first, second, third = 56 * 56 * 16 * 3 * 64, 27 * 27 * 16 * 64 * 128, 14 * 14 * 16 * 128 * 128

@@ -28,6 +28,7 @@ def writer(tmp_path, said):
     return RunWriter(tmp_path, 0, said.append)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["MPLBACKEND", "MATPLOTLIBRC"])
 def test_plots_do_not_depend_on_what_a_notebook_or_a_user_has_set(tmp_path, variable):
     settings = tmp_path / "matplotlibrc"

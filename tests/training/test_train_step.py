@@ -28,7 +28,7 @@ def quick(*names):
     return pytest.mark.parametrize("objective", [pytest.param(name, marks=marks(name)) for name in sorted(OBJECTIVES)])
 
 
-EACH = quick("gan", "wgan_gp")  # one of each kind: plain, with a penalty
+ONE = quick("wgan_gp")
 
 # What an objective does it does on any network, and a network under any objective: every objective is tried on networks
 # of two layers, and every network under one objective.
@@ -125,10 +125,9 @@ def check_updates(objective, before, after, metrics):
     assert all(np.isfinite(list(metrics[-1].values())))
 
 
-@pytest.mark.parametrize("objective", ["gan", "wgan_gp"])
-def test_a_step_updates_each_player_as_often_as_it_says(on_network, objective):
-    """Each objective is looked at in the test of devices and checkpoints."""
-    made = build_training.build(on_network(objective, "toy"), devices=DEVICES[:2])
+def test_a_step_updates_each_player_as_often_as_it_says(on_network):
+    """Other objectives are looked at in the test of devices and checkpoints."""
+    made = build_training.build(on_network("wgan_gp", "toy"), devices=DEVICES[:2])
     before = leaves(made.state.params)
     check_updates(made.model.objective, before, *run(made, 2))
 
@@ -140,7 +139,7 @@ def trace_strictly(training):
         jax.eval_shape(training.runner.program(1), training.state, feed)
 
 
-@EACH
+@ONE
 def test_a_step_promotes_no_type_and_no_rank_by_accident(tiny, objective):
     # Not with Adam: optax's own bias correction takes a float to the power of an integer.
     trace_strictly(build_training.build(sgd(tiny(objective)), devices=DEVICES[:1]))
