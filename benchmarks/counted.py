@@ -12,6 +12,7 @@ one device, and on eight simulated devices to count what these exchange. The row
 observed by the profiler during some dispatches between log lines.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -59,10 +60,28 @@ VERSIONED = {
 # ── what is counted ─────────────────────────────────────────────────────────────────────────
 
 
+@functools.cache
+def step_on_one_device(name: str) -> AbstractStep:
+    """Return the train step of a config on one device."""
+    return AbstractStep(name, jax.devices()[:1])
+
+
+@functools.cache
+def lowered_on_one_device(name: str) -> jax.stages.Lowered:
+    """Return the program of a config for one device, before XLA compiles it."""
+    step = step_on_one_device(name)
+    return step.program.lower(*step.arguments)
+
+
+@functools.cache
+def compiled_on_one_device(name: str) -> jax.stages.Compiled:
+    """Return the program of a config as XLA compiles it for one device."""
+    return lowered_on_one_device(name).compile()
+
+
 def count_lowered(name: str) -> dict[str, int]:
     """Count the program of a config before XLA compiles it."""
-    step = AbstractStep(name, jax.devices()[:1])
-    program = step.program.lower(*step.arguments)
+    step, program = step_on_one_device(name), lowered_on_one_device(name)
     cost = program.cost_analysis()
     return {
         "model_flops": int(flops.count_flops(step.program, *step.arguments)),
@@ -76,8 +95,7 @@ def count_lowered(name: str) -> dict[str, int]:
 
 def count_on_one_device(name: str) -> dict[str, int]:
     """Count the program of a config as XLA compiles it for one device."""
-    step = AbstractStep(name, jax.devices()[:1])
-    program = step.program.lower(*step.arguments).compile()
+    step, program = step_on_one_device(name), compiled_on_one_device(name)
     cost = program.cost_analysis()
     memory = program.memory_analysis()
     text = program.as_text()

@@ -56,6 +56,13 @@ def test_the_program_for_one_device_costs_what_is_recorded(row):
 
 
 @pytest.mark.slow
+def test_xla_does_not_swap_filters_and_images_in_the_quickstart():
+    compiled = counted.compiled_on_one_device("quickstart").as_text()
+    assert "convolution" in compiled
+    assert "rhs_reversal" not in compiled
+
+
+@pytest.mark.slow
 @rows(COMPILED)
 def test_the_program_for_several_devices_costs_what_is_recorded(row):
     assert_as_recorded(row, counted.count_on_all_devices(row))
