@@ -25,6 +25,7 @@ COMMANDS = {
     "logogan_jax.sample": [*RUN, "--out=new", "--num=1", "--step=newest"],
     "logogan_jax.evaluate": ["--images=logos", "--against=logos", "--size=8", "--num_samples=10", "--step=newest"],
     "logogan_jax.replay": RUN,
+    "logogan_jax.export": [*RUN, "--format=safetensors", "--out=new", "--step=newest"],
     "logogan_jax.benchmark": ["--config=tiny.py", "--config.data.dir=nowhere"],
     "logogan_jax.plan": ["--config=tiny.py", "--config.data.dir=nowhere", "--target=h100"],
     "logogan_jax.tune": ["--config=tiny.py", "--workdir=new", "--trials=1"],

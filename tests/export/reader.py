@@ -1,0 +1,23 @@
+"""Draws pictures of a seed from an exported program, as a user without the library does.
+
+python reader.py FILE SEED COUNT OUT.npy
+"""
+
+import json
+import pathlib
+import sys
+
+import jax
+import jax.export
+import numpy as np
+
+sys.modules["logogan_jax"] = None  # now its import fails
+
+file, seed, count, out = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4]
+latents_of = json.loads(pathlib.Path(f"{file}.json").read_text())["latents"]
+exec(latents_of["recipe"])  # defines latents and label
+z = np.stack([latents(seed, i, **latents_of["arguments"]) for i in range(count)])  # noqa: F821
+y = np.stack([label(seed, i, latents_of["label_bounds"]) for i in range(count)])  # noqa: F821
+program = jax.export.deserialize(bytearray(pathlib.Path(file).read_bytes()))
+assert not [name for name in sys.modules if name.startswith("logogan_jax.")]
+np.save(out, program.call(z, y))

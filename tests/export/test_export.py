@@ -1,0 +1,170 @@
+"""An exported file draws the pictures of the run, is described by its card, and is whole or not there."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, devices, environment, four, on_toy_networks, pictures
+
+from logogan_jax import sample, train
+from logogan_jax.config import defaults, restore, run_config
+from logogan_jax.config.build_model import build_model
+from logogan_jax.config.restore import RestoredRun
+from logogan_jax.core import nested
+from logogan_jax.core.errors import UserError
+from logogan_jax.data.dataset import DatasetInfo
+from logogan_jax.export import __main__ as export
+from logogan_jax.export import archive, recipes, stablehlo
+
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def workdir(shards, tmp_path_factory, toy_networks):
+    """A run that draws marks of two labels, in colours of the data."""
+    folder = tmp_path_factory.mktemp("runs") / "marks"
+    config = on_toy_networks(four(shards, **{"data.labels": True, "mark.inks": 1}))
+    config.report.update(log_every=4, samples_every=0, checkpoint_every=0)
+    config.objective = defaults.block(name="cgan")
+    with devices(1):
+        train.train(config, folder)
+    return folder
+
+
+@pytest.fixture
+def exported(call, workdir, tmp_path):
+    """A function (format, *flags) -> the path of an exported file."""
+
+    def export_(format_, *flags):
+        pytest.importorskip(export.FORMATS[format_].PACKAGES[0])
+        out = tmp_path / f"mine.{format_}"
+        call(export, f"--workdir={workdir}", f"--format={format_}", f"--out={out}", *flags)
+        return out
+
+    return export_
+
+
+def read_card(out):
+    return json.loads(out.with_name(out.name + ".json").read_text())
+
+
+@pytest.mark.slow
+def test_plain_jax_draws_the_pictures_of_a_seed_without_the_library(exported, workdir, call, tmp_path):
+    out = exported("stablehlo", "--platform=cpu")
+    call(sample, f"--workdir={workdir}", "--seed=1", f"--num={COUNT}", f"--out={tmp_path / 'drawn'}")
+    drawn = pictures(tmp_path / "drawn")
+    elsewhere = [folder for folder in sys.path if folder and not pathlib.Path(folder).is_relative_to(ROOT)]
+    reader = pathlib.Path(__file__).with_name("reader.py")
+    subprocess.run(
+        [sys.executable, reader, out, "1", str(COUNT), tmp_path / "read.npy"],
+        cwd=tmp_path, env=environment(PYTHONPATH=os.pathsep.join(elsewhere)), check=True,
+    )  # fmt: skip
+    found = np.load(tmp_path / "read.npy")
+    wanted = np.stack([drawn[f"{i:05d}.png"] for i in range(COUNT)])
+    assert found.dtype == np.uint8 and found.shape == wanted.shape
+    # Programs for other numbers of pictures may round otherwise.
+    assert np.abs(found.astype(int) - wanted).max() <= 1
+    assert wanted.std(axis=0).max() > 0
+
+
+@pytest.mark.parametrize("platform", stablehlo.PLATFORMS)
+def test_a_program_is_made_for_each_platform_and_any_number_of_pictures(exported, platform):
+    out = exported("stablehlo", f"--platform={platform}")
+    program = jax.export.deserialize(bytearray(out.read_bytes()))
+    assert program.platforms == (platform,)
+    assert [str(one.shape) for one in program.in_avals] == ["(n, 8)", "(n,)"]
+    assert str(program.out_avals[0].shape) == "(n, 28, 28, 3)" and program.out_avals[0].dtype == np.uint8
+    card = read_card(out)
+    assert (
+        card["platform"] == platform
+        and card["expiry"]["not_promised_after"] in out.with_name(out.name + ".md").read_text()
+    )
+
+
+def test_an_archive_holds_the_averaged_networks_and_the_config(exported, workdir):
+    safetensors = pytest.importorskip("safetensors")
+    out = exported("safetensors")
+    run = restore.restore(str(workdir), "newest")
+    wanted = nested.flatten(jax.device_get(run.state.ema))
+    with safetensors.safe_open(out, framework="numpy") as file:
+        assert set(file.keys()) == set(wanted)
+        for name, value in wanted.items():
+            np.testing.assert_array_equal(file.get_tensor(name), value)
+        content = json.loads(file.metadata()["config"])
+    config, info = run_config.read(workdir)
+    assert content["config"] == json.loads(json.dumps(config.to_dict()))
+    assert content["data"]["fingerprint"] == info.fingerprint
+
+
+def test_what_an_archive_would_garble_is_noticed(exported, tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    safetensors.save_file({"a": array}, tmp_path / "a", metadata={})
+    with pytest.raises(UserError, match=r"read back otherwise \(a\)"):
+        archive.check(tmp_path / "a", {"a": array.T.copy()}, {})
+
+
+def test_the_card_says_what_the_file_is(exported, workdir):
+    out = exported("safetensors")
+    card = read_card(out)
+    assert card["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert card["run"] == "marks" and card["step"] == 4 and card["labels"] == ["box", "disc"]
+    assert card["inputs"] == {"latents": "float32[n, 8]", "labels": "int32[n]"}
+    assert card["output"] == "uint8[n, 28, 28, 3]"
+    assert card["data"]["fingerprint"] == run_config.read(workdir)[1].fingerprint
+    assert card["versions"].keys() >= {"jax", "logogan_jax", "safetensors"}
+    page = out.with_name(out.name + ".md").read_text()
+    assert "0 is box, 1 is disc" in page and "chooses the ink" in page and card["latents"]["recipe"] in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("objective", "prior"),
+    [
+        ("gan", "normal"),
+        ("walkthrough_dcgan", "uniform on [-1, 1)"),
+        ("walkthrough_wgan", "uniform on [0, 1)"),
+        ("glo", "normal, fitted to codes"),
+    ],
+)
+def test_each_prior_has_its_recipe(tiny, toy_networks, tmp_path, objective, prior):
+    config = on_toy_networks(tiny(objective))
+    info = DatasetInfo("0" * 64, 50, {})
+    model = build_model(config, info)
+    recipe = recipes.find(RestoredRun(tmp_path, config, info, model, model.init_state(), 0))
+    assert recipe.name == prior and recipe.bounds == []
+
+
+@pytest.mark.parametrize("there", ["mine", "mine.json", "mine.md"])
+def test_nothing_is_overwritten(call, workdir, tmp_path, there):
+    pytest.importorskip("safetensors")
+    (tmp_path / there).write_text("kept")
+    with pytest.raises(UserError, match=f"{there} is there already"):
+        call(export, f"--workdir={workdir}", "--format=safetensors", f"--out={tmp_path / 'mine'}")
+    assert [path.name for path in tmp_path.iterdir()] == [there] and (tmp_path / there).read_text() == "kept"
+
+
+def test_nothing_half_written_is_left(call, workdir, tmp_path, monkeypatch):
+    pytest.importorskip("safetensors")
+    monkeypatch.setattr(archive, "check", lambda *_: (_ for _ in ()).throw(UserError("read back otherwise")))
+    with pytest.raises(UserError, match="read back otherwise"):
+        call(export, f"--workdir={workdir}", "--format=safetensors", f"--out={tmp_path / 'mine'}")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_platform_or_a_package_that_is_not_there_is_told_in_one_line(call, workdir, tmp_path, monkeypatch):
+    flags = [f"--workdir={workdir}", f"--out={tmp_path / 'mine'}"]
+    pytest.importorskip("flatbuffers")
+    with pytest.raises(UserError, match="--platform is 'cpu': leave it, --format=safetensors has none"):
+        call(export, *flags, "--format=safetensors", "--platform=cpu")
+    with pytest.raises(UserError, match="--platform is 'gpu': it should be one of cpu, cuda, tpu"):
+        call(export, *flags, "--format=stablehlo", "--platform=gpu")
+    monkeypatch.setattr(stablehlo, "PACKAGES", ("a_package_that_is_not_there",))
+    with pytest.raises(UserError, match=r"--format=stablehlo needs a_package_that_is_not_there: pip install"):
+        call(export, *flags, "--format=stablehlo")
