@@ -1,4 +1,4 @@
-"""Count what a training step makes a GPU or TPU do that is not here, and compare with results/counted-targets.json.
+"""Count what a training step makes a GPU or TPU do that is not here: results/counted-targets.json and docs/speed.md.
 
     python benchmarks/counted_targets.py [--targets=h100,v5e] [--only=CONFIG,CONFIG] [--devices=1,8] [--check]
 
@@ -19,7 +19,7 @@ from logogan_jax.plan import targets
 if __name__ == "__main__":
     os.environ.update(targets.ENVIRONMENT)  # before JAX is imported
 
-from record import RESULTS, parser, write_record
+from record import RESULTS, parser, rewrite_table, write_record
 
 from logogan_jax.config import shipped
 from logogan_jax.data.dataset import DatasetInfo
@@ -61,6 +61,23 @@ def title(config: str, target: str, devices: int) -> str:
     return f"{config} on {devices} x {target}"
 
 
+def table(record: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Write the counts as a table of Markdown, of each row those by the compiler that was recorded last."""
+    lines = ["| step, bfloat16 | kernels | GB read and written | temporaries, MB | exchanges | exchanged, MB |"]
+    lines += ["|---|---:|---:|---:|---:|---:|"]
+    newest = {row: counts for recorded in record.values() for row, counts in recorded.items()}
+    for row, counts in newest.items():
+        cells = [
+            row,
+            f"{counts['kernels']:,}",
+            f"{counts['bytes'] / 1e9:.2f}",
+            f"{counts['temporary_bytes'] / 1e6:,.0f}",
+        ]
+        cells += [str(counts["collectives"]), f"{counts['exchanged_bytes'] / 1e6:,.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def differences(row: str, counts: dict[str, Any], old: dict[str, Any]) -> list[str]:
     """List in words which counts of a row differ from the recorded ones."""
     return [
@@ -95,6 +112,7 @@ def main() -> None:
                 if not args.check:  # after each, because the next one takes minutes
                     command = "python benchmarks/counted_targets.py"
                     write_record(NAME, command, {"images": IMAGES, "dtype": "bfloat16", "compilers": record})
+                    rewrite_table("docs/speed.md", NAME, table(record))
     print(*messages, sep="\n")
     if args.check:
         sys.exit(bool(messages))

@@ -23,7 +23,7 @@ if __name__ == "__main__":
 
 import jax
 from counted_targets import IMAGES, compiler
-from record import parser, write_record
+from record import parser, rewrite_table, write_record
 
 from logogan_jax.config import build_training, shipped
 from logogan_jax.core import target as tracing_target
@@ -65,6 +65,18 @@ def count(config: str, target: str, devices: int, options: dict[str, Any]) -> di
         return read_sequence(path.read_text(encoding="utf-8"))
 
 
+def table(counts: dict[str, dict[str, Any]]) -> str:
+    """Write the counts as a table of Markdown."""
+    lines = ["| program | graphs | in graphs | outside: kernels | calls of cuDNN | loops | exchanges |"]
+    lines += ["|---|---:|---:|---:|---:|---:|---:|"]
+    for row, found in counts.items():
+        outside = found["outside"]
+        exchanges = sum(count for kind, count in outside.items() if kind.startswith("All"))
+        kinds = [outside.get("CustomKernel", 0), outside.get("Convolution", 0), outside.get("While", 0), exchanges]
+        lines.append(f"| {row} | {found['graphs']} | {sum(found['inside'].values())} | {' | '.join(map(str, kinds))} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Run the command."""
     flags = parser(__doc__)
@@ -83,6 +95,7 @@ def main() -> None:
                 print(row, found[row], flush=True)
     command = f"python benchmarks/cuda_graphs.py --only={args.only} --devices={args.devices} --target={args.target}"
     write_record("cuda-graphs", command, {"compiler": compiler(args.target), "counts": found})
+    rewrite_table("docs/speed.md", "cuda-graphs", table(found))
 
 
 if __name__ == "__main__":

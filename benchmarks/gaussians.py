@@ -26,7 +26,7 @@ from logogan_jax.core import files, images, plotting
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import data_parallel
 from logogan_jax.objectives import OBJECTIVES
-from logogan_jax.training import multi_step, sampling, train_state, train_step
+from logogan_jax.training import sampling, step_runner, train_state, train_step
 from logogan_jax.training.model import Model
 
 MODES = 8
@@ -144,7 +144,7 @@ def train(name: str, critic_updates: int, steps: int) -> np.ndarray:
     source = Ring(parallel, objective.batches_per_step)
     no_augmentation = lambda keys, points: points
     step = train_step.make_train_step(model, no_augmentation, ema_images=EMA_IMAGES, unroll=True)
-    program = parallel.map_and_jit(multi_step.make_multi_step(step, source, 1, unroll=True), data_parallel.BATCH)
+    program = parallel.map_and_jit(step_runner.make_multi_step(step, source, 1, unroll=True), data_parallel.BATCH)
     state = parallel.device_put(state, data_parallel.REPLICATED)
     for i in range(steps):
         state, _ = program(state, source.at(i))

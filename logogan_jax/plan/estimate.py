@@ -5,10 +5,13 @@ import dataclasses
 import time
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from logogan_jax.config import build_training
+from logogan_jax.core import errors
 from logogan_jax.core import target as tracing_target
+from logogan_jax.core.errors import UserError
 from logogan_jax.data import sources
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.plan import costs, hlo, prediction, targets, topology
@@ -49,7 +52,11 @@ class Memory:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a training needs of some devices of a target. `dollars_per_hour` is 0 where no price is known."""
+    """What a training needs of some devices of a target. `dollars_per_hour` is 0 where no price is known.
+
+    `too_large` is the batch size that was asked for, where the compiler found no room for it; all else is of a smaller
+    one.
+    """
 
     target: Target
     devices: int
@@ -63,6 +70,12 @@ class Estimate:
     prediction: Prediction
     compile_seconds: float
     dollars_per_hour: float
+    too_large: int = 0
+
+    @property
+    def fits(self) -> bool:
+        """Return whether the batch that was asked for fits into the memory."""
+        return self.memory.fits and not self.too_large
 
     @property
     def hours(self) -> float:
@@ -90,9 +103,34 @@ def estimate(
 ) -> Estimate:
     """Compile the step of a config for a target and predict its time. The config's own "auto" values are kept.
 
+    A TPU's compiler refuses what does not fit. Then half of the batch is tried, and half of that.
+
     Raises:
-        UserError: The devices do not divide the batch, or a value of the config is wrong.
+        UserError: The devices do not divide the batch, a value of the config is wrong, or no batch fits.
     """
+    batch_size = config.train.batch_size
+    every = devices * hosts
+    while True:
+        try:
+            found = _estimate(config, info, target, devices=devices, hosts=hosts, dollars_per_hour=dollars_per_hour)
+            too_large = batch_size if config.train.batch_size < batch_size else 0
+            return dataclasses.replace(found, too_large=too_large)
+        except jax.errors.JaxRuntimeError as error:
+            if not errors.is_out_of_memory(error):
+                raise
+        smaller = config.train.batch_size // 2 // every * every
+        if not smaller:
+            raise UserError(
+                f"config.train.batch_size is {batch_size}, and {target.title} has no room for any: use a smaller "
+                f"model, or another target"
+            )
+        config = config.copy_and_resolve_references()
+        config.train.batch_size = smaller
+
+
+def _estimate(
+    config: ConfigDict, info: DatasetInfo, target: Target, *, devices: int, hosts: int, dollars_per_hour: float
+) -> Estimate:
     with tracing_target.tracing_for(target.platform):
         config = build_training.resolve(config)
         step = StepShapes(config, info, topology.devices(target, devices, hosts), source=_source(config, info, target))

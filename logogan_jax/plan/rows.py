@@ -55,9 +55,10 @@ def _memory(memory: Memory) -> str:
 
 
 def _fits(estimate: Estimate) -> str:
-    memory = estimate.memory
     largest = f"the largest batch is about {estimate.largest_batch:,}"
-    if memory.fits:
+    if estimate.too_large:
+        largest = f"batch {estimate.too_large:,} does not compile for want of memory, {largest}"
+    if estimate.fits:
         return f"it fits, {largest}"
     if not estimate.largest_batch:
         return "it does not fit with any batch: use a smaller model, or another target"
@@ -66,9 +67,7 @@ def _fits(estimate: Estimate) -> str:
 
 def table(estimates: list[Estimate]) -> str:
     """Return a Markdown table of the targets, the cheapest run first; those without a price come last."""
-    ordered = sorted(
-        estimates, key=lambda found: (not found.memory.fits, not found.dollars, found.dollars, found.hours)
-    )
+    ordered = sorted(estimates, key=lambda found: (not found.fits, not found.dollars, found.dollars, found.hours))
     rows = [_HEADER, tuple("---" for _ in _HEADER), *map(_cells, ordered)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -78,7 +77,7 @@ def _cells(estimate: Estimate) -> tuple[str, ...]:
     hosts = f" x {estimate.hosts}" if estimate.hosts > 1 else ""
     return (
         f"{estimate.devices}{hosts} x {estimate.target.title}",
-        "yes" if estimate.memory.fits else "no",
+        "yes" if estimate.fits else "no",
         f"{estimate.largest_batch:,}",
         f"{estimate.counts.kernels:,}",
         gigabytes(estimate.counts.bytes),
@@ -101,7 +100,7 @@ def to_json(name: str, estimate: Estimate) -> dict[str, Any]:
         "hosts": estimate.hosts,
         "batch_size": estimate.batch_size,
         "dtype": estimate.dtype,
-        "fits": memory.fits,
+        "fits": estimate.fits,
         "largest_batch": estimate.largest_batch,
         "state_bytes": memory.state,
         "data_bytes": memory.data,

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from logogan_jax.core import timing
 from logogan_jax.data.sources import Source
 from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.training import cpu_estimate, flops
-from logogan_jax.training.multi_step import make_multi_step
 from logogan_jax.training.schedule import Schedule
 from logogan_jax.training.train_state import TrainState
-from logogan_jax.training.train_step import Metrics, TrainStep
+from logogan_jax.training.train_step import Metrics, TrainStep, scan
 
 QUICKSTART = "python -m logogan_jax.main --config=configs/quickstart.py"
 
@@ -197,6 +197,32 @@ class StepRunner:
         # Asked of the devices before the next program, which takes the buffers of this state.
         taken = snapshot(state) if schedule.any(self._step) else None
         return Dispatched(self._step, metrics, taken)
+
+
+def make_multi_step(train_step: TrainStep, source: Any, count: int, *, unroll: bool) -> Callable:
+    """Make multi_step(state, feed) -> (state, metrics [count]): `count` steps of one replica in one program.
+
+    `source.batch(feed, i)` is the batch of the i-th of these steps. Unrolled on a CPU and scanned on an accelerator,
+    for the reason that `updates_of_player` tells.
+    """
+
+    if unroll or count == 1:
+
+        def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
+            # Metrics of each step, not their mean: the first number that is not finite has to be found.
+            steps = []
+            for i in range(count):
+                # Inside of the program: where the images lie on the devices, only their numbers come from the host.
+                state, metrics = train_step(state, source.batch(feed, i))
+                steps.append(metrics)
+            return state, jax.tree.map(lambda *values: jnp.stack(values), *steps)
+
+    else:
+
+        def multi_step(state: TrainState, feed: Any) -> tuple[TrainState, Metrics]:
+            return scan(lambda state, i: train_step(state, source.batch(feed, i)), state, count)
+
+    return multi_step
 
 
 def _duration_hint(flops_per_step: float, steps: int) -> str:

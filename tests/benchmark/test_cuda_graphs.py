@@ -1,5 +1,6 @@
 """What XLA writes of a program's CUDA graphs is counted as it stands there."""
 
+import json
 import sys
 
 from conftest import ROOT
@@ -27,3 +28,10 @@ def test_what_lies_in_graphs_and_what_interrupts_them():
         "inside": {"CustomKernel": 2, "Copy": 1},
         "outside": {"While": 1, "CustomKernel": 1, "Convolution": 1},
     }
+
+
+def test_the_page_has_what_is_recorded():
+    counts = json.loads((ROOT / "benchmarks" / "results" / "cuda-graphs.json").read_text(encoding="utf-8"))["counts"]
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    found = page.partition("<!-- cuda-graphs -->\n")[2].partition("<!-- /cuda-graphs -->")[0]
+    assert found == cuda_graphs.table(counts) and "wgan56 on 1 x h100" in found

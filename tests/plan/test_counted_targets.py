@@ -23,6 +23,13 @@ def test_the_step_costs_an_accelerator_what_is_recorded(target, compiler):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_page_has_the_counts_that_are_recorded():
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    found = page.partition("<!-- counted-targets -->\n")[2].partition("<!-- /counted-targets -->")[0]
+    assert found == counted_targets.table(counted_targets.read_record())
+    assert "| wgan56 on 8 x h100 | " in found
+
+
 def test_a_difference_names_the_row_both_figures_and_the_command():
     old = {"kernels": 100, "bytes": 10_000}
     assert counted_targets.differences("wgan56 on 1 x h100", {"kernels": 101, "bytes": 10_100}, old) == []

@@ -11,6 +11,7 @@ from conftest import ROOT, command, environment, failing, on_toy_networks
 
 from logogan_jax.config import build_training
 from logogan_jax.core import target
+from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.plan import estimate, rows, targets, topology
 from logogan_jax.plan.estimate import Memory
@@ -65,6 +66,30 @@ def test_images_that_do_not_fit_beside_the_rest_come_with_each_program(config, o
     # The images of the two updates that look at real ones; all 40 would be more.
     assert 2 * 8 * 28 * 28 * 3 <= found.memory.data < 40 * 28 * 28 * 3 and not found.memory.fits
     assert "it does not fit" in rows.describe("toy", found)
+
+
+@pytest.mark.slow
+def test_where_a_compiler_finds_no_room_smaller_batches_are_tried(config, on_cpus, monkeypatch):
+    compile_it = jax.stages.Lowered.compile
+
+    def compile_small(lowered, *args):
+        batch = max(leaf.shape[2] for leaf in jax.tree.leaves(lowered.in_avals) if len(leaf.shape) == 3)
+        if batch > most:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory")
+        return compile_it(lowered, *args)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", compile_small)
+    config.train.batch_size, most = 16, 4
+    found = estimate.estimate(config, INFO, H100, devices=2, hosts=1, dollars_per_hour=1.0)
+    assert (found.too_large, found.batch_size, found.fits) == (16, 4, False) and config.train.batch_size == 16
+    text = rows.describe("toy", found)
+    assert (
+        "toy on 2 x NVIDIA H100 SXM 80 GB, batch 4" in text and "batch 16 does not compile for want of memory" in text
+    )
+    assert not rows.to_json("toy", found)["fits"]
+    most = 0
+    with pytest.raises(UserError, match=r"config.train.batch_size is 16, and NVIDIA H100 .* has no room for any"):
+        estimate.estimate(config, INFO, H100, devices=2, hosts=1, dollars_per_hour=1.0)
 
 
 def test_the_largest_batch_fills_the_memory_and_is_shared_by_the_devices():

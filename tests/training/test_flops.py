@@ -16,7 +16,7 @@ from logogan_jax.data.in_memory import Feed, InMemorySource
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import conv, conv_geometry
 from logogan_jax.training import flops
-from logogan_jax.training.multi_step import make_multi_step
+from logogan_jax.training.step_runner import make_multi_step
 from logogan_jax.training.train_step import make_train_step
 
 HUGE = 1 << 20  # nobody could compute with it

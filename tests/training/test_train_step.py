@@ -16,7 +16,7 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Player
-from logogan_jax.training import checkpoints, multi_step, sampling, train_state, train_step
+from logogan_jax.training import checkpoints, sampling, step_runner, train_state, train_step
 from logogan_jax.training.optimizers import OPTIMIZERS
 
 DEVICES = jax.devices()
@@ -99,7 +99,7 @@ def program_of(training, objective):
     """One step of a training with another objective, real images as they are."""
     model = training.model._replace(objective=objective)
     step = train_step.make_train_step(model, lambda _, images: images, ema_images=1e9, unroll=True)
-    replica = multi_step.make_multi_step(step, training.runner.source, 1, unroll=True)
+    replica = step_runner.make_multi_step(step, training.runner.source, 1, unroll=True)
     return training.parallel.map_and_jit(replica, training.runner.source.specs)
 
 
