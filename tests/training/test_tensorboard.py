@@ -1,5 +1,6 @@
 """TensorBoard's events: whole records in files of their own, later steps taken back."""
 
+import os
 import shutil
 import time
 
@@ -47,6 +48,9 @@ def test_a_clock_that_goes_back_between_two_commands_loses_no_step(tmp_path, mon
     first = TensorBoardWriter(tmp_path, 1)
     first.write_scalars(7, {"critic/loss": 0.5})
     first.close()
+    (path,) = tmp_path.iterdir()
+    written = events(path)[-1].wall_time
+    os.utime(path, (written, written - 0.01))  # as by a file system whose clock ticks a hundred times a second
     now = time.time() - back
     monkeypatch.setattr(tensorboard.time, "time", lambda: now)
     second = TensorBoardWriter(tmp_path, 8)

@@ -17,6 +17,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[re
 from logogan_jax.data import tfrecord
 
 _PREFIX = "events.out.tfevents."
+_TICK = 0.02  # seconds by which a file system's clock may be behind that of the machine
 
 
 class TensorBoardWriter:
@@ -81,5 +82,5 @@ def _newest_time(folder: pathlib.Path) -> float:
     times = [0.0]
     for path in folder.glob(f"{_PREFIX}*"):
         begun = re.match(r"\d+(\.\d+)?", path.name.removeprefix(_PREFIX))
-        times += [float(begun[0]), path.stat().st_mtime] if begun else []
+        times += [float(begun[0]), path.stat().st_mtime + _TICK] if begun else []
     return max(times)
