@@ -1,6 +1,6 @@
 """The batch that a source hands to the training step."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -11,12 +11,10 @@ class Batch(NamedTuple):
 
     image: uint8[draws, b, H, W, C]; label: int32[draws, b], 0 without labels; index: int32[draws, b].
     There is one draw for each player's update, in order of play. The pixels of a draw whose player needs no real
-    images are arbitrary. Within an update there is no draw axis, the image is float32 in [-1, 1], and `fake` holds what
-    the player's `draw` returned.
+    images are arbitrary.
     """
 
     image: jax.Array | np.ndarray
     label: jax.Array | np.ndarray
     # Nobody searches a batch with tuple.index.
     index: jax.Array | np.ndarray  # pyright: ignore[reportIncompatibleMethodOverride]
-    fake: Any = None

@@ -7,7 +7,7 @@ replicas have to agree on is averaged over the axis data_parallel.AXIS.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,20 @@ from logogan_jax.training.train_state import TrainState, flatten_with_names
 EMA_WARMUP = 0.05  # the half-life is at most this share of the images seen, so early pictures are not of the start
 
 Metrics = dict[str, jax.Array]
-Prepared = tuple[Batch, jax.Array]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+
+class UpdateBatch(NamedTuple):
+    """The batch of one update, as a loss reads it: objectives/base.py says what the fields hold."""
+
+    image: jax.Array
+    label: jax.Array
+    # Nobody searches a batch with tuple.index.
+    index: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]
+    fake: Any
+
+
+Prepared = tuple[UpdateBatch, jax.Array]  # of all updates of a player, and the random keys of their losses
 
 
 def make_train_step(model: Model, augment: Callable, *, ema_images: float, unroll: bool) -> TrainStep:
@@ -110,10 +122,10 @@ def prepare_updates(model: Model, augment: Callable, index: int, state: TrainSta
         key = prng.fold_in(jax.random.wrap_key_data(state.key), prng.STEP, state.step, index, update_index)
         augment_keys, loss_keys = prng.split(prng.per_example_keys(key, rows), 2)
         # Pixels become floats only here: until then they are bytes, a quarter of the memory and traffic.
-        batch = batch._replace(image=augment(augment_keys, images.to_float(batch.image)))
+        image = augment(augment_keys, images.to_float(batch.image))
         networks = merge(model.graphdefs, state.params, state.model_state)
-        fake = player.draw(networks, batch, loss_keys)  # pyright: ignore[reportArgumentType] - no NumPy here
-        return batch._replace(fake=fake), loss_keys
+        real = UpdateBatch(image, jnp.asarray(batch.label), jnp.asarray(batch.index), fake=None)
+        return real._replace(fake=player.draw(networks, real, loss_keys)), loss_keys
 
     batches = jax.tree.map(lambda array: array[first : first + player.updates], batch)
     return jax.vmap(prepare)(jnp.arange(player.updates), batches)
@@ -141,11 +153,7 @@ def update_player(
 
     def loss_fn(trainable: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
         networks = merge(model.graphdefs, {**params, **trainable}, state.model_state)
-        per_example_loss, metrics = player.loss(
-            networks,
-            batch,  # pyright: ignore[reportArgumentType] - no NumPy here
-            keys,
-        )
+        per_example_loss, metrics = player.loss(networks, batch, keys)
         # A loss already averaged, or in bfloat16, would train, only worse: this is the place to notice.
         assert per_example_loss.shape == keys.shape and per_example_loss.dtype == jnp.float32, player.name
         # A generator's batch statistics are those of its own updates, not of the critic's.
