@@ -68,7 +68,8 @@ def built(made, seed, values):
         graphs.append(graph)
         return state
 
-    state = jax.jit(program)()
+    with jax.ensure_compile_time_eval():  # in numbers, also for whoever traces: others get the same network
+        state = jax.jit(program)()
     return graphs[0], state
 
 
