@@ -15,7 +15,7 @@ from logogan_jax.config.drawer import Drawer
 from logogan_jax.config.restore import RestoredRun
 from logogan_jax.core import backend, cli, outputs
 from logogan_jax.core.errors import UserError
-from logogan_jax.training.drawing import addresses, animation, picture_files, svg_files, transparency
+from logogan_jax.training.drawing import addresses, animation, latents, picture_files, svg_files, transparency
 from logogan_jax.training.drawing.addresses import Address
 
 MAX_WEBP = 16_383  # pixels of a side
@@ -59,9 +59,7 @@ def check_flags() -> None:
         wrong = [f"--{other}" for other in others if given(other)]
         if given(name) and wrong:
             raise UserError(f"--{name} {why}: leave {' and '.join(wrong)}")
-    truncation = flags.FLAGS.truncation
-    if not 0 <= truncation <= 1:  # not a number neither
-        raise UserError(f"--truncation={truncation} should be from 0 (the mean alone) to 1 (as in training)")
+    latents.check_truncation(flags.FLAGS.truncation)
 
 
 def main() -> None:
@@ -111,8 +109,8 @@ def _interpolate(run: RestoredRun, folder: pathlib.Path, ends: Sequence[Address]
             f"give two pictures or more, such as 1:17,5, and as many frames"
         )
     drawer = Drawer(run)
-    latents = drawer.latents(ends, _label(run), flags.FLAGS.truncation)
-    frames = drawer.frames(latents, steps, flags.FLAGS.scale, transparent=flags.FLAGS.transparent)
+    drawn = drawer.latents(ends, drawer.label_number(flags.FLAGS.label), flags.FLAGS.truncation)
+    frames = drawer.frames(drawn, steps, flags.FLAGS.scale, transparent=flags.FLAGS.transparent)
     _check_sides(frames)
     folder.mkdir(parents=True, exist_ok=True)
     animation.write(folder, frames)
@@ -126,9 +124,9 @@ def _interpolate(run: RestoredRun, folder: pathlib.Path, ends: Sequence[Address]
 
 def _draw(run: RestoredRun, folder: pathlib.Path, wanted: Sequence[Address]) -> tuple[int, str]:
     """Write new pictures. Returns their number, and a remark for the last line."""
-    label = _label(run)
-    truncation = flags.FLAGS.truncation
     drawer = Drawer(run)
+    label = drawer.label_number(flags.FLAGS.label)
+    truncation = flags.FLAGS.truncation
     remark = ""
     finder = copies.CopyFinder(run) if flags.FLAGS.no_copies or flags.FLAGS.nearest else None
     if flags.FLAGS.no_copies:
@@ -137,21 +135,21 @@ def _draw(run: RestoredRun, folder: pathlib.Path, wanted: Sequence[Address]) -> 
             drawer, finder, count=flags.FLAGS.num, seed=flags.FLAGS.seed, label=label, truncation=truncation
         )
         remark = f"; {left_out} copies of training images were left out"
-    latents = drawer.latents(wanted, label, truncation)
+    drawn = drawer.latents(wanted, label, truncation)
     transparent = flags.FLAGS.transparent
-    pixels = drawer.paint(latents, flags.FLAGS.scale, transparent=transparent)
+    pixels = drawer.paint(drawn, flags.FLAGS.scale, transparent=transparent)
     _check_sides(pixels)
     names = [f"{i:05d}" if flags.FLAGS.seeds is None else address.file_name for i, address in enumerate(wanted)]
-    rows = _rows(run, names, wanted, latents.label)
+    rows = _rows(run, names, wanted, drawn.label)
     folder.mkdir(parents=True, exist_ok=True)
     if flags.FLAGS.format == "svg":
-        svg_files.write(folder, names, drawer.regions(latents, flags.FLAGS.scale, transparent=transparent))
+        svg_files.write(folder, names, drawer.regions(drawn, flags.FLAGS.scale, transparent=transparent))
     else:
         picture_files.write_pictures(folder, names, pixels, flags.FLAGS.format)
     picture_files.write_grid(folder, pixels)
     if flags.FLAGS.nearest:
         assert finder is not None
-        remark += _write_nearest(folder, names, rows, drawer.paint(latents), finder)
+        remark += _write_nearest(folder, names, rows, drawer.paint(drawn), finder)
     picture_files.write_list(folder, rows, run=run.workdir.name, step=run.step, truncation=truncation)
     needs_ground = transparent and not run.config.mark.inks and run.config.data.channels != 4
     opaque = int(transparency.opaque(pixels).sum()) if needs_ground else 0
@@ -200,18 +198,6 @@ def _rows(
         for row, label in zip(rows, labels, strict=True):
             row["label"] = known[label]
     return rows
-
-
-def _label(run: RestoredRun) -> int | None:
-    """Return the number of --label, None without; a UserError names the labels that there are."""
-    name = flags.FLAGS.label
-    if name is None:
-        return None
-    names = list(run.info.labels) if run.config.data.labels else []
-    if name not in names:
-        known = f"it should be one of {', '.join(names)}" if names else "this run was told none (config.data.labels)"
-        raise UserError(f"--label is {name!r}: {known}")
-    return names.index(name)
 
 
 def command() -> None:

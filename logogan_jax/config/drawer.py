@@ -49,6 +49,18 @@ class Drawer:
             z = latents.truncate(z, self.prior_mean(f"--truncation={truncation:g}"), truncation, self.kept)
         return Latents(z, labels)
 
+    def label_number(self, name: str | None) -> int | None:
+        """Return the number of a --label, None without; a UserError names the labels that there are."""
+        if name is None:
+            return None
+        names = list(self._run.info.labels) if self._run.config.data.labels else []
+        if name not in names:
+            known = (
+                f"it should be one of {', '.join(names)}" if names else "this run was told none (config.data.labels)"
+            )
+            raise UserError(f"--label is {name!r}: {known}")
+        return names.index(name)
+
     def prior_mean(self, flag: str) -> np.ndarray:
         """Return the mean of the prior, float32[latent] or one number; UserError of a flag where it has no middle."""
         if self._prior_mean is None:

@@ -14,7 +14,7 @@ from logogan_jax.config.drawer import Drawer
 from logogan_jax.config.restore import RestoredRun
 from logogan_jax.core import backend, images
 from logogan_jax.core.errors import UserError
-from logogan_jax.training.drawing import addresses, picture_files
+from logogan_jax.training.drawing import addresses, latents, picture_files
 from logogan_jax.training.reporting import run_writer
 
 MAX_SCALE = 16
@@ -83,24 +83,15 @@ class LoadedRun:
             if seeds is not None and not (num is None and seed is None):
                 raise UserError("seeds says which pictures to draw: leave num and seed")
             _check_range("scale", scale, 1, MAX_SCALE)
-            if not 0 <= truncation <= 1:  # not a number neither
-                raise UserError(f"truncation={truncation} should be from 0 (the mean alone) to 1 (as in training)")
+            latents.check_truncation(truncation)
             if seeds is None:
                 count = 64 if num is None else num
                 _check_range("num", count, 1, addresses.MAX_PICTURES)
                 wanted = addresses.numbered(0 if seed is None else int(seed), 0, int(count))
             else:
                 wanted = addresses.parse(seeds if isinstance(seeds, str) else ",".join(map(str, seeds)), "seeds")
-            latents = self._drawer.latents(wanted, self._label_number(label), truncation)
-            return self._drawer.paint(latents, int(scale), transparent=transparent).view(Pictures)
-
-    def _label_number(self, name: str | None) -> int | None:
-        if name is None:
-            return None
-        if name not in self.labels:
-            known = f"it should be one of {', '.join(self.labels)}" if self.labels else "this run was told no labels"
-            raise UserError(f"label is {name!r}: {known}")
-        return self.labels.index(name)
+            drawn = self._drawer.latents(wanted, self._drawer.label_number(label), truncation)
+            return self._drawer.paint(drawn, int(scale), transparent=transparent).view(Pictures)
 
 
 def load(workdir: str, step: str, data: str | None) -> LoadedRun:

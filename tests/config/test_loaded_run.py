@@ -62,7 +62,7 @@ def test_a_run_says_what_it_is(loaded, folder):
         ({"num": 2, "seeds": "1"}, "seeds says which pictures to draw: leave num and seed"),
         ({"seeds": "x"}, "seeds has 'x': write"),
         ({"seeds": []}, "seeds has '': write"),
-        ({"label": "box"}, "label is 'box': this run was told no labels"),
+        ({"label": "box"}, "label is 'box': this run was told none (config.data.labels)"),
         ({"truncation": 1.5}, "truncation=1.5 should be from 0"),
         ({"scale": 17}, "scale=17 should be a whole number from 1 to 16"),
     ],

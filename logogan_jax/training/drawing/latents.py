@@ -2,6 +2,14 @@
 
 import numpy as np
 
+from logogan_jax.core.errors import UserError
+
+
+def check_truncation(share: float) -> None:
+    """Raise a UserError for a --truncation that has no meaning."""
+    if not 0 <= share <= 1:  # not a number neither
+        raise UserError(f"--truncation={share} should be from 0 (the mean alone) to 1 (as in training)")
+
 
 def truncate(z: np.ndarray, mean: np.ndarray | float, share: float, kept: int = 0) -> np.ndarray:
     """Return mean + share * (z - mean) for z float32[n, latent], where the last `kept` numbers of each z stay."""
