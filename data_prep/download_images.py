@@ -74,7 +74,7 @@ def download(
         bar = stack.enter_context(progress.Bar("download", total))
         fetcher.waits.say = bar.say
         run = DownloadRun(store, manifest, rejects, bar, states, max_pixels)
-        _run_until_signal(run.download_all(items_csv.read_rows(filename), fetcher, workers))
+        run_until_signal(run.download_all(items_csv.read_rows(filename), fetcher, workers))
     line = " ".join(filter(None, [run.totals(), fetcher.waits.advice()]))
     if run.brought_nothing:
         raise UserError(line if fetcher.waits.advice() else f"{line} The first reason: {run.first_reason}")
@@ -104,24 +104,40 @@ def _check_limits(workers: int, max_bytes: int, max_pixels: int) -> None:
             raise UserError(f"--{flag}={value} should be from 1 to {highest}")
 
 
-def _run_until_signal(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end. SIGTERM cancels it where it waits, as Ctrl-C does, never in the middle of a step."""
+def run_until_signal(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, or raise KeyboardInterrupt(number) after SIGINT or SIGTERM.
+
+    The event loop takes the first signal between two steps and cancels the coroutine where it waits. asyncio's own
+    handler of SIGINT cancels in the middle of a step, which may be about to set what it cancels. A second signal finds
+    the handlers of before and ends the command at once.
+    """
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    received = []
 
     async def run_cancellable() -> None:
-        task = asyncio.current_task()
-        with contextlib.suppress(ValueError, RuntimeError):  # in another thread, which gets no signals
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop(number: int) -> None:
+            received.append(number)
+            for each, handler in previous.items():
+                loop.remove_signal_handler(each)
+                signal.signal(each, handler)
             if task:
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+                task.cancel()
+
+        with contextlib.suppress(ValueError, RuntimeError):  # in another thread, which gets no signals
+            for number in previous:
+                loop.add_signal_handler(number, stop, number)
         await coroutine
 
-    previous = signal.getsignal(signal.SIGTERM)
     try:
         asyncio.run(run_cancellable())
     except asyncio.CancelledError:
-        raise KeyboardInterrupt(signal.SIGTERM) from None
+        raise KeyboardInterrupt(*received) from None
     finally:
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def choose_target(target_path: str | None, local: str | None, bucketname: str | None, filename: str) -> str:

@@ -566,6 +566,43 @@ def test_a_download_that_was_ended_goes_on(tmp_path, server, how, status):
     assert f"{before} done before" in totals
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_never_cancels_in_the_middle_of_a_step(number):
+    before, faults = signal.getsignal(number), []
+
+    async def wait_for_a_step():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: faults.append(context))
+        future = loop.create_future()
+
+        def step():
+            assert not future.done()
+            signal.raise_signal(number)
+            future.set_result(None)
+
+        loop.call_soon(step)
+        await future
+        await asyncio.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        download_images.run_until_signal(wait_for_a_step())
+    assert stopped.value.args == (number,) and not faults
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_ends_a_command_that_is_slow_to_stop():
+    async def stop_slowly():
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(60)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the second signal was not taken at once")
+
+    with pytest.raises(KeyboardInterrupt):
+        download_images.run_until_signal(stop_slowly())
+
+
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path, capsys):
     path = listing(tmp_path, [])
     (tmp_path / "file").write_text("")
