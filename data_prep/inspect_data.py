@@ -2,9 +2,10 @@
 
     python -m data_prep.inspect_data --path=logos --size=56 --against=validation --fix=logos_clean
 
-It counts formats, sizes, modes and labels. It finds unreadable files, copies, near copies, images that are nearly
-empty, long or too small for --size, and images that are also in a validation set. It writes report.html,
-report.json and images.jsonl (one line for each image). --fix copies the good images and never changes --path.
+It counts formats, sizes, modes, labels and flat inks, and says which config.mark.inks suits the images. It finds
+unreadable files, copies, near copies, images that are nearly empty, long or too small for --size, and images that are
+also in a validation set. It writes report.html, report.json and images.jsonl (one line for each image). --fix copies
+the good images and never changes --path.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from data_prep.shards import output_folder
 from logogan_jax.core import errors, files, progress
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import filesystem
+from logogan_jax.data import ink_counts
 
 _MAX_SAMPLE = 60  # images on the page that are drawn at random
 _MAX_GROUPS = 24  # groups of copies on the page
@@ -54,6 +56,7 @@ def inspect(
     report = {
         "path": path, "against": against_path, **spec._asdict(), **summary,
         "advice": advice or [nothing_to_mend(path, spec, is_shards=bool(items.metadata))],
+        "head": ink_counts.describe([info.inks for info in ours.infos.values()]) if ours.infos else "",
         "meaning": MEANING,
         "unreadable": [{"path": ours.names[i], "reason": ours.reasons[i]} for i in findings.unreadable],
         "copies": [{"exact": group.exact, "paths": names(group.members)} for group in findings.groups],
@@ -133,6 +136,7 @@ def format_report(report: Report) -> str:
     for name, count in report["counts"].items():
         if name != "files" and (count or name == "images"):
             lines.append(f"{count:>9,}  {name}" + (f"  ({formats})" if name == "images" and formats else ""))
+    lines += [report["head"]] * bool(report["head"])
     return "\n".join([*lines, "", *(f"{text}\n    {command}" for text, command in report["advice"])])
 
 

@@ -24,7 +24,7 @@ from data_prep.pictures.convert import ImageSpec, Item
 from data_prep.shards import label_names, metadata, output_folder, plan, shard_files
 from logogan_jax.core import errors, files
 from logogan_jax.core.errors import UserError
-from logogan_jax.data import inks
+from logogan_jax.data import ink_counts, inks
 from logogan_jax.data.dataset import TFRecordDataset
 
 # What --augment adds to the recommended commands: augmentation as in the walkthrough, or none.
@@ -134,9 +134,8 @@ def report(totals: Totals, target: str | pathlib.Path, args: argparse.Namespace)
     if args.fit == "crop" and totals.long > totals.written / 20:
         lines.append(f"{totals.long} of them were cut to two thirds or less: without --fit=crop they stay whole.")
     if "://" not in str(target) and totals.written <= MAX_MEASURED:
-        share = inks.one_ink_share(TFRecordDataset.open(target).split(0, 0)[0])
-        if share >= inks.MOST:
-            lines.append(f"{share:.0%} of them are marks in one flat colour: --config.mark.inks=1 draws such marks.")
+        images = TFRecordDataset.open(target).split(0, 0)[0].pixels(inks.MAX_IMAGES)
+        lines.append(ink_counts.describe([ink_counts.count_inks(image) for image in images]))
     config = arguments.training_flags(target, arguments.image_spec(args)) + AUGMENT_FLAGS[args.augment]
     if args.augment is not None:
         lines.append(f"See:   python -m data_prep.preview_augment {config} --out=preview.png")

@@ -9,6 +9,7 @@ from data_prep.doctor import duplicates, image_info
 from data_prep.doctor.image_info import ImageInfo
 from data_prep.doctor.survey import Survey
 from data_prep.pictures.convert import ImageSpec
+from logogan_jax.data import ink_counts
 
 NO_LABEL = "(none)"  # the label of files beside the sub-folders, in the report
 _SIDES = (16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -22,6 +23,8 @@ MEANING = {
     f"{image_info.EMPTY_INK:.1%} of the full range on average: a blank, or a mark that cannot be seen.",
     "too small": "The image has fewer pixels than the square needs, so it would be enlarged. Drawings never are.",
     "long": "The image is more than 5/3 times longer than the square one way, so a crop cuts much off.",
+    "flat inks": "The fewest flat colours, up to three, that explain the image as the networks see it: its pixels are "
+    "one of them or the white or transparent ground, and those on an edge a mix of two. Photographs need more.",
     "leak": "The image is the same, or nearly, as one of --against, so it would be used for training and for testing.",
 }
 
@@ -99,6 +102,7 @@ def summarize(survey: Survey, findings: Findings) -> dict[str, dict[str, int]]:
         "widths": _histogram_of_sides(info.width for info in rasters),
         "heights": _histogram_of_sides(info.height for info in rasters),
         "shapes": _histogram_of_shapes(infos),
+        "inks": ink_counts.tally(info.inks for info in infos),
         "labels": _count(
             label or NO_LABEL for number, label in enumerate(survey.labels) if label or number in survey.infos
         ),

@@ -11,6 +11,7 @@ from data_prep.pictures import convert, modes
 from data_prep.pictures.convert import ImageSpec, Item
 from data_prep.pictures.ink import EMPTY_INK, measure_ink
 from logogan_jax.core.storage import filesystem
+from logogan_jax.data.ink_counts import count_inks
 
 EXAMINED_SIDE = 112  # side of the square at which ink is measured, so that it does not depend on --size
 LONG_RATIO = 5 / 3  # longer side over shorter side, above which a square crop loses much
@@ -22,7 +23,8 @@ class ImageInfo(NamedTuple):
 
     `width` and `height` are pixels; for a vector drawing, those at which it was drawn. `digest` is that of the
     upright pixels on white. `ink` is the mean distance of the square's pixels from their median colour,
-    from 0 to 1. `thumbnail` is uint8[SIDE, SIDE, 3] as bytes.
+    from 0 to 1. `inks` is the number of flat inks that count_inks finds at the size of training. `thumbnail`
+    is uint8[SIDE, SIDE, 3] as bytes.
     """
 
     format: str
@@ -33,6 +35,7 @@ class ImageInfo(NamedTuple):
     nbytes: int
     digest: bytes
     ink: float
+    inks: int
     thumbnail: bytes
 
     @property
@@ -75,13 +78,14 @@ def examine(item: Item, spec: ImageSpec) -> ImageInfo | pool.Failed:
         image = modes.to_srgb(picture)
         upright = flatten(image)
         square = convert.to_pixels(image, ImageSpec(EXAMINED_SIDE, 3, spec.fit, spec.trim))
+        pixels = convert.to_pixels(image, spec)
     except convert.DECODE_ERRORS as error:
         return pool.Failed(convert.describe_error(error))
     thumbnail = Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     digest = hashlib.sha256(b"%dx%d" % upright.size + upright.tobytes()).digest()[:16]
     return ImageInfo(
         picture.format or "SVG", picture.mode, *upright.size, getattr(picture, "is_animated", False), len(data), digest,
-        measure_ink(square), thumbnail.tobytes(),
+        measure_ink(square), count_inks(pixels), thumbnail.tobytes(),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ _BAD = ("unreadable", "copies", "near copies", "nearly empty", "leaks", "copies 
 _DOUBTFUL = ("too small", "long")
 _CHARTS = {
     "formats": "Formats", "modes": "Colour modes", "widths": "Width in pixels", "heights": "Height in pixels",
-    "shapes": "Shape", "labels": "Labels",
+    "shapes": "Shape", "inks": "Flat inks that explain an image", "labels": "Labels",
 }  # fmt: skip
 
 

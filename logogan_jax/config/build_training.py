@@ -14,7 +14,7 @@ from logogan_jax.config.build_networks import image_size, takes_inks
 from logogan_jax.core import backend, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download
-from logogan_jax.data import augment, inks, sources, streaming
+from logogan_jax.data import augment, ink_counts, inks, sources, streaming
 from logogan_jax.data.batch import Batch
 from logogan_jax.data.dataset import DatasetInfo, Subset, TFRecordDataset
 from logogan_jax.distributed import data_parallel, multihost
@@ -123,11 +123,15 @@ def build(
 
 def _warn_of_colours(config: ConfigDict, train: Subset, say: Callable[[str], None]) -> None:
     """Tell where marks in one ink would leave out what most images show."""
-    share = inks.one_ink_share(train) if takes_inks(config) else 1.0
-    if share < inks.MOST:
+    if not takes_inks(config):
+        return
+    counts = [ink_counts.count_inks(picture) for picture in train.pixels(ink_counts.ENOUGH)]
+    share = ink_counts.share(counts, 1)
+    if share < ink_counts.MOST:
+        suits = ink_counts.choose_inks(counts)
         say(
             f"warning: {share:.0%} of the images are marks in one flat colour, and config.mark.inks=1 draws no others: "
-            "--config.mark.inks=0 draws a colour for every pixel"
+            f"--config.mark.inks={suits} draws {f'marks in {suits}' if suits else 'a colour for every pixel'}"
         )
 
 

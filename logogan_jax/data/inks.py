@@ -8,8 +8,6 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import Subset
 
 MAX_IMAGES = 512  # whose inks are kept: the first ones, which are a random sample
-TOLERANCE = 0.05  # mean distance of visible pixels from a mark in one ink, of the largest, up to which it is one
-MOST = 0.8  # share of such images from which a data set suits marks in one ink
 NEAR = 0.98  # of the largest distance from white in an image: pixels that lie wholly in the ink
 
 
@@ -41,35 +39,6 @@ def image_inks(pixels: np.ndarray) -> np.ndarray:
     shows = weight.sum(axis=1) > 0
     sums = (values * weight[..., None]).sum(axis=1)[shows]
     return np.round(sums / weight.sum(axis=1)[shows, None]).astype(np.uint8)
-
-
-def one_ink_residuals(pixels: np.ndarray) -> np.ndarray:
-    """Return how far each image that shows something is from its ink on its ground: float[m] from 0 to 1.
-
-    The mean is over the pixels that show something, and 1 is the distance from black to white.
-    """
-    visible = np.array([len(image_inks(picture[None])) for picture in pixels], bool)
-    height, width, channels = pixels.shape[1:]
-    shown = pixels[visible].reshape(-1, height * width, channels).astype(np.float64)
-    ink = image_inks(pixels)[:, None].astype(np.float64)
-    if channels == 4:
-        weight = shown[..., 3] / 255
-        distance = np.linalg.norm(shown[..., :3] - ink, axis=2) * weight
-        shows = weight > 0
-    else:
-        below_white = 255 - shown
-        direction = 255 - ink
-        share = np.clip((below_white * direction).sum(2) / (direction**2).sum(2), 0, 1)
-        distance = np.linalg.norm(below_white - share[..., None] * direction, axis=2)
-        shows = below_white.max(axis=2) > 8  # grey levels: what noise leaves of white shows nothing
-    whole = 255 * np.sqrt(ink.shape[-1])
-    return (distance * shows).sum(axis=1) / np.maximum(shows.sum(axis=1), 1) / whole
-
-
-def one_ink_share(images: Subset) -> float:
-    """Return the share of a data set's images that are a mark in one ink on its ground."""
-    residuals = one_ink_residuals(images.pixels(MAX_IMAGES))
-    return float((residuals <= TOLERANCE).mean()) if len(residuals) else 0.0
 
 
 def to_table(inks: Sequence[str]) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from logogan_jax.config import build_training, defaults, run_config
 from logogan_jax.core.errors import UserError
-from logogan_jax.data import inks
+from logogan_jax.data import ink_counts
 from logogan_jax.data.dataset import DatasetInfo
 
 
@@ -91,12 +91,13 @@ def test_one_ink_is_warned_of_where_images_have_several(marks, monkeypatch):
     said = []
     build_training.build(marks(), devices=jax.devices()[:1], say=said.append)
     assert not [line for line in said if line.startswith("warning")]
-    monkeypatch.setattr(inks, "one_ink_share", lambda images: 0.123)
+    monkeypatch.setattr(ink_counts, "count_inks", lambda picture: 2)
     build_training.build(marks(), devices=jax.devices()[:1], say=said.append)
     (line,) = [line for line in said if line.startswith("warning")]
     assert line.startswith(
-        "warning: 12% of the images are marks in one flat colour, and config.mark.inks=1 draws no oth"
+        "warning: 0% of the images are marks in one flat colour, and config.mark.inks=1 draws no oth"
     )
+    assert line.endswith("--config.mark.inks=2 draws marks in 2")
     said.clear()
     build_training.build(marks(inks=3), devices=jax.devices()[:1], say=said.append)
     assert not said

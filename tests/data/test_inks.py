@@ -56,28 +56,3 @@ def test_images_that_show_nothing_have_no_inks(transparent):
     with pytest.raises(UserError, match="colours is 'data', but no image shows anything"):
         inks.dataset_inks(Shown(np.full((4, 8, 8, 3), 255, np.uint8)))
     assert len(inks.dataset_inks(Shown(np.concatenate([transparent] * 300)))) == inks.MAX_IMAGES
-
-
-def two_colours(channels):
-    """A red square beside a blue one, of each of three images."""
-    pixels = np.full((3, 28, 28, channels), 255, np.uint8)
-    pixels[:, 4:12, 4:12, 1:3] = 0
-    pixels[:, 14:22, 4:12, :2] = 0
-    return pixels
-
-
-def test_a_mark_in_one_ink_is_told_from_other_pictures(transparent):
-    for pixels in (transparent, images.on_white(transparent)):
-        assert inks.one_ink_residuals(pixels).max() < 0.01
-    noise = np.random.default_rng(0).integers(0, 255, (4, 28, 28, 3)).astype(np.uint8)
-    assert inks.one_ink_residuals(noise).min() > inks.TOLERANCE
-    for channels in (3, 4):
-        assert inks.one_ink_residuals(two_colours(channels)).min() > inks.TOLERANCE
-    assert inks.one_ink_residuals(np.full((2, 8, 8, 3), 255, np.uint8)).shape == (0,)
-
-
-def test_the_share_of_marks_in_one_ink():
-    square = np.full((1, 28, 28, 3), 255, np.uint8)
-    square[:, 5:20, 5:20] = (0, 80, 0)
-    assert inks.one_ink_share(Shown(np.concatenate([square, two_colours(3)]))) == 0.25
-    assert inks.one_ink_share(Shown(np.full((4, 8, 8, 3), 255, np.uint8))) == 0.0

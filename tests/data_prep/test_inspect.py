@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from data_prep import icon_sets, inspect_data, pool
+from data_prep import icon_sets, inspect_data, pool, write_tfrecords
 from data_prep.doctor import duplicates, image_info, sources
 from data_prep.pictures import convert
 from data_prep.pictures.convert import ImageSpec, Item
@@ -332,3 +332,26 @@ def test_mistakes_are_one_line(folder, shards, tmp_path, capsys):
         assert left.value.code == 2 and everything(tmp_path) == before
         line = capsys.readouterr().err.strip()
         assert line.startswith("error: ") and message in line and "\n" not in line
+
+
+# ── inks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_doctor_and_the_writer_of_shards_name_the_same_head(tmp_path):
+    where = filesystem.Folder(tmp_path / "flags")
+    for number in range(10):
+        image = mark("red", (10 + number, 10, 100, 100))
+        ImageDraw.Draw(image).rectangle((30, 40, 80, 70), fill="blue" if number < 9 else "red")
+        where.write(f"{number}.png", encoded(image))
+    said = inspect("--path", tmp_path / "flags", "--size", 28)
+    report = json.loads((tmp_path / "flags_report" / "report.json").read_text())
+    assert report["inks"] == {"none": 0, "1": 1, "2": 9, "3": 0, "more than 3": 0}
+    line = "100% of the images are marks in at most 2 flat colours: --config.mark.inks=2 draws such marks."
+    assert report["head"] == line and f"\n{line}\n" in said
+    page = (tmp_path / "flags_report" / "report.html").read_text()
+    assert f"<p>{line}</p>" in page and "Flat inks that explain an image" in page
+    with contextlib.redirect_stdout(io.StringIO()) as written:
+        arguments = ["--path", tmp_path / "flags", "--size", 28, "--target_path", tmp_path / "shards", "--workers", 1]
+        write_tfrecords.main([str(argument) for argument in arguments])
+    assert f"\n{line}\n" in written.getvalue()
+    assert f"\n{line}\n" in inspect("--path", tmp_path / "shards")
