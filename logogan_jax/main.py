@@ -23,6 +23,7 @@ def define() -> None:
     """Define the flags of the command."""
     config_flags.DEFINE_config_file("config", None, "what to train: a file of configs/", lock_config=True)
     flags.DEFINE_string("workdir", None, "folder of the run; default: runs/<config name>")
+    flags.DEFINE_string("init_from", "", "start a new run from the weights of another: its folder, bucket or archive")
     flags.DEFINE_string(
         "price", "", "what the machines of the run cost together: dollars per hour, or one of cloud/prices.csv"
     )
@@ -40,16 +41,18 @@ def main() -> None:
     name = pathlib.Path(config_flags.get_config_filename(values["config"])).stem
     workdir = values.workdir or f"runs/{name}"
     if coordinator:
-        supervisor.run_supervised(functools.partial(_train_together, coordinator, values.config, workdir, budget))
+        supervisor.run_supervised(
+            functools.partial(_train_together, coordinator, values.config, workdir, budget, values.init_from)
+        )
     else:
         backend.start()
         default_dataset.set_default_dataset(values.config)
         from logogan_jax import train
 
-        _exit_unless(train.train(values.config, workdir, budget))
+        _exit_unless(train.train(values.config, workdir, budget, values.init_from))
 
 
-def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget: cost.Budget) -> None:
+def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget: cost.Budget, init_from: str) -> None:
     """Train as one of several processes, in a child of the command."""
     from logogan_jax.distributed import multihost
 
@@ -59,7 +62,7 @@ def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget
     default_dataset.set_default_dataset(config)
     from logogan_jax import train
 
-    finished = train.train(config, workdir, budget)
+    finished = train.train(config, workdir, budget, init_from)
     multihost.shutdown()
     _exit_unless(finished)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 from ml_collections import ConfigDict
 
-from logogan_jax.config import build_run, memory, run_config, schedules
+from logogan_jax.config import build_run, memory, run_config, schedules, warm_start
 from logogan_jax.config.build_training import Training, build, resolve
 from logogan_jax.core import progress, timing
 from logogan_jax.core.errors import Diverged
@@ -26,10 +26,13 @@ from logogan_jax.training.train_state import TrainState
 from logogan_jax.training.workdir import open_workdir
 
 
-def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget = cost.Budget()) -> bool:  # noqa: B008
+def train(
+    config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget = cost.Budget(), init_from: str = ""  # noqa: B008
+) -> bool:  # fmt: skip
     """Train a config in a folder or bucket, from its newest checkpoint, to the end or to a request to stop.
 
-    Writes everything that the README lists into `workdir`. A UserError says what the user can mend.
+    Writes what the README lists into `workdir`; a UserError says what the user can mend. A new run starts from the
+    weights of the run or archive `init_from`, if one is given.
 
     Returns:
         Whether the run is as far as it should go; if not, the same call goes on.
@@ -39,22 +42,21 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         enter = stack.enter_context
         run = enter(open_workdir(workdir))
         stop = enter(preemption.StopRequest())
-        config = build_run.continue_config(config, run.folder)
+        config = build_run.continue_config(config, run.folder, init_from)
         bar = progress.Bar("step", config.train.steps, unit="steps", quiet=not multihost.is_primary())
 
         # Build what the config describes, and restore the newest checkpoint.
         training = build(config, say=bar.say)
         enter(contextlib.closing(training.runner.source))
-        run_config.check_resumable(run.folder, config, training.info)
+        training = build_run.prepare_start(training, run.folder, init_from)
         checkpoints = enter(contextlib.closing(build_run.open_checkpoints(config, run)))
         restored = checkpoints.restore_newest(training.state, bar.say)
         start = restored.step if restored else 0
         if start >= config.train.steps:
             return _say_finished(workdir, start, frozen=schedules.frozen(config, start))
-        schedules.check(config, start, workdir)
-        multihost.run_on_primary(lambda: checkpoints.need_room(training.state, config.report.keep_best))
+        build_run.check_can_go_on(training, checkpoints, start, workdir)
         evaluator = training.make_evaluator()
-        run_config.write(run.folder, config, training.info)
+        run_config.write(run.folder, config, training.info, training.warm_start)
 
         # What writes, measures and guards the run.
         writer = enter(contextlib.closing(RunWriter(run.folder, start, bar.say)))
@@ -68,7 +70,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget =
         enter(bar)
         bar.say(build_run.startup_message(training, workdir, start))
         finish = build_run.summary_writer(training, run.folder, writer, monitor, budget)
-        state = guard.first_state(restored, training.state)
+        state = guard.first_state(restored, training.state if restored else warm_start.first_state(training))
         training.runner.compile(state, start, config.train.steps)
         if start == 0:
             log.write_pictures(0, "reals", build_run.real_pictures(training))

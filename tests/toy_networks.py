@@ -38,6 +38,8 @@ class Generator(nnx.Module):
 class Critic(nnx.Module):
     """Images, label -> scores, with dropout, and spectral norm of the last layer where it is asked for."""
 
+    LAYERS = ("stem",)
+
     def __init__(self, *, size, channels, classes=0, outputs=1, width, spectral=False, axis_name, dtype, rngs):
         self.stem = layers.dense(size[0] * size[1] * channels, width, dtype=dtype, rngs=rngs)
         self.out = CriticHead(

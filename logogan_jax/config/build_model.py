@@ -16,7 +16,7 @@ from logogan_jax.distributed import data_parallel
 from logogan_jax.networks.augmented_critic import adaptive_probability
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Objective, Player
-from logogan_jax.training import sampling, train_state
+from logogan_jax.training import freezing, sampling, train_state
 from logogan_jax.training.model import Model
 from logogan_jax.training.optimizers import OPTIMIZERS
 from logogan_jax.training.train_state import TrainState
@@ -32,7 +32,9 @@ def build_model(config: ConfigDict, info: DatasetInfo) -> Model:
         return train_state.init(make_networks(), optimizers, objective.ema_networks, config.train.seed)
 
     # Shapes alone: the static part of a network needs no weights.
-    graphdefs = {name: nnx.graphdef(network) for name, network in nnx.eval_shape(make_networks).items()}
+    abstract = nnx.eval_shape(make_networks)
+    graphdefs = {name: nnx.graphdef(network) for name, network in abstract.items()}
+    _freeze(config, objective, abstract, optimizers)
     generate = sampling.make_generate(objective, graphdefs, list(label_counts.values()) or [1])
     pictures = jax.eval_shape(generate, jax.eval_shape(init_state), jax.random.key(0), jnp.arange(1))
     assert pictures.shape == (1, *image_size(config), config.data.channels), pictures.shape
@@ -87,6 +89,22 @@ def _with_adaptive_augmentation(config: ConfigDict, objective: Objective) -> Obj
         return player._replace(update_model_state={**player.update_model_state, "critic": rule})
 
     return objective._replace(players=tuple(map(adapting, objective.players)))
+
+
+def _freeze(config: ConfigDict, objective: Objective, networks: dict[str, nnx.Module], optimizers: dict) -> None:
+    """Let the optimizer of the critic leave its first layers as they are."""
+    count = config.train.freeze_critic
+    if not count:
+        return
+    name = config.objective.name
+    if "critic" not in networks:
+        raise UserError(f"config.train.freeze_critic is {count}, and config.objective.name {name!r} has no critic")
+    if any("critic" in player.project for player in objective.players):
+        raise UserError(
+            f"config.train.freeze_critic is {count}, but config.objective.name {name!r} clips all weights of its "
+            f"critic: use --config.train.freeze_critic=0, or wgan_gp"
+        )
+    optimizers["critic"] = freezing.freeze(optimizers["critic"], freezing.first_layers(networks["critic"], count))
 
 
 def _images_per_update(config: ConfigDict, objective: Objective, role: str) -> float:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from logogan_jax.config import run_config, schedules
+from logogan_jax.config import run_config, schedules, warm_start
 from logogan_jax.config.build_training import Training
 from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
@@ -30,12 +30,25 @@ from logogan_jax.training.workdir import Workdir, step_without_checkpoint
 PICTURES = 64  # in each picture of samples/
 
 
-def continue_config(config: ConfigDict, folder: pathlib.Path) -> ConfigDict:
+def continue_config(config: ConfigDict, folder: pathlib.Path, init_from: str = "") -> ConfigDict:
     """Return a resolved config as it goes on with the run in a folder, if there is one; UserError if it cannot."""
+    warm_start.check(folder, init_from)
     config = schedules.keep(config, folder)
     run_config.check_recipe(folder, config)
     run_config.check_devices(folder, config, jax.device_count())
     return config
+
+
+def prepare_start(training: Training, folder: pathlib.Path, init_from: str) -> Training:
+    """Return a Training whose step 0 is that of the run in a folder; UserError if that run has other data."""
+    run_config.check_resumable(folder, training.config, training.info)
+    return warm_start.prepare(training, folder, init_from)
+
+
+def check_can_go_on(training: Training, checkpoints: Checkpoints, start: int, workdir: str | pathlib.Path) -> None:
+    """Raise a UserError if nothing would be learnt after the step `start`, or if the disk has too little room."""
+    schedules.check(training.config, start, workdir)
+    multihost.run_on_primary(lambda: checkpoints.need_room(training.state, training.config.report.keep_best))
 
 
 def real_pictures(training: Training) -> np.ndarray:
@@ -125,6 +138,7 @@ def startup_message(training: Training, workdir: str | pathlib.Path, start: int)
             messages.describe_networks(config.objective.name, config.model.name, shape, training.state.params),
             messages.describe_devices(config.train.batch_size, config.train.dtype, training.parallel.devices),
             messages.describe_data(len(training.train), labels, len(training.held_out), training.not_measured),
+            *([] if start else warm_start.describe(training.warm_start)),
             *schedules.remarks(config),
             messages.describe_start(workdir, start),
         ]

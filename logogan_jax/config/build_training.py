@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +44,7 @@ class Training(NamedTuple):
         read_batch: function (step, count) -> Batch uint8[count, draws, B, H, W, C] of some steps, on the host.
         make_evaluator: function () -> what measures the generator, or None where nothing is measured.
         not_measured: why nothing is measured, in words, or "".
+        warm_start: what is recorded of the weights that step 0 has, if they are those of another run.
     """
 
     config: ConfigDict
@@ -57,6 +58,7 @@ class Training(NamedTuple):
     read_batch: Callable[[int, int], Batch]
     make_evaluator: Callable[[], Evaluator | None]
     not_measured: str
+    warm_start: Mapping[str, Any] = {}
 
     @property
     def images_per_step(self) -> int:

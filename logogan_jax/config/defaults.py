@@ -76,6 +76,7 @@ def _add_run(config: ConfigDict) -> None:
     config.train = block(
         steps=40_000,  # generator updates
         batch_size=64,  # images per update, over all devices together
+        freeze_critic=0,  # first layers of the critic that stay as they come from --init_from (FreezeD), for few images
         seed=0,  # seed of initialisation, data order and every random draw
         dtype="auto",  # arithmetic of the networks: "float32", "bfloat16", or by device ("auto")
         ema_images=10_000,  # half-life of the generator's moving average (EMA), in images

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -25,9 +27,12 @@ RESUME_MAY_CHANGE = (
 )
 
 
-def write(workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo) -> None:
-    """Write config.json: the config, and what is known of the data set."""
-    files.write_json(workdir / "config.json", {"format": FORMAT, "config": config.to_dict(), "data": info._asdict()})
+def write(
+    workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo, warm_start: Mapping[str, Any] | None = None
+) -> None:
+    """Write config.json: the config, what is known of the data set, and where a run starts from that starts warm."""
+    content = {"format": FORMAT, "config": config.to_dict(), "data": info._asdict()}
+    files.write_json(workdir / "config.json", content | ({"warm_start": warm_start} if warm_start else {}))
 
 
 def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
@@ -36,9 +41,7 @@ def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
     pointers.refuse(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        # Runs from before there were marks draw none.
-        config = ConfigDict({"mark": {"inks": 0, "colours": "auto"}, **content["config"]})
-        info = DatasetInfo(**{**content["data"], "inks": tuple(content["data"].get("inks", ()))})
+        config, info = parse(content)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -49,6 +52,21 @@ def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
             f"{FORMAT}): use it with the version that trained it, or choose another --workdir"
         )
     return config, info
+
+
+def parse(content: dict[str, Any]) -> tuple[ConfigDict, DatasetInfo]:
+    """Return the config and what is known of the data set from the content of config.json, or of an archive."""
+    # Runs from before there were marks draw none, and those from before anything could be frozen froze nothing.
+    config = ConfigDict({"mark": {"inks": 0, "colours": "auto"}, **content["config"]})
+    config.train = ConfigDict({"freeze_critic": 0, **content["config"]["train"]})
+    return config, DatasetInfo(**{**content["data"], "inks": tuple(content["data"].get("inks", ()))})
+
+
+def read_warm_start(workdir: pathlib.Path) -> dict[str, Any]:
+    """Return what the run in a folder records of the weights that it started from; {} if they were random."""
+    if read(workdir) is None:
+        return {}
+    return json.loads((workdir / "config.json").read_text(encoding="utf-8")).get("warm_start", {})
 
 
 def check_resumable(workdir: pathlib.Path, config: ConfigDict, info: DatasetInfo) -> None:

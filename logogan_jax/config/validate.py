@@ -39,6 +39,7 @@ _AT_LEAST_ZERO = {
     "report.checkpoint_minutes": "minutes",
     "evaluate.every_images": "images",
     "data.same_batch_for": "steps",
+    "train.freeze_critic": "layers",
 }
 
 

@@ -1,6 +1,7 @@
 """The processes of a run, one on each host: how they start together, agree, and notice that one is lost."""
 
 import contextlib
+import contextvars
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ ROLL_CALL_TIMEOUT = 15  # seconds in which a process has to answer once another 
 
 # Broadcasts are padded to a multiple of this many bytes: JAX compiles one program for each length.
 _BROADCAST_BLOCK = 1 << 12
+_ALONE = contextvars.ContextVar("alone", default=False)
 # JAX has no error class for a lost process: the words of its transports have to do.
 _CONNECTION_ERROR = re.compile(r"gloo|nccl|coordination|connection|peer|unavailable|deadline", re.IGNORECASE)
 
@@ -71,12 +73,26 @@ def is_primary() -> bool:
     return jax.process_index() == 0
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let this process read and decide for itself in the block: it waits for no other one and tells none."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
+def _is_alone() -> bool:
+    return jax.process_count() == 1 or _ALONE.get()
+
+
 def run_on_primary(function: Callable[[], Any]) -> Any:
     """Call function() on process 0, and return its result, a JSON value, on all processes.
 
     A UserError that it raises is raised on all processes.
     """
-    if jax.process_count() == 1:
+    if _is_alone():
         return function()
     message = b""
     if is_primary():
@@ -100,7 +116,7 @@ def broadcast(tree: Any, like: Any) -> Any:
 
     The other processes pass None for `tree`. `like` is a tree of the same shapes and dtypes on every process.
     """
-    if jax.process_count() == 1:
+    if _is_alone():
         return tree
     local = jax.tree.map(np.asarray, tree) if is_primary() else jax.tree.map(_zeros_like, like)
     _barrier()

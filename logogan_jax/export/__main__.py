@@ -27,6 +27,7 @@ def define() -> None:
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
     flags.DEFINE_enum("format", None, [*FORMATS], "safetensors: arrays and config; stablehlo: a program of jax.export")
     flags.DEFINE_string("out", None, "new file; FILE.json and FILE.md beside it describe it")
+    flags.DEFINE_bool("critic", False, "also write the critic into safetensors, for runs that start by --init_from")
     flags.DEFINE_string("platform", None, "cpu, cuda or tpu, on which a program is to run; default: as this machine")
 
 
@@ -35,6 +36,8 @@ def main() -> None:
     format_ = FORMATS[flags.FLAGS.format]
     _check_packages(format_)
     platform = _platform(format_)
+    if flags.FLAGS.critic and format_ is not archive:
+        raise UserError("--critic: a program has no critic: leave it, or use --format=safetensors")
     out = outputs.file_to_write("out", flags.FLAGS.out)
     beside = [out.with_name(out.name + ending) for ending in (".json", ".md")]
     for path in (out, *beside):
@@ -62,7 +65,8 @@ def _write(
             partial = stack.enter_context(files.atomic_write(out))
             card_file = stack.enter_context(files.atomic_write(described))
             page_file = stack.enter_context(files.atomic_write(page))
-            facts = format_.write(run, partial, platform, run.config.model.latent)
+            with_critic = {"critic": True} if flags.FLAGS.critic else {}
+            facts = format_.write(run, partial, platform, run.config.model.latent, **with_critic)
             facts["packages"] = format_.PACKAGES
             content = card.describe(run, partial, out.name, flags.FLAGS.format, recipe, facts)
             card.write(content, card_file)

@@ -25,12 +25,18 @@ The names are paths in the averaged networks: `params.generator....` are weights
 batch statistics."""
 
 
-def write(run: RestoredRun, path: pathlib.Path, platform: str, size: int) -> dict[str, Any]:
-    """Write the averaged networks and the config, and read them back. Returns what the card says of the file."""
+def write(run: RestoredRun, path: pathlib.Path, platform: str, size: int, critic: bool = False) -> dict[str, Any]:
+    """Write the averaged networks and the config, and read them back. Returns what the card says of the file.
+
+    With `critic` the networks that are not averaged are written, too: a new run can start from all of them.
+    """
     from safetensors import numpy as safetensors
 
     # Contiguous copies: safetensors writes the memory of an array as it lies, whatever its strides.
-    values = nested.flatten(jax.device_get(run.state.ema))
+    state = run.state
+    others = {"params": state.params, "model_state": state.model_state} if critic else {}
+    networks = {part: {**others.get(part, {}), **averaged} for part, averaged in state.ema.items()}
+    values = nested.flatten(jax.device_get(networks))
     arrays = {name: np.array(value, order="C", copy=True) for name, value in values.items()}
     content = {"config": run.config.to_dict(), "data": run.info._asdict()}
     metadata = {"config": files.to_json(content), "step": str(run.step), "run": run.workdir.name}

@@ -99,6 +99,8 @@ class Generator(nnx.Module):
 class Critic(nnx.Module):
     """Images float32[n, height, width, channels] in [-1, 1], label int32[n] -> logits float32[n] or [n, outputs]."""
 
+    LAYERS = ("convs",)  # from the image on, up to the last one: what can be frozen
+
     def __init__(
         self,
         *,

@@ -151,6 +151,8 @@ class Generator(nnx.Module):
 class Critic(nnx.Module):
     """Images float32[n, height, width, channels], label int32[n] -> scores float32[n] or [n, outputs]."""
 
+    LAYERS = ("from_rgb", "stages")  # from the image on, up to the last one: what can be frozen
+
     def __init__(
         self,
         *,

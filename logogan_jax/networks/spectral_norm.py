@@ -20,10 +20,14 @@ class PowerIterationVector(nnx.Variable):
 
 def initial_vector(kernel: jax.Array, *, rngs: nnx.Rngs) -> PowerIterationVector:
     """Estimate v for a new kernel [..., outputs]."""
+    return PowerIterationVector(estimate_vector(kernel, jax.random.normal(rngs.params(), kernel.shape[-1:])))
+
+
+def estimate_vector(kernel: jax.Array, start: jax.Array) -> jax.Array:
+    """Estimate v for a kernel [..., outputs] by INITIAL_ITERATIONS power iterations from a start float32[outputs]."""
     matrix = kernel.reshape(-1, kernel.shape[-1])
-    start = _unit(jax.random.normal(rngs.params(), matrix.shape[1:]))
     iterate = lambda _, v: _unit(_dot(_dot(matrix, v), matrix))
-    return PowerIterationVector(jax.lax.fori_loop(0, INITIAL_ITERATIONS, iterate, start))
+    return jax.lax.fori_loop(0, INITIAL_ITERATIONS, iterate, _unit(start))
 
 
 def normalize(

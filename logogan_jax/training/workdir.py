@@ -14,6 +14,8 @@ from logogan_jax.core.storage import sync
 from logogan_jax.distributed import multihost
 from logogan_jax.training.reporting import run_writer
 
+# What a run leaves that failed at its start: an empty folder, and weights that no config.json names.
+_OF_A_START = (".lock", ".probe", "checkpoints", "warm_start.npz")
 _LOGS = ("config.json", "metrics.jsonl", "events.jsonl")  # what decides how a run goes on, except for its checkpoints
 
 # What file systems answer that can write files but not append to them or replace them.
@@ -73,8 +75,7 @@ def locked_folder(folder: pathlib.Path) -> Iterator[None]:
     if lock is None:
         raise UserError(f"another process is training in {folder}: stop it, or choose another --workdir")
     with lock:
-        # An empty checkpoints folder is what a run leaves that failed at its start.
-        foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", ".probe", "checkpoints")]
+        foreign = [path.name for path in folder.iterdir() if path.name not in _OF_A_START]
         if foreign and not (folder / "config.json").exists():
             raise UserError(f"--workdir={folder} holds {foreign[0]} but no run (no config.json): choose another")
         try:
