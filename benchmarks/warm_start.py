@@ -19,7 +19,7 @@ import runs
 
 from logogan_jax import __version__
 
-STEPS = 1_500  # of a cold run
+STEPS = 900  # of a cold run
 CONFIG = "--config=configs/quickstart.py"
 IMAGES = 200  # to train on, nearly: the rest is held out
 FLAGS = (

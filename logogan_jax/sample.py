@@ -1,5 +1,7 @@
 """Draw logos from a run: python -m logogan_jax.sample --workdir=runs/quickstart --num=64 --seed=1 --out=DIR.
 
+--model=FILE draws from an archive that logogan_jax.export wrote by --format=safetensors, without the run.
+
 Picture 17 of --num=64 --seed=1 has the address 1:17, which pictures.json lists. --seeds=1:17 draws it again.
 """
 
@@ -10,8 +12,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from logogan_jax.config import copies, restore
-from logogan_jax.config.drawer import Drawer
+from logogan_jax.config import archived, copies, restore
+from logogan_jax.config.drawer import MAX_SCALE, Drawer
 from logogan_jax.config.restore import RestoredRun
 from logogan_jax.core import backend, cli, outputs
 from logogan_jax.core.errors import UserError
@@ -26,12 +28,14 @@ APART = {
     "interpolate": ("shows what is between pictures", ("seeds", "seed", "format", "nearest", "no_copies")),
     "seeds": ("says which pictures to draw", ("num", "seed", "no_copies")),
     "best": ("is a step, as --step is", ("step",)),
+    "model": ("is a run at one step", ("workdir", "step", "best")),
 }
 
 
 def define() -> None:
     """Define the flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to draw from")
+    flags.DEFINE_string("model", None, "or an archive of a run: a file that logogan_jax.export wrote as safetensors")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
     flags.DEFINE_bool("best", False, "the step with the best KID, which is also the default")
     flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1, upper_bound=addresses.MAX_PICTURES)
@@ -42,8 +46,9 @@ def define() -> None:
     flags.DEFINE_string("label", None, "only of this label; default: all labels, as often as in the data")
     flags.DEFINE_float("truncation", 1.0, "below 1: z moves towards its mean, to this share of its distance")
     flags.DEFINE_integer(
-        "scale", 1, "times the size of training: marks are drawn sharp, others enlarged", lower_bound=1, upper_bound=16
-    )
+        "scale", 1, "times the size of training: marks are drawn sharp, others enlarged", lower_bound=1,
+        upper_bound=MAX_SCALE,
+    )  # fmt: skip
     flags.DEFINE_enum("format", "png", ["png", "webp", "svg"], "of the files: webp is lossless, svg has flat colours")
     flags.DEFINE_bool("transparent", False, "a transparent ground: of marks exactly, else where it has one colour")
     flags.DEFINE_bool("reconstruct", False, "reconstructions of held-out images (vae), or of training images (glo)")
@@ -60,6 +65,8 @@ def check_flags() -> None:
         if given(name) and wrong:
             raise UserError(f"--{name} {why}: leave {' and '.join(wrong)}")
     latents.check_truncation(flags.FLAGS.truncation)
+    if not (given("workdir") or given("model")):
+        raise UserError("--workdir is missing: give the folder of a run, or --model=FILE, an archive of one")
 
 
 def main() -> None:
@@ -70,7 +77,10 @@ def main() -> None:
     folder = outputs.folder_to_write("out", flags.FLAGS.out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
-    run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
+    if flags.FLAGS.model:
+        run = archived.restore(flags.FLAGS.model, flags.FLAGS.data, "model")
+    else:
+        run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
     if flags.FLAGS.interpolate is not None:
         _interpolate(run, folder, wanted)
         return
@@ -202,7 +212,7 @@ def _rows(
 
 def command() -> None:
     """Run this module as the command logogan-sample."""
-    cli.run(main, define, required=["workdir", "out"])
+    cli.run(main, define, required=["out"])
 
 
 if __name__ == "__main__":

@@ -8,14 +8,16 @@ import numpy as np
 
 from data_prep.pictures.trace import Regions
 from logogan_jax.config.build_networks import image_size, takes_inks
-from logogan_jax.config.restore import CHUNK, RestoredRun
-from logogan_jax.core import images, prng
+from logogan_jax.config.restore import CHUNK, RestoredRun, seed_key
+from logogan_jax.core import images
 from logogan_jax.core.errors import UserError
 from logogan_jax.training import sampling
 from logogan_jax.training.drawing import flat_colours, latents, transparency
 from logogan_jax.training.drawing.addresses import Address
 from logogan_jax.training.drawing.flat_colours import WHITE
 from logogan_jax.training.sampling import Latents
+
+MAX_SCALE = 16  # times the size of training
 
 
 class Drawer:
@@ -142,16 +144,11 @@ class Drawer:
     def _chunk(self, addresses: Sequence[Address], label: int | None) -> Latents:
         """Return the Latents of at most CHUNK addresses, filled up."""
         seeds = [address.seed for address in addresses]
-        keys = {seed: jax.random.key_data(_key(seed)) for seed in set(seeds)}
+        keys = {seed: jax.random.key_data(seed_key(seed)) for seed in set(seeds)}
         key = jax.random.wrap_key_data(jax.device_put(_filled(np.stack([keys[seed] for seed in seeds]))))
         numbers = _filled(np.array([address.number for address in addresses], np.int32))
         labels = None if label is None else np.full(CHUNK, label, np.int32)
         return jax.device_get(self._latents(self._run.state, key, numbers, labels))
-
-
-def _key(seed: int) -> jax.Array:
-    """Return the key of a seed's pictures."""
-    return prng.fold_in(jax.random.key(seed), prng.SAMPLE)
 
 
 def _filled(rows: np.ndarray) -> np.ndarray:

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from logogan_jax.config import restore
-from logogan_jax.config.drawer import Drawer
+from logogan_jax.config import archived, restore
+from logogan_jax.config.drawer import MAX_SCALE, Drawer
 from logogan_jax.config.restore import RestoredRun
 from logogan_jax.core import backend, images
 from logogan_jax.core.errors import UserError
 from logogan_jax.training.drawing import addresses, latents, picture_files
 from logogan_jax.training.reporting import run_writer
-
-MAX_SCALE = 16
 
 
 class Pictures(np.ndarray):
@@ -95,10 +93,15 @@ class LoadedRun:
 
 
 def load(workdir: str, step: str, data: str | None) -> LoadedRun:
-    """Load a run at a step, as logogan_jax.load describes it."""
+    """Load a run at a step, or an archive, as logogan_jax.load describes it."""
     with _names_of_arguments():
         backend.start()
-        return LoadedRun(restore.restore(workdir, step, data))
+        if not archived.is_archive(workdir):
+            return LoadedRun(restore.restore(workdir, step, data))
+        run = archived.restore(workdir, data, "workdir")
+        if step not in ("best", str(run.step)):
+            raise UserError(f"--step={step}: {workdir} holds step {run.step} alone: leave it")
+        return LoadedRun(run)
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

@@ -107,9 +107,14 @@ def _newest_good(checkpoints: Checkpoints, damaged: int, like: TrainState) -> st
     return "no other checkpoint is good; bring back a copy of it"
 
 
+def seed_key(seed: int) -> jax.Array:
+    """Return the key of a seed's pictures."""
+    return prng.fold_in(jax.random.key(seed), prng.SAMPLE)
+
+
 def draw(run: RestoredRun, *, count: int, seed: int) -> np.ndarray:
     """Draw the first pictures uint8[count, H, W, C] of a seed by the averaged generator."""
-    key = prng.fold_in(jax.random.key(seed), prng.SAMPLE)
+    key = seed_key(seed)
     starts = range(0, count, CHUNK)
     chunks = [run.model.generate(run.state, key, np.arange(start, start + CHUNK)) for start in starts]
     return np.concatenate(jax.device_get(chunks))[:count]
@@ -133,7 +138,7 @@ def reconstruct(run: RestoredRun, count: int) -> tuple[np.ndarray, np.ndarray]:
     pixels, label = subset.images(index)
     program = jax.jit(sampling.make_reconstruct(objective, run.model.graphdefs))
     batch = Batch(pixels, label, index.astype(np.int32))
-    return pixels, np.asarray(program(run.state, batch, prng.fold_in(jax.random.key(0), prng.SAMPLE)))
+    return pixels, np.asarray(program(run.state, batch, seed_key(0)))
 
 
 def real_images(run: RestoredRun, network: FeatureNetwork) -> tuple[Images, Images]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, devices, environment, four, on_toy_networks, pictures
 
+import logogan_jax as lg
 from logogan_jax import sample, train
 from logogan_jax.config import defaults, restore, run_config
 from logogan_jax.config.build_model import build_model
@@ -168,3 +169,51 @@ def test_a_platform_or_a_package_that_is_not_there_is_told_in_one_line(call, wor
     monkeypatch.setattr(stablehlo, "PACKAGES", ("a_package_that_is_not_there",))
     with pytest.raises(UserError, match=r"--format=stablehlo needs a_package_that_is_not_there: pip install"):
         call(export, *flags, "--format=stablehlo")
+
+
+# ── drawing from an archive ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+def test_an_archive_draws_the_pictures_of_the_run_with_all_flags(exported, workdir, call, tmp_path):
+    out = exported("safetensors")
+    for number, words in enumerate(
+        [
+            ["--num=3", "--seed=1", "--truncation=0.7", "--label=disc"],
+            ["--seeds=1:2,5", "--scale=2", "--transparent", "--format=webp"],
+            ["--interpolate=1:2,1:1", "--num=3", "--label=box"],
+        ]
+    ):
+        for name, source in (("run", f"--workdir={workdir}"), ("file", f"--model={out}")):
+            call(sample, source, f"--out={tmp_path / name / str(number)}", *words)
+        files = sorted(path.name for path in (tmp_path / "run" / str(number)).iterdir())
+        assert files == sorted(path.name for path in (tmp_path / "file" / str(number)).iterdir())
+        for name in set(files) - {"pictures.json"}:
+            one, two = (tmp_path / where / str(number) / name for where in ("run", "file"))
+            assert one.read_bytes() == two.read_bytes(), (words, name)
+
+
+@pytest.mark.slow
+def test_an_archive_is_loaded_in_python_and_says_what_it_is(exported, workdir):
+    out = exported("safetensors")
+    loaded, run = lg.load(out), lg.load(workdir)
+    assert np.array_equal(loaded.sample(4, seed=3), run.sample(4, seed=3))
+    assert (loaded.step, loaded.labels, loaded.metrics) == (4, ["box", "disc"], [])
+    assert repr(loaded) == f"<run {out} at step 4>"
+    with pytest.raises(UserError, match=r"^step=2: .* holds step 4 alone"):
+        lg.load(out, 2)
+
+
+@pytest.mark.slow
+def test_an_archive_names_what_it_lacks(exported, call, tmp_path, shards):
+    out, drawn = exported("safetensors"), f"--out={tmp_path / 'drawn'}"
+    with pytest.raises(UserError, match="--model is a run at one step: leave --step"):
+        call(sample, f"--model={out}", "--step=4", drawn)
+    with pytest.raises(UserError, match="--workdir is missing: give the folder of a run, or --model=FILE"):
+        call(sample, drawn)
+    with pytest.raises(UserError, match=r"was trained on the images in .*elsewhere.* by --data=DIR"):
+        call(sample, f"--model={out}", "--nearest", f"--data={tmp_path / 'elsewhere'}", drawn)
+    (tmp_path / "torn.safetensors").write_bytes(out.read_bytes()[:-5])
+    with pytest.raises(UserError, match=r"^--model=.*torn.safetensors is no archive of a run"):
+        call(sample, f"--model={tmp_path / 'torn.safetensors'}", drawn)
+    assert not (tmp_path / "drawn").exists()
