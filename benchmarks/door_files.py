@@ -51,7 +51,7 @@ def make_files(folder: pathlib.Path, server: str) -> None:
 
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
     """Return the bytes of the files that no command may change: all but what commands write beside a run."""
-    written = ("run/evaluation.json", "run/copies.html", "run/.lock")
+    written = ("run/evaluation.json", "run/copies.html", "run/report.html", "run/.lock")
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     found = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: path.read_bytes() for name, path in found.items() if name not in written}

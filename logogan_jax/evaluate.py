@@ -1,8 +1,8 @@
 """Measure a run, or a folder of images: python -m logogan_jax.evaluate --workdir=runs/quickstart.
 
 Prints a table of distances, with 95 % intervals, between pictures that the run draws and images that were held out from
-its training, looks for copies of training images, and writes evaluation.json and copies.html into the run's folder.
-Two folders are compared without any model: --images=DIR --against=DIR.
+its training, looks for copies of training images, and writes evaluation.json and copies.html into the run's folder; its
+report.html shows them, too. Two folders are compared without any model: --images=DIR --against=DIR.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from logogan_jax.config import restore, run_config
+from logogan_jax.config import report_page, restore, run_config
 from logogan_jax.config.restore import Images, RestoredRun
 from logogan_jax.core import backend, cli, files, intervals, outputs
 from logogan_jax.core.errors import UserError
@@ -91,10 +91,9 @@ def find_copies(run: RestoredRun, samples: Images, train: Images, held_out: Imag
     """Return the numbers of copies of training images among samples; write copies.html into the run's folder."""
     detector = restore.memorization_detector(train, held_out)
     report = detector.find(*samples)
+    page = run.workdir / "copies.html"
     title = f"{run.workdir.name} at step {run.step:,}"
-    memorization_page.write(
-        run.workdir / "copies.html", samples.pixels, report, train.pixels, detector=detector, title=title
-    )
+    memorization_page.write(page, samples.pixels, report, train.pixels, detector=detector, title=title)
     return {
         "share": intervals.proportion(report.copied)._asdict(),
         "count": int(report.copied.sum()),
@@ -197,9 +196,10 @@ def main() -> None:
     if "copies" in facts:
         print(format_copies(facts["copies"]))
     if out:
-        device = jax.devices()[0].device_kind
-        files.write_json(out, {**about, **facts, "against": columns, "device": device})
+        files.write_json(out, {**about, **facts, "against": columns, "device": jax.devices()[0].device_kind})
         print(f"The numbers are in {out}")
+    if out and not flags.FLAGS.out:  # in the run's folder
+        report_page.refresh(out.parent, in_bucket="://" in flags.FLAGS.workdir)
 
 
 def _file_of_numbers(value: str) -> pathlib.Path:

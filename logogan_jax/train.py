@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 from ml_collections import ConfigDict
 
-from logogan_jax.config import build_run, memory, run_config, schedules, warm_start
+from logogan_jax.config import build_run, memory, report_page, run_config, schedules, warm_start
 from logogan_jax.config.build_training import Training, build, resolve
 from logogan_jax.core import progress, timing
 from logogan_jax.core.errors import Diverged
@@ -61,7 +61,7 @@ def train(
         # What writes, measures and guards the run.
         writer = enter(contextlib.closing(RunWriter(run.folder, start, bar.say)))
         budget = cost.check_not_exhausted(budget._replace(spent_before=writer.dollars), workdir)
-        log = RunLog(writer, bar, budget, images_per_step=training.images_per_step, last=config.train.steps)
+        log = enter(report_page.make_log(training, run.folder, writer, bar, budget, start))
         monitor = enter(contextlib.closing(build_run.make_monitor(training, evaluator, writer)))
         guard = build_run.make_guard(training, run.folder, writer, monitor, checkpoints, bar.say)
         limits = Limits(stop, budget, timing.Timer(config.report.checkpoint_minutes))
@@ -82,6 +82,7 @@ def train(
         checkpoints.wait()
         status = "finished" if step >= config.train.steps else f"stopped by {stop.reason}"
         result = finish(status=status, step=step, state_sha256=train_state.digest(state))
+        log.write_page(step, status)
     if multihost.is_primary():
         print(messages.final_message(workdir, result))
     return not status.startswith("stopped by SIG")
@@ -105,7 +106,8 @@ def train_loop(
             accumulator.add(step, metrics)
             if snapshot is None:
                 continue
-            monitor.log_finished()
+            if monitor.log_finished():
+                log.write_page(step)
 
             # Check: a number that is not finite is dealt with before it can reach a checkpoint.
             rollback = None
@@ -135,6 +137,7 @@ def train_loop(
             if schedule.sample(step):
                 log.write_pictures(step, f"samples/{step:06d}", jax.device_get(snapshot.pixels))
                 log.write_plots()
+                log.write_page(step)
 
             # Save.
             if schedule.checkpoint(step):

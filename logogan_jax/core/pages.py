@@ -1,6 +1,8 @@
-"""Pages of HTML from templates: each is one file that runs no script and loads nothing."""
+"""Pages of HTML from templates: each is one file that loads nothing and runs no script but one of its own."""
 
+import base64
 import functools
+import hashlib
 import pathlib
 from typing import Any, NamedTuple
 
@@ -16,6 +18,13 @@ class Figure(NamedTuple):
     uri: str
     width: int
     enlarged: bool
+
+
+class Script(NamedTuple):
+    """A script of templates/ as a page holds it, and the digest by which browsers run it and no other."""
+
+    text: str
+    digest: str
 
 
 def render(template: str, **values: Any) -> str:
@@ -34,6 +43,14 @@ def figure(uri: str, height: int, width: int) -> Figure:
     else:
         display_width = max(1, round(DISPLAY_SIDE * width / longer))
     return Figure(uri, display_width, width < display_width)
+
+
+@functools.cache
+def script(name: str) -> Script:
+    """Return a script of templates/."""
+    text = (TEMPLATES / name).read_text(encoding="utf-8").strip()
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Script(text, f"sha256-{digest}")
 
 
 @functools.cache

@@ -68,10 +68,14 @@ class EvaluationMonitor:
         self._pending = _Pending(step, jax.device_get(pixels), seconds, estimates)
         return seconds
 
-    def log_finished(self) -> None:
-        """Log the last evaluation, if there is one that is not logged; draw samples/best.png if it is the best."""
+    def log_finished(self) -> bool:
+        """Log the last evaluation, if there is one that is not logged; draw samples/best.png if it is the best.
+
+        Returns:
+            Whether there was one.
+        """
         if self._pending is None:
-            return
+            return False
         step, pixels, seconds, estimates = self._pending
         self._pending = None
         # One process's arithmetic counts for all: another's may differ in the last bit.
@@ -80,6 +84,7 @@ class EvaluationMonitor:
         best = self.best()
         if best and best["step"] == step:
             self._writer.write_image_grid(step, "samples/best", pixels)
+        return True
 
     def best(self) -> Line | None:
         """Return the log line of the best state so far."""

@@ -398,6 +398,7 @@ def test_a_run_is_measured_by_one_command(shards, tmp_path):
     assert "compare it at the same numbers only" in said and "24 against 25" in said
     page = (real_run / "copies.html").read_text()
     assert page.startswith("<!doctype html>") and page.count("<img") >= 3 * 24
+    assert "of 24 pictures are copies of training images" in (real_run / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ from logogan_jax.training.reporting import run_writer
 
 
 def test_a_run_leaves_everything_it_promises(straight):
-    for name in ("metrics.jsonl", "reals.png", "losses.png", "config.json", "summary.json"):
+    for name in ("metrics.jsonl", "reals.png", "losses.png", "config.json", "summary.json", "report.html"):
         assert (straight / name).stat().st_size > 0, name
     assert sorted(pictures(straight / "samples")) == ["000002.png", "000004.png"]
     assert list((straight / "tensorboard").iterdir())
@@ -44,6 +44,8 @@ def test_a_run_leaves_everything_it_promises(straight):
     assert len(found["state_sha256"]) == 64 and found["versions"]["jax"] == jax.__version__
     assert found["images_per_second"] > 0 and found["device_kind"] == "cpu"
     assert not [path for path in straight.rglob("*") if "partial" in path.name]
+    page = (straight / "report.html").read_text()
+    assert ">finished<" in page and "of 4 steps, 100%" in page and "Samples at step 2" in page
     reals = pictures(straight)["reals.png"]
     assert reals.shape[0] > 28 and (reals == 255).any() and (reals < 100).any()
 

@@ -208,7 +208,7 @@ def test_the_page_shows_the_closest_first_and_escapes_names(logos, detector, tmp
         tmp_path / "copies.html", images, found, logos[:-HELD], detector=detector, title="runs/<mine>"
     )
     text = (tmp_path / "copies.html").read_text()
-    assert "runs/&lt;mine&gt;" in text and "<script" not in text and "http" not in text
+    assert "runs/&lt;mine&gt;" in text and "<script" not in text and "://" not in text
     assert f"{found.copied.sum()} of 12" in text
     assert f"{detector.held_out_alarms} of {detector.held_out}" in text
     assert text.index("image 10") < text.index("image 11") < text.index("image 0<")

@@ -1,7 +1,5 @@
-"""What the tests of tuning share: a plan, its stand-in for training, and looking at processes and pages."""
+"""What the tests of tuning share: a plan, its stand-in for training, and looking at processes."""
 
-import collections
-import html.parser
 import json
 import pathlib
 import time
@@ -40,33 +38,3 @@ def wait_until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
-
-
-class Balanced(html.parser.HTMLParser):
-    """Fails on an element that is not closed, and collects what is read and which parts are named."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open = []
-        self.text = []
-        self.names = collections.Counter()
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.names.update(value for name, value in attrs if name == "id")
-        assert not [value for name, value in attrs if name in ("src", "href") and not value.startswith("#")]
-        if tag not in ("meta", "br", "wbr"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if self.open[-1] == tag:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, tag
-
-    def handle_data(self, data):
-        self.text.append(data)

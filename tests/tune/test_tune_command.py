@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 import pytest
+from balanced import Balanced
 from conftest import ROOT, environment, failing
-from studies import BASE, CONFIG, EVALUATIONS, HERE, RANGES, Balanced, is_alive, starts, wait_until
+from studies import BASE, CONFIG, EVALUATIONS, HERE, RANGES, is_alive, starts, wait_until
 
 from logogan_jax.core import locks
 from logogan_jax.tune import search, study

@@ -12,7 +12,8 @@ import numpy as np
 
 from logogan_jax.core import files, images, pointers
 from logogan_jax.core.errors import UserError
-from logogan_jax.training.reporting import plots
+from logogan_jax.training.reporting import plots, run_page
+from logogan_jax.training.reporting.run_page import About, Moment
 
 if TYPE_CHECKING:
     from logogan_jax.training.reporting.tensorboard import TensorBoardWriter
@@ -89,6 +90,14 @@ class RunWriter:
         self._plotted = (lines, rolled_back)
         self._draw("losses.png", plots.plot_losses, lines, rolled_back)
         self._draw("quality.png", plots.plot_quality, lines, rolled_back)
+
+    def write_page(self, about: About, moment: Moment) -> None:
+        """Draw report.html from all lines and events until now, after the images that are asked for already."""
+        waiting = [drawing for drawing in self._drawings if drawing[0] == run_page.NAME and drawing[1].cancel()]
+        # One that nobody has begun would be older than this one at once.
+        self._drawings = [drawing for drawing in self._drawings if drawing not in waiting]
+        rolled_back = read_lines(self._workdir / ROLLED_BACK)
+        self._draw(run_page.NAME, run_page.write, about, moment, list(self.lines), rolled_back, list(self.events))
 
     def close(self) -> None:
         """Finish the images that are being drawn."""
