@@ -69,7 +69,7 @@ def train(
         # Compile, then train.
         enter(bar)
         bar.say(build_run.startup_message(training, workdir, start))
-        finish = build_run.summary_writer(training, run.folder, writer, monitor, budget)
+        finish = build_run.summary_writer(training, run.folder, writer, monitor, budget, log)
         state = guard.first_state(restored, training.state if restored else warm_start.first_state(training))
         training.runner.compile(state, start, config.train.steps)
         if start == 0:
@@ -82,7 +82,6 @@ def train(
         checkpoints.wait()
         status = "finished" if step >= config.train.steps else f"stopped by {stop.reason}"
         result = finish(status=status, step=step, state_sha256=train_state.digest(state))
-        log.write_page(step, status)
     if multihost.is_primary():
         print(messages.final_message(workdir, result))
     return not status.startswith("stopped by SIG")

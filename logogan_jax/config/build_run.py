@@ -22,6 +22,7 @@ from logogan_jax.training.checkpoints import Checkpoints
 from logogan_jax.training.evaluation_monitor import EvaluationMonitor
 from logogan_jax.training.nonfinite import NonFiniteRecorder
 from logogan_jax.training.reporting import cost, messages, summary
+from logogan_jax.training.reporting.run_log import RunLog
 from logogan_jax.training.reporting.run_writer import RunWriter
 from logogan_jax.training.rollback import DivergenceGuard
 from logogan_jax.training.train_state import TrainState
@@ -146,9 +147,14 @@ def startup_message(training: Training, workdir: str | pathlib.Path, start: int)
 
 
 def summary_writer(
-    training: Training, folder: pathlib.Path, writer: RunWriter, monitor: EvaluationMonitor, budget: cost.Budget
+    training: Training,
+    folder: pathlib.Path,
+    writer: RunWriter,
+    monitor: EvaluationMonitor,
+    budget: cost.Budget,
+    log: RunLog,
 ) -> Callable[..., dict[str, Any]]:
-    """Return a function (status=, step=, ...) that writes summary.json and returns its content.
+    """Return a function (status=, step=, ...) that writes summary.json and the run's page, and returns the first.
 
     Its clock starts now.
     """
@@ -168,6 +174,7 @@ def summary_writer(
             "data_fingerprint": training.info.fingerprint,
         }
         summary.write(folder, content)
+        log.write_page(ending["step"], ending["status"])
         return content
 
     return write
