@@ -9,9 +9,9 @@ import re
 
 from jax.profiler import ProfileData
 
+from logogan_jax.plan import costs, hlo
+
 HOST_OPERATION = r" (?:infeed|outfeed|send|recv)\(|custom_call_target=\"[^\"]*callback[^\"]*\""
-# Operations by which devices exchange data.
-COLLECTIVE = "all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute"
 
 
 def slow_in_stablehlo(text: str) -> int:
@@ -34,18 +34,8 @@ def host_operations(text: str) -> int:
 
 
 def collective_bytes(text: str) -> list[int]:
-    """List the bytes of every all-reduce of HLO, and of every other operation by which devices exchange data."""
-    results = re.findall(rf"= (.*?) (?:{COLLECTIVE})(?:-start)?\(", text)
-    return [sum(map(_bytes, re.findall(r"([a-z]+)(\d*)\[([\d,]*)\]", shapes))) for shapes in results]
-
-
-def _bytes(shape: tuple[str, str, str]) -> int:
-    """Return the bytes of an array: ("f", "32", "2,3") has 24."""
-    kind, bits, sides = shape
-    count = 1
-    for side in filter(None, sides.split(",")):
-        count *= int(side)
-    return count * (1 if kind == "pred" else int(bits) // 8)
+    """List the bytes that each exchange between devices in HLO moves, as bytes of an all-reduce: see plan/costs.py."""
+    return [kernel.exchanged_bytes for kernel in costs.kernels(hlo.parse(text)) if kernel.exchanged_bytes]
 
 
 def count_between_log_lines(path: pathlib.Path, dispatches: int) -> dict[str, float]:

@@ -41,10 +41,10 @@ def replay(folder: pathlib.Path, config: ConfigDict, info: DatasetInfo, devices:
     parallel = DataParallel(config.train.parallel, config.train.batch_size, devices)
     recorded = nonfinite.read(folder, model.init_state())
     count = len(recorded.batch.image)
-    program = build_training.make_runner(config, model, parallel, StreamingSource).program(count)
-    state = parallel.device_put(recorded.state, data_parallel.REPLICATED)
+    runner = build_training.make_runner(config, model, parallel, StreamingSource)
+    state = parallel.device_put(recorded.state, runner.layout)
     feed = parallel.device_put(recorded.batch, data_parallel.BATCH)
-    metrics = {name: np.asarray(value) for name, value in jax.device_get(program(state, feed)[1]).items()}
+    metrics = {name: np.asarray(value) for name, value in jax.device_get(runner.program(count)(state, feed)[1]).items()}
     steps = [{name: float(value[i]) for name, value in metrics.items()} for i in range(count)]
     bad = [metric_accumulator.first_non_finite(recorded.step + i + 1, values) for i, values in enumerate(steps)]
     values = {name: value.tolist() for name, value in metrics.items()}

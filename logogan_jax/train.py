@@ -11,7 +11,7 @@ from logogan_jax.config import build_run, memory, report_page, run_config, sched
 from logogan_jax.config.build_training import Training, build, resolve
 from logogan_jax.core import progress, timing
 from logogan_jax.core.errors import Diverged
-from logogan_jax.distributed import multihost, preemption
+from logogan_jax.distributed import data_parallel, multihost, preemption
 from logogan_jax.training import train_state
 from logogan_jax.training.checkpoints import Checkpoints
 from logogan_jax.training.evaluation_monitor import EvaluationMonitor
@@ -81,7 +81,7 @@ def train(
             raise
         checkpoints.wait()
         status = "finished" if step >= config.train.steps else f"stopped by {stop.reason}"
-        result = finish(status=status, step=step, state_sha256=train_state.digest(state))
+        result = finish(status=status, step=step, state_sha256=train_state.digest(data_parallel.make_readable(state)))
     if multihost.is_primary():
         print(messages.final_message(workdir, result))
     return not status.startswith("stopped by SIG")

@@ -24,14 +24,16 @@ import pytest
 from absl import flags
 from buckets import bucket, gs, machine, s3, where  # noqa: F401 - fixtures for all tests
 from PIL import Image, ImageDraw
-from toy_networks import TOY
+from toy_networks import SHARED, TOY, momentum
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
 from logogan_jax import train
 from logogan_jax.config import build_training, defaults
+from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
+from logogan_jax.training.optimizers import OPTIMIZERS
 
 # A shell that starts the tests in the background, or nohup, makes them deaf to signals, and with them the commands that
 # they start.
@@ -140,10 +142,10 @@ def run(training, steps, state=None, start=0):
     return state, seen
 
 
-def sgd(config, rate=3e-4):
+def sgd(config, rate=3e-4, name="sgd"):
     """The config with plain gradient descent, which hides no factor in a gradient as Adam would."""
-    for name in config.optimizer:
-        config.optimizer[name] = defaults.block(name="sgd", learning_rate=rate)
+    for role in config.optimizer:
+        config.optimizer[role] = defaults.block(name=name, learning_rate=rate)
     return config
 
 
@@ -245,9 +247,14 @@ def read_config(path):
 
 @pytest.fixture(scope="module")
 def toy_networks():
-    """The networks of two layers have the name "toy" in this process: commands do not know them."""
+    """The networks of two layers have the name "toy" in this process: commands do not know them.
+
+    Several devices share their kernels, and "momentum" is an optimizer.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "toy", TOY)
+        patch.setitem(OPTIMIZERS, "momentum", momentum)
+        patch.setattr(data_parallel, "LEAST_SHARED", SHARED)
         yield
 
 

@@ -5,6 +5,7 @@ And a feature network that costs nothing, of which the same holds for evaluation
 
 import jax
 import numpy as np
+import optax
 from flax import nnx
 
 from logogan_jax.metrics import features
@@ -14,6 +15,7 @@ from logogan_jax.networks.dcgan import apply_dropout
 from logogan_jax.networks.encoders import LatentCodes
 
 DROPOUT = 0.25
+SHARED = 256  # numbers of a leaf from which on several devices share it in tests: kernels of these networks
 
 
 class Generator(nnx.Module):
@@ -65,6 +67,11 @@ class Encoder(nnx.Module):
 
 
 TOY = {"generator": Generator, "critic": Critic, "encoder": Encoder, "codes": LatentCodes}
+
+
+def momentum(*, images_per_update, learning_rate):
+    """Gradient descent that has a state and hides no factor in a gradient, as Adam would."""
+    return optax.sgd(lambda _: learning_rate, momentum=0.9)
 
 
 def project(weights, pixels):

@@ -112,7 +112,7 @@ def make_guard(
             return training.model.init_state()
 
     def place(state: TrainState) -> TrainState:
-        return training.parallel.device_put(state, data_parallel.REPLICATED)
+        return training.parallel.device_put(state, training.runner.layout)
 
     last = training.config.train.steps
     recorder = NonFiniteRecorder(folder / "nonfinite", training.runner, training.read_batch, last=last)

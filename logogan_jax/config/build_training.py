@@ -117,7 +117,7 @@ def build(
     read_batch = functools.partial(_read_batch, config, model, train)
     not_measured = _why_not_measured(config, held_out)
     make_evaluator = functools.partial(_evaluator, config, model, parallel, held_out, info, not_measured)
-    state = parallel.device_put(model.init_state(), data_parallel.REPLICATED)
+    state = parallel.device_put(model.init_state(), runner.layout)
     return Training(
         config, model, parallel, runner, state, train, held_out, info, read_batch, make_evaluator, not_measured
     )
@@ -155,10 +155,13 @@ def make_runner(
     see = mark.image_coverage if takes_inks(config) else lambda images: images
     prepare = lambda keys, images: see(augmentation(keys, images))
     unroll = target.is_cpu()
+    shapes = jax.eval_shape(model.init_state)
+    shares = data_parallel.share_layout(shapes.params, parallel.parts)
     return StepRunner(
-        make_train_step(model, prepare, ema_images=config.train.ema_images, unroll=unroll),
+        make_train_step(model, prepare, shares, ema_images=config.train.ema_images, unroll=unroll),
         source,
         parallel,
+        train_state.layout(shapes, parallel.parts),
         steps_per_dispatch=validate.steps_per_dispatch(config),
         unroll=unroll,
         say=say,

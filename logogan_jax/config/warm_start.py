@@ -20,7 +20,7 @@ from logogan_jax.config.build_training import Training
 from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import DatasetInfo
-from logogan_jax.distributed import data_parallel, multihost
+from logogan_jax.distributed import multihost
 from logogan_jax.networks.augmented_critic import AugmentProbability
 from logogan_jax.networks.mark import InkTable
 from logogan_jax.training import freezing, train_state, warm_start
@@ -72,7 +72,7 @@ def first_state(training: Training) -> TrainState:
     """Return the state of step 0 on the devices."""
     if not training.warm_start:
         return training.state
-    return training.parallel.device_put(training.model.init_state(), data_parallel.REPLICATED)
+    return training.parallel.device_put(training.model.init_state(), training.runner.layout)
 
 
 def describe(record: Mapping[str, Any]) -> list[str]:

@@ -54,7 +54,7 @@ class Evaluator:
         for first in range(0, self.samples, count):
             numbers = self._parallel.device_put(np.arange(first, first + count), data_parallel.SHARDED)
             chunks.append(self._generate(state, self._key, numbers))
-        pixels = np.concatenate(self._parallel.gather(chunks))[: self.samples]
+        pixels = np.concatenate(data_parallel.gather(chunks))[: self.samples]
         fakes = features.embed(self._network, pixels, parallel=self._parallel)
         return fakes, time.perf_counter() - start
 

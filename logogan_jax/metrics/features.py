@@ -88,7 +88,7 @@ def embed(network: FeatureNetwork, pixels: np.ndarray, *, parallel: DataParallel
     program = jax.jit(network.apply)
     if parallel:
         put = lambda part: parallel.device_put(part, data_parallel.SHARDED)
-        gather = parallel.gather
+        gather = data_parallel.gather
         chunk = network.chunk * len(parallel.devices)
     else:
         put = jax.device_put

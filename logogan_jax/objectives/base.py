@@ -50,7 +50,8 @@ class Player(NamedTuple):
 
     Only the networks named in `trains` are differentiated and updated. They are updated `updates` times per step, each
     time on another batch. After each update `project` maps a network's name to a function of its parameters (the
-    projection of projected gradient descent), and `update_model_state` maps it to a function (model_state, metrics) ->
+    projection of projected gradient descent), which looks at no more than a row of an array at a time, because several
+    devices share the rows; and `update_model_state` maps it to a function (model_state, metrics) ->
     model_state, whose metrics are means over the global batch.
 
     A critic's metric `gap` is |D(x) - D(G(z))| per image. A gap that grows without bound is a sign of divergence.

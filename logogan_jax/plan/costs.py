@@ -34,7 +34,8 @@ class Kernel:
         dtype: that of the products' operands.
         cycles: that the compiler expects, or 0 where it does not say.
         runs: how often a run of the program starts it.
-        exchanged_bytes: that it exchanges with other devices.
+        exchanged_bytes: that it exchanges with other devices, as bytes of an all-reduce: one around a ring is a
+            reduce-scatter and an all-gather, of which each counts half.
         end: name of the instruction that waits for it, or "" where it waits itself.
     """
 
@@ -95,11 +96,11 @@ def _kernel(program: Program, instructions: dict[str, Instruction], instruction:
         runs=runs,
     )
     if kind in _COLLECTIVES:
-        exchanged = max(
-            sum(operand.nbytes for operand in operands), 0 if "start" in instruction.opcode else instruction.nbytes
-        )
         end = _end(instructions, instruction.name) if "start" in instruction.opcode else ""
-        return dataclasses.replace(kernel, exchanged_bytes=exchanged, end=end)
+        # What it starts from is part of the result of a start.
+        result = instructions[end] if end else instruction
+        whole = max(sum(operand.nbytes for operand in operands), result.nbytes)
+        return dataclasses.replace(kernel, exchanged_bytes=whole if kind == "all-reduce" else whole // 2, end=end)
     if instruction.opcode == "fusion":
         inner = program.computations[instruction.called("calls")]
         counted = [products.count(other, inner) for other in inner.values()]

@@ -80,8 +80,7 @@ def _exchange_seconds(kernel: Kernel, target: Target, devices: int, hosts: int) 
     rate = target.link_bytes_per_second
     if hosts > 1:
         rate = min(rate, target.network_bytes_per_second)
-    passes = 2 if kernel.kind == "all-reduce" else 1
-    moved = passes * (every - 1) / every * kernel.exchanged_bytes
+    moved = 2 * (every - 1) / every * kernel.exchanged_bytes
     return moved / rate / LINK_SHARE + (NETWORK_SECONDS if hosts > 1 else EXCHANGE_SECONDS)
 
 

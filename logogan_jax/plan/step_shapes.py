@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
 from logogan_jax.config import build_model, build_networks, build_training
@@ -49,13 +49,15 @@ class StepShapes:
         self.program = runner.program(self.steps)
         place = lambda shape, spec: shape.update(sharding=NamedSharding(parallel.mesh, spec))
         feed = _feed(config, info, (self.steps, self.model.objective.batches_per_step), source)
-        state = jax.tree.map(lambda shape: place(shape, data_parallel.REPLICATED), self.state)
-        specs = jax.tree.broadcast(kind.specs, feed, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
+        layout = data_parallel.broadcast_spec(runner.layout, self.state)
+        state = jax.tree.map(place, self.state, layout)
+        specs = data_parallel.broadcast_spec(kind.specs, feed)
         self.arguments = (state, jax.tree.map(place, feed, specs))
 
     def state_bytes(self) -> int:
-        """Return the bytes of the state."""
-        return nbytes(self.state)
+        """Return the bytes of the state on one device."""
+        state, _ = self.arguments
+        return nbytes(jax.tree.map(lambda leaf: leaf.update(shape=leaf.sharding.shard_shape(leaf.shape)), state))
 
     def gradient_bytes(self) -> int:
         """Return the bytes of all gradients of all updates of a step."""

@@ -13,7 +13,7 @@ import orbax.checkpoint as ocp
 
 from logogan_jax.core import pointers
 from logogan_jax.core.errors import UserError, is_out_of_memory
-from logogan_jax.distributed import multihost
+from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.training import train_state
 from logogan_jax.training.train_state import TrainState
 
@@ -106,6 +106,7 @@ class Checkpoints:
 
         Checkpoints that are neither among the newest nor of the `best` steps are deleted once it is written.
         """
+        state = data_parallel.make_readable(state)  # by all processes: each holds only its share
         if not self._manager:
             return
         self._best = best
@@ -119,8 +120,7 @@ class Checkpoints:
             # A write that meets a full disk half-way prints a traceback for each part.
             if shutil.disk_usage(self.folder).free < _nbytes(state):
                 raise OSError(errno.ENOSPC, "No space left on device")
-            # Host arrays: Orbax would cut up what is on several devices, by a program for each form of array, and have
-            # all hosts write.
+            # Host arrays: Orbax would cut up what is on several devices, and have all hosts write.
             state = jax.device_get(state)
             # Taken from memory before the write: what a disk changes is noticed.
             digest = {_DIGEST: train_state.digest_in_threads(state)}

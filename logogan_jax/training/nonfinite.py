@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from logogan_jax.core import files
 from logogan_jax.core.errors import UserError, is_out_of_memory
 from logogan_jax.data.batch import Batch
-from logogan_jax.distributed import multihost
+from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.training.metric_accumulator import NonFinite
 from logogan_jax.training.step_runner import StepRunner
 from logogan_jax.training.train_state import TrainState
@@ -57,6 +57,7 @@ class NonFiniteRecorder:
             count = self._runner.size(step, self._last)
             state, _ = self._runner.run(state, step, self._last)
             step += count
+        state = data_parallel.gather(state)
         folder = self._folder / name
         if (folder / "about.json").exists() or not multihost.is_primary():
             return folder

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from logogan_jax.core import timing
 from logogan_jax.data.sources import Source
-from logogan_jax.distributed.data_parallel import DataParallel
+from logogan_jax.distributed.data_parallel import REPLICATED, DataParallel
 from logogan_jax.training import cpu_estimate, flops
 from logogan_jax.training.schedule import Schedule
 from logogan_jax.training.train_state import TrainState
@@ -47,6 +47,7 @@ class StepRunner:
 
     Attributes:
         source: where the batches come from; for `program` alone, the class of it is enough.
+        layout: how the state lies on the devices, as `train_state.layout` says.
         steps_per_dispatch: steps of a program; the last of a run may have fewer.
         steps_run: steps run so far.
     """
@@ -56,12 +57,14 @@ class StepRunner:
         train_step: TrainStep,
         source: Source | type[Source],
         parallel: DataParallel,
+        layout: Any = REPLICATED,
         *,
         steps_per_dispatch: int,
         unroll: bool,
         say: Callable[[str], None],
     ):
         self.source: Any = source
+        self.layout = layout
         self.steps_per_dispatch = steps_per_dispatch
         self.steps_run = 0
         self._train_step = train_step
@@ -81,7 +84,9 @@ class StepRunner:
         # Few lengths occur: the whole one, and what is left up to a multiple or to the end.
         if count not in self._programs:
             multi_step = make_multi_step(self._train_step, self.source, count, unroll=self._unroll)
-            self._programs[count] = self._parallel.map_and_jit(multi_step, self.source.specs)
+            self._programs[count] = self._parallel.map_and_jit(
+                multi_step, self.source.specs, state=self.layout, results=(self.layout, REPLICATED)
+            )
         return self._programs[count]
 
     def size(self, step: int, last: int) -> int:

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +11,13 @@ import numpy as np
 import optax
 from flax import nnx
 
+from logogan_jax.distributed import data_parallel
+from logogan_jax.distributed.data_parallel import REPLICATED
+
 # A constant, not a share for each core: another machine has to find the same digest.
 PART = 1 << 24  # bytes that one thread takes the digest of at a time
+# The rule and the share are those of StyleGAN2-ADA's code (`ema_rampup`).
+EMA_WARMUP = 0.05  # the half-life is at most this share of the images seen, so early pictures are not of the start
 
 
 class TrainState(NamedTuple):
@@ -68,6 +74,38 @@ def init(
         opt_state={name: optimizers[name].init(params[name]) for name in params},
         ema=ema,
     )
+
+
+def layout(state: TrainState, parts: int) -> TrainState:
+    """Return how a state lies on devices: PartitionSpecs, a prefix of its tree.
+
+    Each device keeps one of the `parts` of what an optimizer knows of a large parameter. All else is on all of them:
+    the parameters, because every device computes with all of them, and their averages, because pictures are drawn by
+    any device and they move only once a step.
+    """
+    everywhere = TrainState(*[REPLICATED] * len(TrainState._fields))  # pyright: ignore[reportArgumentType]
+    return everywhere._replace(opt_state=data_parallel.share_layout(state.opt_state, parts))
+
+
+def update_ema(state: TrainState, rows: int, ema_images: float) -> dict[str, dict[str, Any]]:
+    """Return the next moving average of the sampled networks.
+
+    Its half-life is given in images, so that it does not depend on the batch size; `rows` of the batch are on this
+    replica.
+    """
+    # A replica holds only its share of the global batch.
+    batch_size = rows * jax.lax.axis_size(data_parallel.AXIS)
+    # In float32: an int32 would overflow after 2^31 images.
+    images_seen = (state.step + 1).astype(jnp.float32) * batch_size
+    # Early on a long half-life would keep showing the first, random weights.
+    half_life = jnp.minimum(ema_images, EMA_WARMUP * images_seen)
+    decay = jnp.exp(-math.log(2) * batch_size / half_life)
+    current = {
+        "params": {name: state.params[name] for name in state.ema["params"]},
+        "model_state": {name: state.model_state[name] for name in state.ema["model_state"]},
+    }
+    # In this form an average that equals its value stays equal to the bit.
+    return jax.tree.map(lambda average, value: value + decay * (average - value), state.ema, current)
 
 
 def flatten_with_names(tree: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ replicas have to agree on is averaged over the axis data_parallel.AXIS.
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,13 +16,12 @@ from logogan_jax.core import images, prng, sums
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed import data_parallel
 from logogan_jax.training.model import Model, merge, model_state_of
-from logogan_jax.training.train_state import TrainState, flatten_with_names
-
-# The rule and the share are those of StyleGAN2-ADA's code (`ema_rampup`).
-EMA_WARMUP = 0.05  # the half-life is at most this share of the images seen, so early pictures are not of the start
+from logogan_jax.training.train_state import TrainState, flatten_with_names, update_ema
 
 Metrics = dict[str, jax.Array]
-TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+Shares = dict[str, Any]  # by network: of which parameters each replica updates its share, as share_layout says
+Updated = tuple[TrainState, Metrics]
+TrainStep = Callable[[TrainState, Batch], Updated]
 
 
 class UpdateBatch(NamedTuple):
@@ -39,7 +37,7 @@ class UpdateBatch(NamedTuple):
 Prepared = tuple[UpdateBatch, jax.Array]  # of all updates of a player, and the random keys of their losses
 
 
-def make_train_step(model: Model, augment: Callable, *, ema_images: float, unroll: bool) -> TrainStep:
+def make_train_step(model: Model, augment: Callable, shares: Shares, *, ema_images: float, unroll: bool) -> TrainStep:
     """Make train_step(state, batch) -> (state, metrics) of one replica.
 
     `batch` holds this replica's rows of the batches of all updates, uint8[draws, b, H, W, C]. The new state and the
@@ -49,17 +47,20 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
     Args:
         model: networks, objective and optimizers.
         augment: function (keys[b], float32[b, H, W, C]) -> float32[b, H, W, C] for real images.
+        shares: of which parameters each replica updates its share.
         ema_images: half-life of the averaged networks, in images.
         unroll: whether a player's updates are unrolled in the program, as `updates_of_player` says.
     """
-    players = [updates_of_player(model, index, unroll) for index in range(len(model.objective.players))]
+    own = [{name: shares[name] for name in player.trains} for player in model.objective.players]
+    players = [updates_of_player(model, own[index], index, unroll) for index in range(len(own))]
 
-    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def train_step(state: TrainState, batch: Batch) -> Updated:
         seen: dict[str, list[jax.Array]] = {}
         for index, updates in enumerate(players):
             prepared = prepare_updates(model, augment, index, state, batch)
             for update in updates:
                 state, metrics = update(prepared, state)
+                state = map_params(data_parallel.gather_shares, own[index], state)
                 for name, value in metrics.items():
                     # A player that is updated several times, such as a Wasserstein critic, is logged by its mean over
                     # them: its last update alone would hide an update that went wrong.
@@ -73,25 +74,38 @@ def make_train_step(model: Model, augment: Callable, *, ema_images: float, unrol
     return train_step
 
 
-def updates_of_player(model: Model, index: int, unroll: bool) -> list[Callable]:
+def updates_of_player(model: Model, shares: Shares, index: int, unroll: bool) -> list[Callable]:
     """Return the updates of one player in a step, each a function (prepared, state) -> (state, metrics).
+
+    Of what the player trains, the state after an update holds this replica's shares, which the step gathers.
 
     Accelerators scan them: one compiled body, as fast as many. A CPU unrolls them: inside a while loop XLA's CPU
     backend does not use its fast convolution (five filter gradients took 1,345 ms, unrolled 42).
     """
     count = model.objective.players[index].updates
-    update = functools.partial(update_player, model, index)
+    update = functools.partial(update_player, model, shares, index)
     if unroll or count == 1:
         # A Python number as the index lets XLA slice the batches at compile time.
         return [functools.partial(update, update_index) for update_index in range(count)]
-    return [functools.partial(scan_updates, update, count)]
+    return [functools.partial(scan_updates, update, shares, count)]
 
 
-def scan_updates(update: Callable, count: int, prepared: Prepared, state: TrainState) -> tuple[TrainState, Metrics]:
+def scan_updates(update: Callable, shares: Shares, count: int, prepared: Prepared, state: TrainState) -> Updated:
     """Run `count` updates of a player in one scan; the metrics are their means."""
-    # Each update gets its number, by which it finds its batch and its keys.
-    state, metrics = scan(lambda state, i: update(i, prepared, state), state, count)
+
+    def body(state: TrainState, i: jax.Array) -> Updated:
+        # Gathered at the beginning of an update, not at the end of the one before: the layers before a large one hide
+        # its exchange. Each update gets its number, by which it finds its batch and its keys.
+        return update(i, prepared, map_params(data_parallel.gather_shares, shares, state))
+
+    state, metrics = scan(body, map_params(data_parallel.own_share, shares, state), count)
     return state, {name: values.mean() for name, values in metrics.items()}
+
+
+def map_params(function: Callable[[Any, Any], Any], shares: Shares, state: TrainState) -> TrainState:
+    """Return the state with function(parameters, layout) of the networks that `shares` names."""
+    params = function({name: state.params[name] for name in shares}, shares)
+    return state._replace(params={**state.params, **params})
 
 
 def prepare_updates(model: Model, augment: Callable, index: int, state: TrainState, batch: Batch) -> Prepared:
@@ -132,19 +146,21 @@ def prepare_updates(model: Model, augment: Callable, index: int, state: TrainSta
 
 
 def update_player(
-    model: Model, index: int, update_index: int | jax.Array, prepared: Prepared, state: TrainState
-) -> tuple[TrainState, Metrics]:
+    model: Model, shares: Shares, index: int, update_index: int | jax.Array, prepared: Prepared,
+    state: TrainState,
+) -> Updated:  # fmt: skip
     """Update the networks that one player trains, once, on the batch of this update.
 
     Args:
         model: networks, objective and optimizers.
+        shares: of the networks that the player trains.
         index: number of the player in the objective.
         update_index: number of the update among the player's updates in this step, a Python int or int32[].
         prepared: the batches and keys of the player's updates, by `prepare_updates`.
         state: the state before.
 
     Returns:
-        The state after, and the metrics of this update.
+        The state after, with this replica's shares of what the player trains, and the metrics of this update.
     """
     player = model.objective.players[index]
     batch, keys = jax.tree.map(lambda array: array[update_index], prepared)
@@ -165,67 +181,51 @@ def update_player(
     # Only what this player trains is differentiated: no gradient is computed and dropped.
     trainable = {name: params[name] for name in player.trains}
     gradients, (metrics, model_state) = jax.grad(loss_fn, has_aux=True)(trainable)
-    # Together, so that XLA can combine them: a small collective costs its latency, whatever its size.
-    gradients, metrics = data_parallel.pmean((gradients, metrics))
-    state = apply_gradients(model, index, state, gradients)
+    # Side by side, so that XLA can combine them: a small collective costs its latency, whatever its size.
+    gradients, metrics = data_parallel.mean_share((gradients, metrics), (shares, data_parallel.REPLICATED))
+    state = apply_gradients(model, shares, index, state, gradients)
     for name in player.trains:
         # Adaptive augmentation moves its probability, which is kept with the critic, after each update.
         update = player.update_model_state.get(name, lambda model_state, _: model_state)
         model_state[name] = update(model_state[name], metrics)
     state = state._replace(model_state={**state.model_state, **model_state})
     for name in player.trains:
-        # Of averaged gradients: these are the global batch's norms, without another collective.
-        metrics |= gradient_norms(name, gradients[name])
+        metrics |= gradient_norms(name, gradients[name], shares[name])
     return state, {f"{player.name}/{name}": value for name, value in metrics.items()}
 
 
-def apply_gradients(model: Model, index: int, state: TrainState, gradients: dict[str, Any]) -> TrainState:
-    """Return the state after the optimizers of the networks that a player trains have used their gradients."""
+def apply_gradients(
+    model: Model, shares: Shares, index: int, state: TrainState, gradients: dict[str, Any]
+) -> TrainState:
+    """Return the state after the optimizers of the networks that a player trains have used their gradients.
+
+    Gradients are this replica's shares, and so are the parameters of these networks in the state that is returned.
+    Every optimizer here treats each number on its own: the update of a share is the share of the update.
+    """
     player = model.objective.players[index]
     # Not the copies of `to_varying`: shard_map has to know that the new ones are the same on every replica.
     params = dict(state.params)
     opt_state = dict(state.opt_state)
-    # Every replica makes the same update of the whole state. So one process can save it, and another number of devices
-    # can go on with it.
     for name, gradient in gradients.items():
-        updates, opt_state[name] = model.optimizers[name].update(gradient, opt_state[name], params[name])
+        own = data_parallel.own_share(params[name], shares[name])
+        updates, opt_state[name] = model.optimizers[name].update(gradient, opt_state[name], own)
         # After a roll-back the learning rates are lower: scaling the updates does it for every optimizer.
-        params[name] = optax.apply_updates(params[name], optax.tree.scale(state.lr_scale, updates))
+        own = optax.apply_updates(own, optax.tree.scale(state.lr_scale, updates))
         # A constraint on the weights, such as the clipping of the Wasserstein GAN.
         project = player.project.get(name, lambda params: params)
-        params[name] = project(params[name])
+        params[name] = project(own)
     return state._replace(params=params, opt_state=opt_state)
 
 
-def gradient_norms(network: str, gradients: Any) -> Metrics:
-    """Return the norm of each leaf of a network's gradients, float32[] by "gradient/network/leaf"."""
+def gradient_norms(network: str, gradients: Any, shares: Any) -> Metrics:
+    """Return the norm of each leaf of a network's averaged gradients, float32[] by "gradient/network/leaf"."""
     # One norm for each leaf: where a number is not finite, its name tells the layer.
-    leaves = flatten_with_names(gradients)
-    return {f"gradient/{network}/{name}": jnp.sqrt(sums.sum_of_squares(leaf)) for name, leaf in leaves.items()}
+    norm = lambda leaf, spec: jnp.sqrt(data_parallel.sum_over_shares(sums.sum_of_squares(leaf), spec))
+    norms = jax.tree.map(norm, gradients, data_parallel.broadcast_spec(shares, gradients))
+    return {f"gradient/{network}/{name}": value for name, value in flatten_with_names(norms).items()}
 
 
-def update_ema(state: TrainState, rows: int, ema_images: float) -> dict[str, dict[str, Any]]:
-    """Return the next moving average of the sampled networks.
-
-    Its half-life is given in images, so that it does not depend on the batch size; `rows` of the batch are on this
-    replica.
-    """
-    # A replica holds only its share of the global batch.
-    batch_size = rows * jax.lax.axis_size(data_parallel.AXIS)
-    # In float32: an int32 would overflow after 2^31 images.
-    images_seen = (state.step + 1).astype(jnp.float32) * batch_size
-    # Early on a long half-life would keep showing the first, random weights.
-    half_life = jnp.minimum(ema_images, EMA_WARMUP * images_seen)
-    decay = jnp.exp(-math.log(2) * batch_size / half_life)
-    current = {
-        "params": {name: state.params[name] for name in state.ema["params"]},
-        "model_state": {name: state.model_state[name] for name in state.ema["model_state"]},
-    }
-    # In this form an average that equals its value stays equal to the bit.
-    return jax.tree.map(lambda average, value: value + decay * (average - value), state.ema, current)
-
-
-def scan(step: Callable, state: TrainState, count: int) -> tuple[TrainState, Metrics]:
+def scan(step: Callable, state: TrainState, count: int) -> Updated:
     """Run step(state, i) -> (state, metrics) for each i below `count` in one loop.
 
     Returns:

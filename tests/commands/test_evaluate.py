@@ -17,7 +17,6 @@ from logogan_jax.config.drawer import Drawer
 from logogan_jax.core.errors import Diverged, UserError
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.data.dataset import TFRecordDataset
-from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.training import divergence
 from logogan_jax.training.drawing import picture_files
@@ -96,7 +95,7 @@ def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, to
     made = build_training.build(config, devices=jax.devices()[:1])
     measure = made.make_evaluator()
     run = restore.restore(whole(), "4")
-    placed = made.parallel.device_put(run.state, data_parallel.REPLICATED)
+    placed = made.parallel.device_put(run.state, made.runner.layout)
     found, _ = measure.embed_samples(placed)
     assert found.head.shape == (24, 12)
     now, then = evaluator.to_log_scalars(measure.measure(found), 0.0), looks(whole())[1]
@@ -254,7 +253,7 @@ def test_a_lower_rate_is_a_lower_rate(tiny):
     change = {}
     for rate in (1.0, 0.25):
         start = jax.tree.map(np.asarray, jax.device_get(made.model.init_state()))
-        state = made.parallel.device_put(start._replace(lr_scale=np.float32(rate)), data_parallel.REPLICATED)
+        state = made.parallel.device_put(start._replace(lr_scale=np.float32(rate)), made.runner.layout)
         after, _ = made.runner.program(1)(state, made.runner.source.at(0, 1))
         kernel = lambda state: np.asarray(state.params["critic"]["out"]["kernel"])
         change[rate] = kernel(after) - kernel(start)

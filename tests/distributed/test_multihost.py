@@ -42,9 +42,10 @@ from logogan_jax.training.reporting import cost, messages
 
 @pytest.fixture(scope="module")
 def descent(shards, tmp_path_factory, toy_networks):
-    """A function (steps, looks) -> path of a config of plain gradient descent, which hides no factor as Adam would.
+    """A function (steps, looks) -> path of a config of gradient descent with momentum, of which devices hold shares.
 
-    Its toy networks are compiled in a second, which each of several processes but the first does anew.
+    It hides no factor as Adam would. Its toy networks are compiled in a second, which each of several processes but the
+    first does anew.
     """
     folder = tmp_path_factory.mktemp("descent")
 
@@ -53,7 +54,7 @@ def descent(shards, tmp_path_factory, toy_networks):
         path.write_text(config_text(
             shards, steps, TOY_MODEL,
             "for role in config.optimizer:",
-            '    config.optimizer[role] = defaults.block(name="sgd", learning_rate=3e-3)',
+            '    config.optimizer[role] = defaults.block(name="momentum", learning_rate=3e-4)',
             f"config.data.held_out, config.evaluate.every_images, config.evaluate.samples = 0.5, {looks}, 64",
         ))  # fmt: skip
         return path
@@ -222,7 +223,7 @@ def test_any_number_of_devices_goes_on_where_another_stopped(toy_networks, shard
         changes = {"train.steps": steps, "train.batch_size": 4, "data.held_out": 0.0, "report.log_every": 5}
         changes |= {"report.samples_every": 0, "report.checkpoint_every": 5}
         with devices(count):
-            train.train(sgd(on_toy_networks(four(shards, **changes))), workdir)
+            train.train(sgd(on_toy_networks(four(shards, **changes)), name="momentum"), workdir)
         assert f"on {count} x cpu" in capsys.readouterr().err
 
     for steps, count in ((5, 2), (10, 1), (15, 4)):

@@ -107,6 +107,20 @@ def test_the_body_of_a_loop_counts_as_often_as_its_condition_says(kernels):
     assert kernels["sum-start"].end == "sum-done"
 
 
+def test_a_scattered_sum_and_a_gathering_are_each_half_of_an_all_reduce():
+    text = """
+ENTRY %main (x.1: f32[64,8]) -> f32[64,8] {
+  %x.1 = f32[64,8]{1,0} parameter(0)
+  %part = f32[8,8]{1,0} reduce-scatter(%x.1), dimensions={0}, to_apply=%add
+  %start = (f32[8,8]{1,0}, f32[64,8]{1,0}) all-gather-start(%part), dimensions={0}
+  ROOT %whole = f32[64,8]{1,0} all-gather-done(%start)
+}
+"""
+    found = {kernel.name: kernel for kernel in costs.kernels(hlo.parse(text))}
+    assert found["part"].exchanged_bytes == found["start"].exchanged_bytes == 64 * 8 * 4 / 2
+    assert found["start"].end == "whole"
+
+
 def test_a_step_is_a_share_of_its_program():
     found = costs.kernels(hlo.parse(GPU))
     whole = costs.count(found, 1)

@@ -158,8 +158,14 @@ def test_bytes_that_devices_exchange_are_counted():
     text = mapped.lower(jnp.ones((2, 6))).compile().as_text()
     # XLA's CPU backend sums what is bfloat16 as float32.
     assert sum(programs.collective_bytes(text)) in (6 * 4 + 2, 6 * 4 + 4)
-    line = "  %x = (f32[2,3]{1,0}, /*index=1*/s8[5]{0}, pred[]) all-reduce-start(%a, %b, %c), channel_id=1"
-    assert programs.collective_bytes(line) == [24 + 5 + 1]
+
+
+def test_a_sum_that_is_scattered_and_gathered_again_exchanges_as_much_as_one_that_is_not():
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
+    both = lambda x: lax.all_gather(2 * lax.psum_scatter(x, "data", tiled=True), "data", tiled=True)
+    mapped = jax.jit(jax.shard_map(both, mesh=mesh, in_specs=P("data"), out_specs=P("data")))
+    text = mapped.lower(jnp.ones((8, 6))).compile().as_text()
+    assert programs.collective_bytes(text) == [4 * 6 * 4 / 2] * 2
 
 
 def test_bytes_that_are_not_donated_are_counted():

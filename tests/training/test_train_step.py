@@ -1,18 +1,21 @@
 """One step: who moves and how often, what is fresh, and that devices and mappings do not matter."""
 
 import contextlib
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import toy_networks
 from conftest import WASSERSTEIN, run, sgd
-from toy_networks import TOY
+from toy_networks import SHARED, TOY
 
 from logogan_jax.config import build_training, defaults
 from logogan_jax.core import target
 from logogan_jax.core.errors import UserError
+from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import NETWORKS
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Player
@@ -41,8 +44,9 @@ MARKS = [("gan", "inks of the data"), ("gan", "three inks")]  # whose networks a
 
 @pytest.fixture
 def on_network(tiny, monkeypatch):
-    """A function (objective, network, **overrides) -> the tiny config with that network."""
+    """A function (objective, network, **overrides) -> the tiny config with that network; devices share its kernels."""
     monkeypatch.setitem(NETWORKS, "toy", TOY)
+    monkeypatch.setattr(data_parallel, "LEAST_SHARED", SHARED)
     models = {
         "inks of the data": {"name": "toy", "width": 16},
         "three inks": {"name": "toy", "width": 16},
@@ -98,7 +102,8 @@ def test_four_devices_are_simulated():
 def program_of(training, objective):
     """One step of a training with another objective, real images as they are."""
     model = training.model._replace(objective=objective)
-    step = train_step.make_train_step(model, lambda _, images: images, ema_images=1e9, unroll=True)
+    shares = dict.fromkeys(model.graphdefs, data_parallel.REPLICATED)
+    step = train_step.make_train_step(model, lambda _, images: images, shares, ema_images=1e9, unroll=True)
     replica = step_runner.make_multi_step(step, training.runner.source, 1, unroll=True)
     return training.parallel.map_and_jit(replica, training.runner.source.specs)
 
@@ -323,15 +328,9 @@ def test_the_number_of_devices_changes_nothing_but_rounding(on_network, smooth, 
 @pytest.fixture
 def momentum(monkeypatch):
     """A function config -> the config with gradient descent that has a state and hides no factor in a gradient."""
-    made = lambda *, images_per_update, learning_rate: optax.sgd(lambda _: learning_rate, momentum=0.9)
-    monkeypatch.setitem(OPTIMIZERS, "momentum", made)
+    monkeypatch.setitem(OPTIMIZERS, "momentum", toy_networks.momentum)
 
-    def change(config):
-        for name in config.optimizer:
-            config.optimizer[name] = defaults.block(name="momentum", learning_rate=3e-4)
-        return config
-
-    return change
+    return functools.partial(sgd, name="momentum")
 
 
 @pytest.mark.slow
