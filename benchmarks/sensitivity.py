@@ -5,7 +5,8 @@
 The last 400 logos are spoilt in one way after the other and compared with all other logos, as generated pictures would
 be. For reference, 50 random sets of 400 real logos are compared with the rest. Then copies of training logos are hidden
 among the 400 and searched for. Writes benchmarks/results/sensitivity.json and the tables of docs/metrics.md, in about
-ten minutes on two CPU cores. With --source, an icon set instead of the embedded logos, it only writes
+ten minutes on two CPU cores. --features=ppocr measures the changes by the second judge, against 20 random sets, into
+sensitivity-ppocr.json and its own table. With --source, an icon set instead of the embedded logos, it only writes
 sensitivity-NAME.json.
 """
 
@@ -33,7 +34,7 @@ SPLITS = 50  # random sets of real logos
 SET_SIZES = (50, 100, 200, 400, 800)  # logos in a set, to measure what a small set costs
 FEWER_SPLITS = 20  # random sets of each of these sizes
 PLANTED = HELD // 20
-MORE_IS_WORSE = ("kid_efflite0", "fd_efflite0")  # of all other metrics, more is better
+MORE_IS_WORSE = ("kid", "fd")  # of all other metrics, more is better
 
 
 def load_logos(source: str | None) -> np.ndarray:
@@ -53,31 +54,43 @@ def select(seen: Features, positions: slice | np.ndarray) -> Features:
     return Features(*(values[positions] for values in seen))
 
 
-def measure(real: Features, fake: Features) -> dict[str, list[float]]:
-    """Return {metric: [value, low, high]}."""
-    return {name: list(estimate) for name, estimate in compute.compute_metrics(real, fake, name="efflite0").items()}
+def measure(real: Features, fake: Features, network: str) -> dict[str, list[float]]:
+    """Return {metric: [value, low, high]} of features of the network of a name."""
+    return {name: list(estimate) for name, estimate in compute.compute_metrics(real, fake, name=network).items()}
 
 
-def measure_real_sets(seen: Features, count: int, splits: int) -> dict[str, dict[str, float]]:
+def is_worse_higher(name: str) -> bool:
+    """Return whether more of a metric, given by its full name, is worse."""
+    return name.partition("_")[0] in MORE_IS_WORSE
+
+
+def measure_real_sets(seen: Features, count: int, splits: int, network: str) -> dict[str, dict[str, float]]:
     """Compare random sets of `count` real logos with the rest: {metric: {"mean", "sd", "best", "worst"}}."""
     rng = np.random.default_rng(count)
     values = []
     for _ in range(splits):
         order = rng.permutation(len(seen.head))
-        metrics = measure(select(seen, order[count:]), select(seen, order[:count]))
+        metrics = measure(select(seen, order[count:]), select(seen, order[:count]), network)
         values.append({name: value for name, (value, _, _) in metrics.items()})
     summary = {}
     for name in values[0]:
-        column = sorted((value[name] for value in values), reverse=name not in MORE_IS_WORSE)
+        column = sorted((value[name] for value in values), reverse=not is_worse_higher(name))
         summary[name] = {"mean": np.mean(column), "sd": np.std(column, ddof=1), "best": column[0], "worst": column[-1]}
     return summary
+
+
+def measure_more(network: features.FeatureNetwork, pixels: np.ndarray, seen: Features) -> dict[str, Any]:
+    """Return what the first judge alone is asked: which copies it finds, and what sets of other sizes give."""
+    by_number = {str(count): measure_real_sets(seen, count, FEWER_SPLITS, network.name) for count in SET_SIZES}
+    copies = find_hidden_copies(network, pixels, seen)
+    return {"copies": copies, "fewer_splits": FEWER_SPLITS, "by_number": rounded(by_number)}
 
 
 def add_z_scores(metrics: dict[str, list[float]], null: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Add z to metrics: how many standard deviations of the real sets a value is worse than their mean."""
     scored = {}
     for name, (value, low, high) in metrics.items():
-        worse = (value - null[name]["mean"]) / null[name]["sd"] * (1 if name in MORE_IS_WORSE else -1)
+        worse = (value - null[name]["mean"]) / null[name]["sd"] * (1 if is_worse_higher(name) else -1)
         scored[name] = {"value": value, "low": low, "high": high, "z": worse}
     return scored
 
@@ -116,7 +129,7 @@ def find_hidden_copies(network: features.FeatureNetwork, pixels: np.ndarray, see
 def changes_table(record: dict[str, Any]) -> str:
     """Format the metrics of every change as Markdown, in bold where they are worse than for all sets of real logos."""
     null = record["real_sets"]
-    names = [name.removesuffix("_efflite0") for name in null]
+    names = [name.partition("_")[0] for name in null]
     lines = [f"| 400 logos | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
     for key in ("mean", "worst"):
         cells = " | ".join(format_value(name, value[key]) for name, value in null.items())
@@ -125,7 +138,7 @@ def changes_table(record: dict[str, Any]) -> str:
         cells = []
         for name, value in metrics.items():
             text = format_value(name, value["value"])
-            sign = 1 if name in MORE_IS_WORSE else -1
+            sign = 1 if is_worse_higher(name) else -1
             cells.append(f"**{text}**" if sign * value["value"] > sign * null[name]["worst"] else text)
         lines.append(f"| {change} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -139,7 +152,7 @@ def format_value(name: str, value: float) -> str:
 
 def numbers_table(record: dict[str, Any]) -> str:
     """Format mean and standard deviation of the real sets of each size as Markdown."""
-    names = [name.removesuffix("_efflite0") for name in record["real_sets"]]
+    names = [name.partition("_")[0] for name in record["real_sets"]]
     lines = [f"| logos in a set | {' | '.join(names)} |", "|---:|" + "---:|" * len(names)]
     for count, metrics in record["by_number"].items():
         cells = [
@@ -175,36 +188,40 @@ def main() -> None:
     """Run the command."""
     flags = parser(__doc__)
     flags.add_argument("--source", help="an icon set (see data_prep.make_logos) instead of the embedded logos")
-    source = flags.parse_args().source
+    flags.add_argument("--features", default="efflite0", choices=("efflite0", "ppocr"), help="the judge")
+    args = flags.parse_args()
+    source = args.source
+    judge = "" if args.features == "efflite0" else args.features
     began = time.perf_counter()
     with errors.exit_on_error():
         pixels = load_logos(source)
-        network = features.load_network("efflite0")
+        network = features.load_network(args.features)
         seen = features.embed(network, pixels)
         training = slice(0, len(pixels) - HELD)
-        null = measure_real_sets(seen, HELD, SPLITS)
+        splits = FEWER_SPLITS if judge else SPLITS
+        null = measure_real_sets(seen, HELD, splits, network.name)
         changes = {}
         for name, change in CHANGES.items():
             spoilt = change(pixels[-HELD:], pixels[training], np.random.default_rng(0))
             fake = features.embed(network, spoilt)
-            changes[name] = add_z_scores(measure(select(seen, training), fake), null)
+            changes[name] = add_z_scores(measure(select(seen, training), fake, network.name), null)
             print(name, {key: round(value["z"], 1) for key, value in changes[name].items()}, flush=True)
-        copies = find_hidden_copies(network, pixels, seen)
-        by_number = {str(count): measure_real_sets(seen, count, FEWER_SPLITS) for count in SET_SIZES}
-    command = "python benchmarks/sensitivity.py" + (f" --source={pathlib.Path(source).name}" if source else "")
+        more = {} if judge else measure_more(network, pixels, seen)
+    command = "python benchmarks/sensitivity.py" + (f" --features={judge}" if judge else "")
+    command += f" --source={pathlib.Path(source).name}" if source else ""
     record = {
         "versions": {"python": sys.version.split()[0], "jax": jax.__version__, "numpy": np.__version__},
         "seconds": round(time.perf_counter() - began),
-        "size": SIZE, "reals": len(pixels) - HELD, "fakes": HELD, "splits": SPLITS,
+        "size": SIZE, "reals": len(pixels) - HELD, "fakes": HELD, "splits": splits,
         "network": {"name": network.name, "sha256": network.digest},
-        "real_sets": rounded(null), "changes": rounded(changes), "copies": copies,
-        "fewer_splits": FEWER_SPLITS, "by_number": rounded(by_number),
+        "real_sets": rounded(null), "changes": rounded(changes), **more,
     }  # fmt: skip
-    stem = f"sensitivity-{pathlib.Path(source).name.split('.')[0]}" if source else "sensitivity"
+    stem = "-".join(filter(None, ("sensitivity", judge, source and pathlib.Path(source).name.split(".")[0])))
     path = write_record(stem, command, record)
-    tables = {marker: table(record) for marker, table in TABLES.items()}
+    tables = {marker: table(record) for marker, table in TABLES.items() if more or marker == "sensitivity"}
     if not source:
         for marker, text in tables.items():
+            marker = f"{marker}-{judge}" if judge else marker
             rewrite_table("docs/metrics.md", marker, f"{text}\n")
     print(*tables.values(), path.relative_to(ROOT), sep="\n\n")
 

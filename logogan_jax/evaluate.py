@@ -6,8 +6,8 @@ report.html shows them, too. Two folders are compared without any model: --image
 """
 
 import hashlib
-import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,14 +18,13 @@ from logogan_jax.config import report_page, restore, run_config
 from logogan_jax.config.restore import Images, RestoredRun
 from logogan_jax.core import backend, cli, files, intervals, outputs
 from logogan_jax.core.errors import UserError
-from logogan_jax.metrics import compute, features, kid_fid, memorization_page
+from logogan_jax.metrics import compute, features, memorization_page, tables
 from logogan_jax.metrics.features import FeatureNetwork, Features
+from logogan_jax.metrics.tables import Column
 
 MAX_SIDE = 4_096  # pixels
 MAX_SAMPLES = 1_000_000  # pictures that a run can be asked to draw
 MAX_REALS = 20_000  # real images that a table is made of, at most; copies are looked for among all
-
-Column = dict[str, Any]  # {"n", "n_against", "against_sha256", metric: {"value", "low", "high"}}
 
 
 def measure(images: Images, against: Images, network: FeatureNetwork) -> Column:
@@ -40,8 +39,8 @@ def measure(images: Images, against: Images, network: FeatureNetwork) -> Column:
     return {"n": len(images.pixels), "n_against": len(against.pixels), "against_sha256": digest, **metrics}
 
 
-def evaluate_run(run: RestoredRun, network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any]]:
-    """Measure samples of a run.
+def evaluate_run(run: RestoredRun, *networks: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any]]:
+    """Measure samples of a run by each of the feature networks; copies are looked for by the first.
 
     With --against the run's own images are not needed: where they are not here, only those of --against count.
 
@@ -50,24 +49,39 @@ def evaluate_run(run: RestoredRun, network: FeatureNetwork) -> tuple[dict[str, C
     """
     data = run.config.data
     against = flags.FLAGS.against
-    shape = (data.size, data.width or data.size, data.channels)
-    others = load_folder(against, "against", shape, network) if against else None
-    own_images = _own_images(run, network)
+    others = load_folder(against, "against", (data.size, data.width or data.size, data.channels)) if against else None
+    own_images = _own_images(run, networks[0])
     pixels = restore.draw(run, count=flags.FLAGS.num_samples, seed=flags.FLAGS.seed)
-    samples = Images(pixels, features.embed(network, pixels))
-    columns = {against: measure(samples, others, network)} if others else {}
-    if own_images is None:
-        return columns, {}
+    columns: dict[str, Column] = {}
+    facts = {}
+    for i, network in enumerate(networks):
+        samples = Images(pixels, features.embed(network, pixels))
+        if i and own_images:
+            own_images = _own_images(run, network)
+        reference = None if others is None else Images(others, features.embed(network, others))
+        for title, pair in _pairs(samples, reference, own_images).items():
+            columns[title] = columns.get(title, {}) | measure(*pair, network)
+        if own_images and not i:
+            facts = {"copies": find_copies(run, samples, *own_images)}
+    return columns, facts
+
+
+def _pairs(
+    samples: Images, others: Images | None, own_images: tuple[Images, Images] | None
+) -> dict[str, tuple[Images, Images]]:
+    """Return which images are compared with which, by the titles of the columns."""
+    pairs = {flags.FLAGS.against: (samples, others)} if others else {}
+    if not own_images:
+        return pairs
     train, held_out = own_images
     if not others and len(held_out.pixels):
-        columns["held out"] = measure(samples, subsample(held_out, MAX_REALS), network)
-    columns["trained on"] = measure(samples, subsample(train, MAX_REALS), network)
+        pairs["held out"] = samples, subsample(held_out, MAX_REALS)
+    pairs["trained on"] = samples, subsample(train, MAX_REALS)
     if flags.FLAGS.real_vs_real:
         if not len(held_out.pixels):
             raise UserError("--real_vs_real needs images that were held out, and config.data.held_out left none")
-        reals = subsample(train, flags.FLAGS.num_samples)
-        columns["real vs real"] = measure(reals, subsample(held_out, MAX_REALS), network)
-    return columns, {"copies": find_copies(run, samples, train, held_out)}
+        pairs["real vs real"] = subsample(train, flags.FLAGS.num_samples), subsample(held_out, MAX_REALS)
+    return pairs
 
 
 def _own_images(run: RestoredRun, network: FeatureNetwork) -> tuple[Images, Images] | None:
@@ -105,8 +119,8 @@ def find_copies(run: RestoredRun, samples: Images, train: Images, held_out: Imag
     }
 
 
-def load_folder(path: str, flag: str, shape: tuple[int, int, int], network: FeatureNetwork) -> Images:
-    """Load the images of a folder, or of shards, converted to a shape (height, width, channels).
+def load_folder(path: str, flag: str, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the images uint8[n, H, W, C] of a folder, or of shards, converted to a shape (height, width, channels).
 
     `flag` is the name of the command's flag in messages.
     """
@@ -122,43 +136,7 @@ def load_folder(path: str, flag: str, shape: tuple[int, int, int], network: Feat
         print(f"{len(rejected)} files of --{flag}={path} are left out, the first of them {name}: {reason}")
     if not len(pixels):
         raise UserError(f"--{flag}={path} holds no image that can be read: give a folder of images, or of shards")
-    return Images(pixels, features.embed(network, pixels))
-
-
-def format_table(columns: dict[str, Column], network: FeatureNetwork) -> str:
-    """Return the columns as lines of text, one for each metric."""
-    rows = [("", list(columns))]
-    rows.append(("images", [f"{column['n']:,} against {column['n_against']:,}" for column in columns.values()]))
-    for metric in compute.METRICS:
-        name = compute.metric_name(metric, network.name)
-        rows.append((name, [_format_estimate(column[name]) for column in columns.values()]))
-    return "\n".join(f"{name:22}" + "".join(f"{cell:>32}" for cell in cells) for name, cells in rows)
-
-
-def small_sample_warning(columns: dict[str, Column], network: FeatureNetwork) -> str:
-    """Return a line that warns of a biased Frechet distance, or "" where no column has few images."""
-    fewest = min(min(column["n"], column["n_against"]) for column in columns.values())
-    few = kid_fid.FRECHET_MIN_IMAGES
-    if fewest >= few:
-        return ""
-    name = compute.metric_name("fd", network.name)
-    return f"{name} grows where images are few ({fewest:,} here, below {few:,}): compare it at the same numbers only."
-
-
-def format_copies(copies: dict[str, Any]) -> str:
-    """Return the numbers of find_copies as one line."""
-    share = copies["share"]
-    return (
-        f"copies of training images: {copies['count']:,} of {copies['n']:,}, {share['value']:.1%} "
-        f"({share['low']:.1%} to {share['high']:.1%}), where {copies['false_alarm_rate']:.1%} of new logos would "
-        f"count as such; the closest are in copies.html"
-    )
-
-
-def _format_estimate(estimate: dict[str, float]) -> str:
-    if not math.isfinite(estimate["value"]):
-        return "-"
-    return f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})"
+    return pixels
 
 
 def define() -> None:
@@ -175,7 +153,10 @@ def define() -> None:
     flags.DEFINE_integer(
         "size", None, "side in pixels to which two folders are brought", lower_bound=8, upper_bound=MAX_SIDE
     )
-    flags.DEFINE_string("features", "efflite0", "efflite0, or inception:FILE for FID and KID as published")
+    flags.DEFINE_list(
+        "features", ["efflite0"],
+        "efflite0, ppocr, inception:FILE for FID and KID as published, or several: --features=efflite0,ppocr",
+    )  # fmt: skip
     flags.DEFINE_bool("real_vs_real", False, "also measure images trained on against those held out: the floor")
     flags.DEFINE_string("out", None, "file for the numbers; default: evaluation.json in the run's folder")
 
@@ -184,22 +165,35 @@ def main() -> None:
     """Run the command."""
     out = _file_of_numbers(flags.FLAGS.out) if flags.FLAGS.out else None
     backend.start()
-    network = features.load_network(flags.FLAGS.features)
-    about = {"network": network.name, "network_sha256": network.digest}
+    networks = load_networks(flags.FLAGS.features)
+    digests = {network.name: network.digest for network in networks}
+    about = {"network": networks[0].name, "network_sha256": networks[0].digest, "networks": digests}
     if flags.FLAGS.workdir and not flags.FLAGS.images:
-        columns, facts, out = _measure_run(network, out)
+        columns, facts, out = _measure_run(networks, out)
     elif flags.FLAGS.images and flags.FLAGS.against and not flags.FLAGS.workdir:
-        columns, facts = _measure_folders(network)
+        columns, facts = _measure_folders(networks)
     else:
         raise UserError("give --workdir=RUN, or two folders of images: --images=DIR --against=DIR")
-    print("\n".join(filter(None, (format_table(columns, network), small_sample_warning(columns, network)))))
+    print(
+        "\n".join(
+            filter(None, (tables.format_table(columns, networks), tables.small_sample_warning(columns, networks)))
+        )
+    )
     if "copies" in facts:
-        print(format_copies(facts["copies"]))
+        print(tables.format_copies(facts["copies"]))
     if out:
         files.write_json(out, {**about, **facts, "against": columns, "device": jax.devices()[0].device_kind})
         print(f"The numbers are in {out}")
     if out and not flags.FLAGS.out:  # in the run's folder
         report_page.refresh(out.parent, in_bucket="://" in flags.FLAGS.workdir)
+
+
+def load_networks(specs: Sequence[str]) -> list[FeatureNetwork]:
+    """Return the feature networks of --features; UserError where there is none, or one twice."""
+    names = [spec.partition(":")[0] for spec in specs]
+    if not names or len({*names}) < len(names):
+        raise UserError(f"--features={','.join(specs)} should name one network or several, each once")
+    return [features.load_network(spec) for spec in specs]
 
 
 def _file_of_numbers(value: str) -> pathlib.Path:
@@ -211,11 +205,11 @@ def _file_of_numbers(value: str) -> pathlib.Path:
 
 
 def _measure_run(
-    network: FeatureNetwork, out: pathlib.Path | None
+    networks: Sequence[FeatureNetwork], out: pathlib.Path | None
 ) -> tuple[dict[str, Column], dict[str, Any], pathlib.Path]:
     """Return the columns of --workdir, facts for the file of numbers, and the path of that file."""
     run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
-    columns, copies = evaluate_run(run, network)
+    columns, copies = evaluate_run(run, *networks)
     recipe = run_config.digest(run.config)
     facts = {
         "run": run.workdir.name,
@@ -229,14 +223,18 @@ def _measure_run(
     return columns, facts, out or run.workdir / "evaluation.json"
 
 
-def _measure_folders(network: FeatureNetwork) -> tuple[dict[str, Column], dict[str, Any]]:
+def _measure_folders(networks: Sequence[FeatureNetwork]) -> tuple[dict[str, Column], dict[str, Any]]:
     """Return the column of --images against --against, and facts for the file of numbers."""
     size = flags.FLAGS.size
     if size is None:
         raise UserError("--size is missing: give the side in pixels to which both are brought, such as --size=56")
-    images = load_folder(flags.FLAGS.images, "images", (size, size, 3), network)
-    against = load_folder(flags.FLAGS.against, "against", (size, size, 3), network)
-    columns = {flags.FLAGS.against: measure(images, against, network)}
+    images = load_folder(flags.FLAGS.images, "images", (size, size, 3))
+    against = load_folder(flags.FLAGS.against, "against", (size, size, 3))
+    column: Column = {}
+    for network in networks:
+        ours, theirs = (Images(pixels, features.embed(network, pixels)) for pixels in (images, against))
+        column |= measure(ours, theirs, network)
+    columns = {flags.FLAGS.against: column}
     print(f"{flags.FLAGS.images} against {flags.FLAGS.against}, both at {size} pixels")
     return columns, {"images": flags.FLAGS.images, "size": size}
 

@@ -291,7 +291,14 @@ def call(capsys):
     def called(module, *words):
         values = flags.FlagValues()
         with pytest.MonkeyPatch.context() as patch:
-            for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float", "DEFINE_bool", "DEFINE_enum"):
+            for name in (
+                "DEFINE_string",
+                "DEFINE_integer",
+                "DEFINE_float",
+                "DEFINE_bool",
+                "DEFINE_enum",
+                "DEFINE_list",
+            ):
                 patch.setattr(flags, name, functools.partial(getattr(flags, name), flag_values=values))
             patch.setattr(flags, "FLAGS", values)
             module.define()

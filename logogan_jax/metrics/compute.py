@@ -3,11 +3,16 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.metrics import kid_fid, precision_recall
 from logogan_jax.metrics.features import Features
 from logogan_jax.metrics.precision_recall import Neighbourhoods
 
+# Networks whose channels have very different scales: each gets the mean 0 and the deviation 1 that it has in the reals.
+STANDARDISED = ("ppocr",)
+_LEAST_DEVIATION = 1e-3  # of the largest of all channels
 MIN_IMAGES = precision_recall.GROUPS  # images that each set must have
 
 
@@ -40,8 +45,23 @@ def compute_metrics(real: Features, fake: Features, *, name: str) -> dict[str, E
     fewest = min(len(real.head), len(fake.head))
     if fewest < MIN_IMAGES:
         raise ValueError(f"{fewest} images are too few to measure: at least {MIN_IMAGES}")
+    if name in STANDARDISED:
+        real, fake = standardise(real, fake)
     pair = Pair(real, fake, precision_recall.find_neighbourhoods(real.head, fake.head))
     return {metric_name(metric, name): function(pair) for metric, function in METRICS.items()}
+
+
+def standardise(real: Features, fake: Features) -> tuple[Features, Features]:
+    """Return the features with each channel moved and scaled so that its mean is 0 and its deviation 1 in the reals."""
+    pairs = [_standardise(*pair) for pair in zip(real, fake, strict=True)]
+    return Features(*(pair[0] for pair in pairs)), Features(*(pair[1] for pair in pairs))
+
+
+def _standardise(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean = real.mean(0, dtype=np.float64)
+    deviation = real.std(0, dtype=np.float64)
+    scale = np.maximum(deviation, max(_LEAST_DEVIATION * deviation.max(), 1e-9))
+    return (real - mean) / scale, (fake - mean) / scale
 
 
 def metric_name(metric: str, network: str) -> str:

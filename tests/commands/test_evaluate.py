@@ -17,7 +17,7 @@ from logogan_jax.config.drawer import Drawer
 from logogan_jax.core.errors import Diverged, UserError
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.data.dataset import TFRecordDataset
-from logogan_jax.metrics import evaluator, features
+from logogan_jax.metrics import evaluator, features, tables
 from logogan_jax.training import divergence
 from logogan_jax.training.drawing import picture_files
 from logogan_jax.training.drawing.addresses import Address
@@ -394,7 +394,7 @@ def test_a_run_is_measured_by_one_command(shards, tmp_path):
     floor = found["against"]["real vs real"]["kid_efflite0"]
     assert floor["value"] < kid["low"], "an untrained generator is farther away than real images are"
     assert found["copies"]["n"] == 24 and 0 <= found["copies"]["share"]["low"] <= found["copies"]["share"]["value"]
-    assert "compare it at the same numbers only" in said and "24 against 25" in said
+    assert "compare at the same numbers only" in said and "24 against 25" in said
     page = (real_run / "copies.html").read_text()
     assert page.startswith("<!doctype html>") and page.count("<img") >= 3 * 24
     assert "of 24 pictures are copies of training images" in (real_run / "report.html").read_text()
@@ -425,7 +425,8 @@ def test_two_folders_are_compared_without_a_model(call, tmp_path, whole):
     (("--images=a", "--against=b"), "--size is missing"),
     (("--images=nowhere", "--against=b", "--size=28"), "nowhere"),
     (("--workdir=nowhere",), "--workdir=nowhere holds no run"),
-    (("--workdir=nowhere", "--features=inception"), "it should be efflite0, or inception:PATH"),
+    (("--workdir=nowhere", "--features=efflite0,efflite0"), "should name one network or several, each once"),
+    (("--workdir=nowhere", "--features=inception"), "it should be efflite0, ppocr, or inception:PATH"),
 ])  # fmt: skip
 def test_what_cannot_be_measured_is_one_line(call, monkeypatch, flags, message):
     monkeypatch.setattr(features, "load_network", LOAD_NETWORK)
@@ -483,6 +484,18 @@ def test_a_run_is_measured_against_a_folder_where_its_own_images_are_not(
     assert (
         "was trained on the images in my shards, which is no folder here: say where they lie now by --data=DIR" in said
     )
+
+
+def test_two_judges_measure_the_same_pictures(moved, toy, evaluate_flags, folder_of_others):
+    evaluate_flags(against=folder_of_others)
+    other = toy._replace(name="ppocr")
+    columns, _ = evaluate.evaluate_run(restore.restore(moved(), "best"), toy, other)
+    column = columns[folder_of_others]
+    assert {"kid_toy", "kid_ppocr", "recall_toy", "recall_ppocr"} <= column.keys() and column["n"] == 24
+    assert column["kid_ppocr"]["value"] != column["kid_toy"]["value"]  # the features of ppocr are standardised
+    table = tables.format_table(columns, [toy, other])
+    assert [line.split()[0] for line in table.splitlines()[2::7]] == ["kid_toy", "kid_ppocr"]
+    assert "fd_toy and fd_ppocr grow where" in tables.small_sample_warning(columns, [toy, other])
 
 
 def test_other_images_at_the_runs_path_do_not_keep_it_from_a_folder(

@@ -177,7 +177,7 @@ def complaint(spec, key="--features"):
 def test_networks_that_are_not_there_are_named(monkeypatch, tmp_path):
     assert "config.evaluate.features is 'vgg'" in complaint("vgg", "config.evaluate.features")
     for spec in ("", "inception", "inception:", "efflite0:x"):
-        assert "it should be efflite0, or inception:PATH" in complaint(spec)
+        assert "it should be efflite0, ppocr, or inception:PATH" in complaint(spec)
     assert "nothing.pth is not a file" in complaint(f"inception:{tmp_path}/nothing.pth")
     weights = efficientnet.weights_file("--features")
     assert "fc.weight should have the shape (1008, 2048)" in complaint(f"inception:{weights}")
