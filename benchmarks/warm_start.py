@@ -90,7 +90,8 @@ def main() -> None:
     for seed in map(int, args.seeds.split(",")):
         rows.append(compare(seed, shards, 1 - IMAGES / icons, source, args.frozen))
         facts = {"version": __version__, "steps": STEPS, "icons": icons, "train": IMAGES}
-        told = "python benchmarks/warm_start.py --work=NEW_FOLDER" + (f" --frozen={args.frozen}" if args.frozen else "")
+        told = f"python benchmarks/warm_start.py --work=NEW_FOLDER --seeds={args.seeds}"
+        told += f" --frozen={args.frozen}" if args.frozen else ""
         record.write_record(name, told, {**facts, "frozen": args.frozen, "source": runs.summary(source), "seeds": rows})
 
 

@@ -207,6 +207,14 @@ def test_the_guard_left_ten_healthy_runs_alone_and_caught_what_was_planted():
     assert all(run["rates"] == 50 for run in record["planted"])
 
 
+def test_a_warm_start_needs_at_most_a_third_of_the_steps():
+    page = " ".join((ROOT / "docs" / "warm_start.md").read_text().split())
+    for row in recorded("warm-start-cpu")["seeds"]:
+        assert row["warm_as_good_at"] <= row["cold_best_step"] / 3
+        assert row["warm"][str(row["warm_as_good_at"])] <= min(row["cold"].values()) == row["cold_best"]
+        assert f"after {row['warm_as_good_at']} steps" in page and f"after {row['cold_best_step']} steps" in page
+
+
 def test_measuring_makes_steps_at_most_two_percent_longer():
     record = recorded("overhead-cpu")
     both = record["seconds_per_step"]
