@@ -57,6 +57,7 @@ def inspect(
         "path": path, "against": against_path, **spec._asdict(), **summary,
         "advice": advice or [nothing_to_mend(path, spec, is_shards=bool(items.metadata))],
         "head": ink_counts.describe([info.inks for info in ours.infos.values()]) if ours.infos else "",
+        "mark.inks": ink_counts.choose_inks([info.inks for info in ours.infos.values()]),
         "meaning": MEANING,
         "unreadable": [{"path": ours.names[i], "reason": ours.reasons[i]} for i in findings.unreadable],
         "copies": [{"exact": group.exact, "paths": names(group.members)} for group in findings.groups],

@@ -13,7 +13,11 @@ import sys
 
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 # Most of a test's time is compiling.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = " ".join([
+    os.environ.get("XLA_FLAGS", ""),
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE",
+])  # fmt: skip
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Commands that tests start share the bytecode of what they import: without it each compiles JAX's source for seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -16,6 +16,8 @@ from logogan_jax.objectives.base import Objective
 from logogan_jax.training.model import merge
 from logogan_jax.training.train_state import TrainState
 
+_STEP = 0.1  # of a difference: wide enough for float32, small beside a latent number's deviation of about 1
+
 
 class Latents(NamedTuple):
     """What n pictures are made from: latent vectors z float32[n, latent] and labels int32[n]."""
@@ -68,6 +70,29 @@ def make_prior_mean(objective: Objective, graphdefs: dict[str, nnx.GraphDef]) ->
     if prior_mean is None:
         return None
     return lambda state: prior_mean(_averaged_networks(graphdefs, state))
+
+
+def make_metric(graphdefs: dict[str, nnx.GraphDef]) -> Callable[[TrainState, Latents], jax.Array]:
+    """Make metric(state, latents) -> float32[latent, latent], the mean of J^T J over n Latents.
+
+    J is the Jacobian of a picture by z. It comes from differences: our convolutions have gradients of their own, which
+    are for reverse mode alone.
+    """
+
+    def metric(state: TrainState, latents: Latents) -> jax.Array:
+        generator = _averaged_networks(graphdefs, state).generator
+
+        def of_one(each: Latents) -> jax.Array:
+            steps = _STEP * jnp.eye(each.z.shape[0], dtype=each.z.dtype)
+            z = jnp.concatenate([each.z + steps, each.z - steps])
+            label = jnp.broadcast_to(each.label, z.shape[:1])
+            pixels = generator(z, label, train=False).astype(jnp.float32).reshape(2, len(steps), -1)
+            jacobian = (pixels[0] - pixels[1]) / (2 * _STEP)
+            return jnp.matmul(jacobian, jacobian.T, precision="highest")
+
+        return jax.lax.map(of_one, latents).mean(0)  # one at a time: a Jacobian has latent x pixels numbers
+
+    return metric
 
 
 def make_generate(

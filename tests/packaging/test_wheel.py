@@ -43,7 +43,7 @@ def test_every_script_is_a_function_without_arguments():
     for target in SCRIPTS.values():
         module, _, function = target.partition(":")
         assert callable(getattr(importlib.import_module(module), function)), target
-    assert len(SCRIPTS) == 9
+    assert len(SCRIPTS) == 10
 
 
 def test_the_peers_bring_each_script_that_they_import():
