@@ -28,6 +28,7 @@ def define() -> None:
         "price", "", "what the machines of the run cost together: dollars per hour, or one of cloud/prices.csv"
     )
     flags.DEFINE_float("max_cost", None, "stop, with a checkpoint, once the run has cost so many dollars")
+    flags.DEFINE_bool("quiet", False, "print errors, warnings and the last line only")
     flags.DEFINE_string("coordinator", "", "of several processes, one on each host: HOST:PORT of process 0, or auto")
     flags.DEFINE_integer("num_processes", None, "how many there are; not with auto")
     flags.DEFINE_integer("process_id", None, "which of them this is, from 0; not with auto")
@@ -40,16 +41,19 @@ def main() -> None:
     coordinator = _parse_coordinator(values.coordinator, values.num_processes, values.process_id)
     name = pathlib.Path(config_flags.get_config_filename(values["config"])).stem
     workdir = values.workdir or f"runs/{name}"
-    if coordinator:
-        supervisor.run_supervised(
-            functools.partial(_train_together, coordinator, values.config, workdir, budget, values.init_from)
-        )
-    else:
-        backend.start()
-        default_dataset.set_default_dataset(values.config)
-        from logogan_jax import train
+    from logogan_jax.core import progress
 
-        _exit_unless(train.train(values.config, workdir, budget, values.init_from))
+    with progress.hushed(values.quiet):
+        if coordinator:
+            supervisor.run_supervised(
+                functools.partial(_train_together, coordinator, values.config, workdir, budget, values.init_from)
+            )
+        else:
+            backend.start()
+            default_dataset.set_default_dataset(values.config)
+            from logogan_jax import train
+
+            _exit_unless(train.train(values.config, workdir, budget, values.init_from))
 
 
 def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget: cost.Budget, init_from: str) -> None:

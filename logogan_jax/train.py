@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import build_run, memory, report_page, run_config, schedules, warm_start
 from logogan_jax.config.build_training import Training, build, resolve
-from logogan_jax.core import progress, timing
+from logogan_jax.core import timing
 from logogan_jax.core.errors import Diverged
 from logogan_jax.distributed import data_parallel, multihost, preemption
 from logogan_jax.training import train_state
@@ -20,6 +20,7 @@ from logogan_jax.training.metric_accumulator import MetricAccumulator, join_grad
 from logogan_jax.training.reporting import cost, messages
 from logogan_jax.training.reporting.run_log import RunLog
 from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.reporting.screen import Screen
 from logogan_jax.training.rollback import DivergenceGuard
 from logogan_jax.training.schedule import Schedule
 from logogan_jax.training.train_state import TrainState
@@ -43,14 +44,14 @@ def train(
         run = enter(open_workdir(workdir))
         stop = enter(preemption.StopRequest())
         config = build_run.continue_config(config, run.folder, init_from)
-        bar = progress.Bar("step", config.train.steps, unit="steps", quiet=not multihost.is_primary())
+        screen = Screen(config.train.steps, silent=not multihost.is_primary())
 
         # Build what the config describes, and restore the newest checkpoint.
-        training = build(config, say=bar.say)
+        training = build(config, say=screen.say, warn=screen.warn)
         enter(contextlib.closing(training.runner.source))
         training = build_run.prepare_start(training, run.folder, init_from)
         checkpoints = enter(contextlib.closing(build_run.open_checkpoints(config, run)))
-        restored = checkpoints.restore_newest(training.state, bar.say)
+        restored = checkpoints.restore_newest(training.state, screen.warn)
         start = restored.step if restored else 0
         if start >= config.train.steps:
             return _say_finished(workdir, start, frozen=schedules.frozen(config, start))
@@ -59,16 +60,16 @@ def train(
         run_config.write(run.folder, config, training.info, training.warm_start)
 
         # What writes, measures and guards the run.
-        writer = enter(contextlib.closing(RunWriter(run.folder, start, bar.say)))
+        writer = enter(contextlib.closing(RunWriter(run.folder, start, screen.warn)))
         budget = cost.check_not_exhausted(budget._replace(spent_before=writer.dollars), workdir)
-        log = enter(report_page.make_log(training, run.folder, writer, bar, budget, start))
+        log = enter(report_page.make_log(training, run.folder, writer, screen, budget, start))
         monitor = enter(contextlib.closing(build_run.make_monitor(training, evaluator, writer)))
-        guard = build_run.make_guard(training, run.folder, writer, monitor, checkpoints, bar.say)
+        guard = build_run.make_guard(training, run.folder, writer, monitor, checkpoints, screen.warn)
         limits = Limits(stop, budget, timing.Timer(config.report.checkpoint_minutes))
 
         # Compile, then train.
-        enter(bar)
-        bar.say(build_run.startup_message(training, workdir, start))
+        enter(screen)
+        screen.say(build_run.startup_message(training, workdir, start))
         finish = build_run.summary_writer(training, run.folder, writer, monitor, budget, log)
         state = guard.first_state(restored, training.state if restored else warm_start.first_state(training))
         training.runner.compile(state, start, config.train.steps)
@@ -82,8 +83,7 @@ def train(
         checkpoints.wait()
         status = "finished" if step >= config.train.steps else f"stopped by {stop.reason}"
         result = finish(status=status, step=step, state_sha256=train_state.digest(data_parallel.make_readable(state)))
-    if multihost.is_primary():
-        print(messages.final_message(workdir, result))
+    screen.end(messages.final_message(workdir, result))
     return not status.startswith("stopped by SIG")
 
 
@@ -106,7 +106,7 @@ def train_loop(
             if snapshot is None:
                 continue
             if monitor.log_finished():
-                log.write_page(step)
+                log.evaluated(step)
 
             # Check: a number that is not finite is dealt with before it can reach a checkpoint.
             rollback = None

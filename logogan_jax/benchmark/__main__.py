@@ -53,7 +53,7 @@ def measure(
     device = devices[0]
     batch_size = config.train.batch_size
     before = measurement.peak_bytes(device)
-    training = build_training.build(config, devices, _say)
+    training = build_training.build(config, devices, _say, _say)
     with contextlib.closing(training.runner.source):
         steps = measurement.TrainingSteps(training)
         compile_seconds = steps.compile_seconds()

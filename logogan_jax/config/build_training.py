@@ -98,18 +98,22 @@ def split_dataset(config: ConfigDict) -> tuple[Subset, Subset, DatasetInfo]:
 
 
 def build(
-    config: ConfigDict, devices: Sequence[Any] | None = None, say: Callable[[str], None] = lambda line: None
+    config: ConfigDict,
+    devices: Sequence[Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Training:
     """Build everything that trains a config.
 
     Args:
         config: the config; `resolve` has been called for it, or is called here.
         devices: jax.Devices, all of all processes unless some are given.
-        say: gets a line about each program that is compiled, and warnings.
+        say: gets a line about each program that is compiled.
+        warn: gets warnings.
     """
     config = resolve(config)
     train, held_out, info = split_dataset(config)
-    _warn_of_colours(config, train, say)
+    _warn_of_colours(config, train, warn)
     model = build_model(config, info)
     _check_one_batch(config, len(train), len(jax.devices() if devices is None else devices))
     parallel = DataParallel(config.train.parallel, config.train.batch_size, devices)
@@ -123,7 +127,7 @@ def build(
     )
 
 
-def _warn_of_colours(config: ConfigDict, train: Subset, say: Callable[[str], None]) -> None:
+def _warn_of_colours(config: ConfigDict, train: Subset, warn: Callable[[str], None]) -> None:
     """Tell where marks in one ink would leave out what most images show."""
     if not takes_inks(config):
         return
@@ -131,7 +135,7 @@ def _warn_of_colours(config: ConfigDict, train: Subset, say: Callable[[str], Non
     share = ink_counts.share(counts, 1)
     if share < ink_counts.MOST:
         suits = ink_counts.choose_inks(counts)
-        say(
+        warn(
             f"warning: {share:.0%} of the images are marks in one flat colour, and config.mark.inks=1 draws no others: "
             f"--config.mark.inks={suits} draws {f'marks in {suits}' if suits else 'a colour for every pixel'}"
         )

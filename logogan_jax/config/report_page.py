@@ -11,24 +11,24 @@ from logogan_jax.config import defaults, run_config
 from logogan_jax.config.build_training import Training
 from logogan_jax.core import images, locks
 from logogan_jax.core.nested import flatten
-from logogan_jax.core.progress import Bar
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.training.reporting import run_page, run_writer, summary
 from logogan_jax.training.reporting.cost import Budget
 from logogan_jax.training.reporting.run_log import RunLog
 from logogan_jax.training.reporting.run_page import About, Moment, Setting
 from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.reporting.screen import Screen
 
 _ENVIRONMENT = ("processes", "devices", "device_kind", "versions")  # of summary.json
 
 
 def make_log(
-    training: Training, folder: pathlib.Path, writer: RunWriter, bar: Bar, budget: Budget, start: int
+    training: Training, folder: pathlib.Path, writer: RunWriter, screen: Screen, budget: Budget, start: int
 ) -> RunLog:
     """Return what writes the log lines, the pictures and the page of a run that goes on from a step."""
     return RunLog(
         writer,
-        bar,
+        screen,
         budget,
         describe(folder.name, training.config, training.info),
         summary.describe_environment(training.parallel.devices),

@@ -1,7 +1,9 @@
 """What a person sees while a command works: a bar on a terminal, plain lines in a log."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +15,31 @@ from logogan_jax.core import timing
 HEARTBEAT = 20.0  # seconds between plain lines
 
 
+_hushed: list[None] = []  # one for each `hushed` that goes on
+
+
+@contextlib.contextmanager
+def hushed(hush: bool = True) -> Iterator[None]:
+    """Let the bars that are made in the block be quiet, if `hush`."""
+    if hush:
+        _hushed.append(None)
+    try:
+        yield
+    finally:
+        if hush:
+            _hushed.pop()
+
+
+def is_hushed() -> bool:
+    """Return whether bars are quiet now."""
+    return bool(_hushed)
+
+
+def is_live(console: Console) -> bool:
+    """Return whether a console can draw lines anew in place."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 class Bar:
     """A bar for `total` units called `unit`, of which `done` were done before; use it as a context manager.
 
@@ -20,6 +47,7 @@ class Bar:
     """
 
     def __init__(self, title: str, total: int, done: int = 0, unit: str = "images", *, quiet: bool = False):
+        quiet = quiet or is_hushed()
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._quiet = quiet
         self._title = title
@@ -31,7 +59,7 @@ class Bar:
         self._text = ""
         text = TextColumn("{task.fields[text]}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), text)
-        self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._bar = Progress(*columns, console=self._console, disable=not is_live(self._console))
         self._task = self._bar.add_task(title, total=total, completed=done, text="")
 
     def __enter__(self) -> Self:
@@ -51,7 +79,7 @@ class Bar:
         shown = self._text or self._rate(done, now - self._start_time)
         self._bar.update(self._task, completed=done, text=shown)
         due = now - self._last_line >= HEARTBEAT or done == self._total
-        if due and not (self._quiet or self._console.is_terminal):
+        if due and not (self._quiet or is_live(self._console)):
             self._last_line = now
             print(f"{self._title} {done}/{self._total}  {shown}", file=sys.stderr, flush=True)
 

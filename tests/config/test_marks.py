@@ -89,17 +89,17 @@ def test_colours_are_of_the_data_where_that_suits(marks, objective, inks, takes)
 
 def test_one_ink_is_warned_of_where_images_have_several(marks, monkeypatch):
     said = []
-    build_training.build(marks(), devices=jax.devices()[:1], say=said.append)
+    build_training.build(marks(), devices=jax.devices()[:1], warn=said.append)
     assert not [line for line in said if line.startswith("warning")]
     monkeypatch.setattr(ink_counts, "count_inks", lambda picture: 2)
-    build_training.build(marks(), devices=jax.devices()[:1], say=said.append)
+    build_training.build(marks(), devices=jax.devices()[:1], warn=said.append)
     (line,) = [line for line in said if line.startswith("warning")]
     assert line.startswith(
         "warning: 0% of the images are marks in one flat colour, and config.mark.inks=1 draws no oth"
     )
     assert line.endswith("--config.mark.inks=2 draws marks in 2")
     said.clear()
-    build_training.build(marks(inks=3), devices=jax.devices()[:1], say=said.append)
+    build_training.build(marks(inks=3), devices=jax.devices()[:1], warn=said.append)
     assert not said
 
 

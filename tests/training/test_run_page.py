@@ -12,7 +12,7 @@ from balanced import Balanced
 from PIL import Image
 
 from logogan_jax.config import defaults, report_page, run_config
-from logogan_jax.core import files, locks, progress
+from logogan_jax.core import files, locks
 from logogan_jax.core.errors import Diverged
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.training.reporting import charts, run_page, thumbnails
@@ -20,6 +20,7 @@ from logogan_jax.training.reporting.cost import Budget
 from logogan_jax.training.reporting.run_log import RunLog
 from logogan_jax.training.reporting.run_page import About, Setting
 from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.reporting.screen import Screen
 
 ABOUT = About("<b>mine", "toys of <i>", [Setting("data.dir", "<script>alert(1)</script>", "''", True)], 1)
 EVENTS = [{"step": 3, "action": "warn", "sign": "gap", "reason": "</script><i>gap"}]
@@ -37,9 +38,9 @@ def begin(tmp_path):
     def begin(step=0, budget=Budget()):  # noqa: B008
         (tmp_path / "run").mkdir(exist_ok=True)
         writer = RunWriter(tmp_path / "run", step, pytest.fail)
-        bar = progress.Bar("step", 8, quiet=True)
+        screen = Screen(8, silent=True)
         about = {"device_kind": "toy <u>", "versions": {"jax": "1.2.3"}}
-        return writer, RunLog(writer, bar, budget, ABOUT, about, images_per_step=4, start=step, last=8)
+        return writer, RunLog(writer, screen, budget, ABOUT, about, images_per_step=4, start=step, last=8)
 
     return begin
 

@@ -46,11 +46,26 @@ def describe_start(workdir: str | pathlib.Path, step: int) -> str:
 
 def progress(metrics: Mapping[str, float], images_per_second: float, seconds_left: float, budget: Budget) -> str:
     """Return the text of the progress bar: pace, time left, cost, and the loss of each player."""
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in losses(metrics).items())
+    return f"{pace(images_per_second, seconds_left, budget)}, {shown}"
+
+
+def pace(images_per_second: float, seconds_left: float, budget: Budget) -> str:
+    """Return pace, time left, and cost as a text."""
     cost = f", ${budget.spent():,.2f} of ${budget.total(seconds_left):,.2f} spent" if budget.price else ""
-    losses = ", ".join(
-        f"{name.removesuffix('/loss')} {value:.3f}" for name, value in metrics.items() if name.endswith("/loss")
-    )
-    return f"{images_per_second:,.0f} images/s, {timing.format_duration(seconds_left)} left{cost}, {losses}"
+    return f"{images_per_second:,.0f} images/s, {timing.format_duration(seconds_left)} left{cost}"
+
+
+def losses(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the loss of each player by its name."""
+    return {name.removesuffix("/loss"): value for name, value in metrics.items() if name.endswith("/loss")}
+
+
+def describe_kid(line: Mapping[str, Any], kid: str) -> str:
+    """Describe the kernel distance `kid` of an evaluation's log line."""
+    known = f"{kid}_low" in line and f"{kid}_high" in line
+    interval = f" ({line[f'{kid}_low']:.4f} to {line[f'{kid}_high']:.4f})" if known else ""
+    return f"{line[kid]:.4f}{interval} at step {line['step']:,}"
 
 
 def final_message(workdir: str | pathlib.Path, summary: Mapping[str, Any]) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 
 from logogan_jax.core import timing
 from logogan_jax.core.errors import Diverged
-from logogan_jax.core.progress import Bar
 from logogan_jax.distributed import multihost
-from logogan_jax.training.reporting import messages, run_page
+from logogan_jax.training.reporting import run_page
 from logogan_jax.training.reporting.cost import Budget
 from logogan_jax.training.reporting.run_page import About, Moment
 from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.reporting.screen import Screen
 
 
 class RunLog:
@@ -33,7 +33,7 @@ class RunLog:
     def __init__(
         self,
         writer: RunWriter,
-        bar: Bar,
+        screen: Screen,
         budget: Budget,
         about: About,
         environment: Mapping[str, Any],
@@ -47,7 +47,7 @@ class RunLog:
         self._step = start
         self._seconds_left: float | None = None
         self._writer = writer
-        self._bar = bar
+        self._screen = screen
         self._budget = budget
         self._images_per_step = images_per_step
         self._last = last
@@ -79,7 +79,7 @@ class RunLog:
     def advance(self, step: int) -> None:
         """Show that a step is done."""
         self._step = step
-        self._bar.update(step)
+        self._screen.update(step)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Write the line of a step."""
@@ -91,7 +91,12 @@ class RunLog:
         if self._budget.price:
             line["dollars"] = self._budget.spent()
         self._writer.write_scalars(step, line | values)
-        self._bar.update(step, messages.progress(values, images_per_second, seconds_left, self._budget))
+        self._screen.show_line(step, values, images_per_second, seconds_left, self._budget)
+
+    def evaluated(self, step: int) -> None:
+        """Show that an evaluation was written, at the latest step."""
+        self._screen.show_evaluations(self._writer.lines)
+        self.write_page(step)
 
     def write_pictures(self, step: int, name: str, pixels: np.ndarray) -> None:
         """Write uint8[n, H, W, C] as `name`.png in the run's folder."""
