@@ -17,7 +17,8 @@ def load(workdir: str | os.PathLike, step: str | int = "best", data: str | None 
     """Load a run, to draw pictures from it: load("runs/mine").sample(64, seed=1).
 
     Args:
-        workdir: folder or bucket that training wrote to; it may still train.
+        workdir: folder or bucket that training wrote to; it may still train. Or an archive in safetensors, or
+            "pretrained", the generator that comes with the install.
         step: "best" (by KID; the newest where nothing was measured), "newest", or a step that has a checkpoint.
         data: where the images of the run lie now, if not where they were.
 

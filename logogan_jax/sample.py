@@ -1,6 +1,7 @@
 """Draw logos from a run: python -m logogan_jax.sample --workdir=runs/quickstart --num=64 --seed=1 --out=DIR.
 
---model=FILE draws from an archive that logogan_jax.export wrote by --format=safetensors, without the run.
+--model=FILE draws from an archive that logogan_jax.export wrote by --format=safetensors, without the run, and
+--pretrained from the generator that comes with the install.
 
 Picture 17 of --num=64 --seed=1 has the address 1:17, which pictures.json lists. --seeds=1:17 draws it again.
 """
@@ -28,7 +29,8 @@ APART = {
     "interpolate": ("shows what is between pictures", ("seeds", "seed", "format", "nearest", "no_copies")),
     "seeds": ("says which pictures to draw", ("num", "seed", "no_copies")),
     "best": ("is a step, as --step is", ("step",)),
-    "model": ("is a run at one step", ("workdir", "step", "best")),
+    "model": ("is a run at one step", ("workdir", "step", "best", "pretrained")),
+    "pretrained": ("is a run at one step", ("workdir", "step", "best")),
 }
 
 
@@ -36,6 +38,7 @@ def define() -> None:
     """Define the flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to draw from")
     flags.DEFINE_string("model", None, "or an archive of a run: a file that logogan_jax.export wrote as safetensors")
+    flags.DEFINE_bool("pretrained", False, "draw from the generator that comes with the install")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
     flags.DEFINE_bool("best", False, "the step with the best KID, which is also the default")
     flags.DEFINE_integer("num", 64, "how many pictures", lower_bound=1, upper_bound=addresses.MAX_PICTURES)
@@ -65,8 +68,10 @@ def check_flags() -> None:
         if given(name) and wrong:
             raise UserError(f"--{name} {why}: leave {' and '.join(wrong)}")
     latents.check_truncation(flags.FLAGS.truncation)
-    if not (given("workdir") or given("model")):
-        raise UserError("--workdir is missing: give the folder of a run, or --model=FILE, an archive of one")
+    if not (given("workdir") or given("model") or given("pretrained")):
+        raise UserError(
+            "--workdir is missing: give the folder of a run, --model=FILE, an archive of one, or --pretrained"
+        )
 
 
 def main() -> None:
@@ -77,8 +82,9 @@ def main() -> None:
     folder = outputs.folder_to_write("out", flags.FLAGS.out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out={folder} is not an empty folder: choose a new one")
-    if flags.FLAGS.model:
-        run = archived.restore(flags.FLAGS.model, flags.FLAGS.data, "model")
+    model = archived.PRETRAINED if flags.FLAGS.pretrained else flags.FLAGS.model
+    if model:
+        run = archived.restore(model, flags.FLAGS.data, "model")
     else:
         run = restore.restore(flags.FLAGS.workdir, flags.FLAGS.step, flags.FLAGS.data)
     if flags.FLAGS.interpolate is not None:

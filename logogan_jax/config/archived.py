@@ -1,7 +1,6 @@
 """A run in one file, as `logogan_jax.export` writes it in safetensors: its config and the arrays of its networks."""
 
 import hashlib
-import importlib.util
 import json
 import pathlib
 from typing import NamedTuple
@@ -9,14 +8,18 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from ml_collections import ConfigDict
+from safetensors import SafetensorError, safe_open
 
 from logogan_jax.config import run_config
 from logogan_jax.config.build_model import build_model
 from logogan_jax.config.restore import RestoredRun
-from logogan_jax.core import files, installation, pointers
+from logogan_jax.core import files, pointers
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.training.train_state import TrainState, flatten_with_names
+
+PRETRAINED = "pretrained"  # the name of the archive that ships with the package
+_SHIPPED = pathlib.Path(__file__).with_name("pretrained") / "pretrained.safetensors"
 
 
 class Archive(NamedTuple):
@@ -35,21 +38,24 @@ class Archive(NamedTuple):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_pretrained(address: str) -> bool:
+    """Return whether an address is the name of the shipped archive, and not that of a file or folder."""
+    return address == PRETRAINED and not files.expand(address).exists()
+
+
 def is_archive(address: str) -> bool:
     """Return whether an address is that of a file, or is called as archives are, and not that of a run."""
-    return "://" not in address and (files.expand(address).is_file() or address.endswith(".safetensors"))
+    if "://" in address:
+        return False
+    return files.expand(address).is_file() or address.endswith(".safetensors") or is_pretrained(address)
 
 
 def read(address: str, flag: str) -> Archive:
     """Read the archive that is the value of a flag; UserError if it is none."""
-    path = files.expand(address)
+    path = _SHIPPED if is_pretrained(address) else files.expand(address)
     pointers.refuse(path, flag)
     if not path.is_file():
         raise UserError(f"--{flag}={address}: there is no such file: give one that logogan_jax.export wrote")
-    if importlib.util.find_spec("safetensors") is None:
-        raise UserError(f"--{flag}={address} needs safetensors: {installation.install_command('export')}")
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, framework="numpy") as file:
             about = file.metadata() or {}

@@ -25,6 +25,11 @@ def is_embedded(folder: str) -> bool:
     return pathlib.Path(folder).name.startswith(_NAME)
 
 
+def portable(folder: str) -> str:
+    """Return a config.data.dir as other machines understand it: of embedded logos the name alone."""
+    return pathlib.Path(folder).name if is_embedded(folder) else folder
+
+
 def replace_missing(config: ConfigDict) -> None:
     """Let a config.data.dir of embedded logos that is not on this machine be the folder of this machine."""
     folder = config.data.dir

@@ -190,4 +190,6 @@ def _init_state(path: pathlib.Path, digest: str, cold: Any) -> TrainState:
 
 
 def _absolute(address: str) -> str:
+    if archived.is_pretrained(address):
+        return address
     return address.rstrip("/") if "://" in address else os.path.abspath(files.expand(address))

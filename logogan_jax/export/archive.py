@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from logogan_jax.config import default_dataset
 from logogan_jax.config.restore import RestoredRun
 from logogan_jax.core import files, nested
 from logogan_jax.core.errors import UserError
@@ -38,7 +39,9 @@ def write(run: RestoredRun, path: pathlib.Path, platform: str, size: int, critic
     networks = {part: {**others.get(part, {}), **averaged} for part, averaged in state.ema.items()}
     values = nested.flatten(jax.device_get(networks))
     arrays = {name: np.array(value, order="C", copy=True) for name, value in values.items()}
-    content = {"config": run.config.to_dict(), "data": run.info._asdict()}
+    config = run.config.to_dict()
+    config["data"]["dir"] = default_dataset.portable(config["data"]["dir"])
+    content = {"config": config, "data": run.info._asdict()}
     metadata = {"config": files.to_json(content), "step": str(run.step), "run": run.workdir.name}
     path.write_bytes(safetensors.save(arrays, metadata))  # its own save_file lets nobody else read the file
     check(path, arrays, metadata)

@@ -8,6 +8,7 @@ import platform
 from typing import Any
 
 import logogan_jax
+from logogan_jax.config import default_dataset
 from logogan_jax.config.build_networks import image_size, takes_inks
 from logogan_jax.config.restore import RestoredRun
 from logogan_jax.core import files
@@ -55,6 +56,8 @@ def describe(
     """Return the card of a file that lies at `path` and will have a name."""
     height, width = image_size(run.config)
     data = run.config.data
+    config = run.config.to_dict()
+    config["data"]["dir"] = default_dataset.portable(data.dir)
     packages = ("jax", "jaxlib", "flax", "numpy", *facts.pop("packages"))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -81,7 +84,7 @@ def describe(
         "step": run.step,
         "metrics": _metrics(run),
         "data": {"fingerprint": run.info.fingerprint, "images": run.info.images, "labels": run.info.labels},
-        "config": run.config.to_dict(),
+        "config": config,
         "versions": {
             "logogan_jax": logogan_jax.__version__,
             "python": platform.python_version(),
