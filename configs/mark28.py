@@ -10,10 +10,10 @@ from logogan_jax.config import defaults, shipped
 
 
 def get_config():
-    """The quickstart with half again as many channels, four times as many steps, and rates that fall."""
+    """The quickstart with half again as many channels, three times as many steps, and rates that fall."""
     config = shipped.get_config("quickstart")
     config.model.width = 24
-    config.train.steps = 16_000
+    config.train.steps = 12_000
     config.train.ema_images = 30_000
     for role in ("generator", "critic"):
         images = defaults.images_of_run(config)
