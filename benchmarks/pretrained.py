@@ -2,7 +2,7 @@
 
     python benchmarks/pretrained.py [--workdir=DIR]
 
-Trains configs/mark28.py on the embedded logos, which takes about an hour on two CPU cores. A run that is there already
+Trains configs/quickstart.py on the embedded logos, which takes minutes on two CPU cores. A run that is there already
 goes on, or is taken as it is. Writes logogan_jax/config/pretrained: the archive in safetensors with generator and
 critic, and its card in JSON and Markdown.
 """
@@ -96,8 +96,8 @@ def main() -> None:
     flags.add_argument("--workdir", type=pathlib.Path, help="folder of the run (default: a temporary one)")
     args = flags.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        workdir = args.workdir or pathlib.Path(folder) / "mark28"
-        words, _ = runs.train("--config=configs/mark28.py", workdir=workdir)
+        workdir = args.workdir or pathlib.Path(folder) / "quickstart"
+        words, _ = runs.train("--config=configs/quickstart.py", workdir=workdir)
         write(workdir, words, measure(workdir))
 
 

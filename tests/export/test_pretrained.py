@@ -22,11 +22,11 @@ CARD = json.loads(FILE.with_name(f"{FILE.name}.json").read_text())
 def test_the_card_is_that_of_the_file():
     made = CARD["made"]
     assert hashlib.sha256(FILE.read_bytes()).hexdigest() == CARD["sha256"] and FILE.stat().st_size < 5_000_000
-    assert made["licence"].startswith("CC0-1.0") and "--config=configs/mark28.py" in made["command"]
+    assert made["licence"].startswith("CC0-1.0") and "--config=configs/quickstart.py" in made["command"]
     kid = made["evaluation"]["against"]["held out"]["kid_efflite0"]
     page = FILE.with_name(f"{FILE.name}.md").read_text()
     assert f"{kid['value']:.3f} ({kid['low']:.3f} to {kid['high']:.3f})" in page and made["command"] in page
-    config = shipped.get_config("mark28")
+    config = shipped.get_config("quickstart")
     for key in ("model", "objective", "optimizer", "mark"):
         assert CARD["config"][key] == json.loads(json.dumps(config[key].to_dict())), key
 
@@ -57,7 +57,7 @@ def test_a_folder_of_that_name_is_meant_where_there_is_one(tmp_path, monkeypatch
 
 
 def test_a_run_starts_from_all_of_it(shards, tmp_path):
-    config = shipped.get_config("mark28")
+    config = shipped.get_config("quickstart")
     config.data.dir = str(shards)
     config.train.batch_size = 4
     training = build_training.build(config, devices=jax.devices()[:1])
