@@ -30,8 +30,8 @@ _PAGE = """
 {command}
 ```
 
-It took {minutes:.0f} minutes on {processor}, {cores} cores, with {jax}. The data are the drawings that ship with the
-package, simple-icons, of which {held_out} were held out. `python benchmarks/pretrained.py` makes it again.
+It was trained on {processor}, {cores} cores, with {jax}. The data are the drawings that ship with the package,
+simple-icons, of which {held_out} were held out. `python benchmarks/pretrained.py` makes it again.
 
 | against the {held_out} held-out logos | KID | precision | recall | copies |
 |---|---|---|---|---|
@@ -58,7 +58,6 @@ def write(workdir: pathlib.Path, words: list[str], evaluation: dict[str, Any]) -
     summary = runs.summary(workdir)
     made = {
         **stamp(shlex.join(portable(word, workdir) for word in words)),
-        "minutes": round(summary["seconds"] / 60, 1),
         "evaluation": evaluation,
         "licence": LICENCE,
     }
@@ -83,7 +82,7 @@ def section(made: dict[str, Any], version: str) -> str:
     copies = evaluation["copies"]
     against = evaluation["against"]
     return _PAGE.format(
-        command=made["command"], minutes=made["minutes"], processor=made["machine"]["processor"],
+        command=made["command"], processor=made["machine"]["processor"],
         cores=made["machine"]["cores"], jax=f"JAX {version}", held_out=326, samples=SAMPLES, licence=made["licence"],
         cells=metric_cells(against["held out"], copies["share"]["value"]),
         floor=metric_cells(against["real vs real"], copies["false_alarm_rate"]),
