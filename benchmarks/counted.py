@@ -8,7 +8,7 @@ the program before XLA optimises it must agree exactly. Counts of the optimised 
 below, for the versions that the file has. The limits hold for every version.
 
 A row is a shipped config, with its full networks, at batch size 16 on blank images, or 32 where a penalty is lazy: on
-one device, and on eight simulated devices to count what these exchange. The row `loop` is the loop of train.py,
+one device, and on eight simulated devices to count what these exchange. The row `loop` is the loop of loop.py,
 observed by the profiler during some dispatches between log lines.
 """
 
@@ -27,7 +27,7 @@ from abstract_step import BATCH, DEVICES, AbstractStep, batch_size
 from ml_collections import ConfigDict
 from record import RESULTS, parser, write_record
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import default_dataset, shipped
 from logogan_jax.training import flops
 
@@ -136,7 +136,7 @@ def count_loop(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     options.python_tracer_level = 0
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder, profiler_options=options):
-            train.train(config, workdir)
+            loop.train(config, workdir)
         (path,) = pathlib.Path(folder).glob("**/*.xplane.pb")
         return programs.count_between_log_lines(path, dispatches=6)
 

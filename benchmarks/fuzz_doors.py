@@ -90,7 +90,7 @@ def import_commands(cases: Sequence[door_cases.Case]) -> None:
     """Import what commands import when they run, so that forked ones need not."""
     names = {"logogan_jax.tune.__main__" if case.module.endswith("tune") else case.module for case in cases}
     if any(name.startswith("logogan_jax") for name in names):
-        names |= {"logogan_jax.train", "logogan_jax.tune.scheduler", "data_prep.make_logos"}
+        names |= {"logogan_jax.loop", "logogan_jax.tune.scheduler", "data_prep.make_logos"}
     for name in sorted(names):
         importlib.import_module(name)
 

@@ -51,9 +51,9 @@ def main() -> None:
         else:
             backend.start()
             default_dataset.set_default_dataset(values.config)
-            from logogan_jax import train
+            from logogan_jax import loop
 
-            _exit_unless(train.train(values.config, workdir, budget, values.init_from))
+            _exit_unless(loop.train(values.config, workdir, budget, values.init_from))
 
 
 def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget: cost.Budget, init_from: str) -> None:
@@ -64,9 +64,9 @@ def _train_together(coordinator: tuple, config: ConfigDict, workdir: str, budget
     multihost.initialize(*coordinator)
     backend.start()
     default_dataset.set_default_dataset(config)
-    from logogan_jax import train
+    from logogan_jax import loop
 
-    finished = train.train(config, workdir, budget, init_from)
+    finished = loop.train(config, workdir, budget, init_from)
     multihost.shutdown()
     _exit_unless(finished)
 

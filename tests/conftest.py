@@ -32,7 +32,7 @@ from toy_networks import SHARED, TOY, momentum
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import build_training, defaults
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import NETWORKS
@@ -284,7 +284,7 @@ def four(shards, **changes):
 def straight(shards, tmp_path_factory):
     """A finished run of four steps on four devices."""
     workdir = tmp_path_factory.mktemp("straight") / "run"
-    train.train(four(shards), workdir)
+    loop.train(four(shards), workdir)
     return workdir
 
 

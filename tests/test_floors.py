@@ -20,15 +20,16 @@ FLOORS = [
     {"training", "training.drawing"},
     {"config"},
     {"plan"},
-    {"train", "sample", "evaluate", "replay", "benchmark", "export", "studio"},
-    {"main"},
+    {"loop", "sample", "evaluation", "replay", "benchmark", "export", "studio"},
+    {"main", "evaluate"},
 ]
 KNOW_TOOLS = {
-    "logogan_jax.config.default_dataset", "logogan_jax.config.drawer", "logogan_jax.evaluate",
+    "logogan_jax.config.default_dataset", "logogan_jax.config.drawer", "logogan_jax.config.measuring",
     "logogan_jax.training.drawing.flat_colours", "logogan_jax.training.drawing.svg_files",
 }  # fmt: skip
 FOLDERS = sorted(set().union(*FLOORS[:8], {"benchmark", "export", "studio"}) - {"data_prep"})
-DOORS = {*FLOORS[8], "main", "tune"}
+DOORS = {*FLOORS[8], "main", "evaluate", "tune"}
+BEHIND = {"main": {"loop"}, "evaluate": {"evaluation"}}  # what a door is the command of
 
 
 @functools.cache
@@ -76,7 +77,7 @@ def test_imports_go_down():
         here = folder(module)
         others = {folder(name) for name in imports(path)} - {"", here}
         if not here:  # the package itself, which is imported before any of its modules; its functions import more
-            assert others <= {"core", "config"}
+            assert others <= {"core", "config", "loop", "evaluation"}
             continue
         for other in others:
             assert floor(other) < floor(here), f"{module} imports {other}"
@@ -86,13 +87,15 @@ def test_doors_do_not_open_onto_doors():
     for module, path in modules("logogan_jax").items():
         here = folder(module)
         if here in DOORS:
-            allowed = {here} | ({"train"} if here == "main" else set())
+            allowed = {here} | BEHIND.get(here, set())
             assert not {folder(name) for name in imports(path)} & (DOORS - allowed), module
 
 
 def test_no_modules_import_each_other_in_a_circle():
     found = modules("logogan_jax", "data_prep")
     graph = {module: (imports(path) & found.keys()) - {module} for module, path in found.items()}
+    # Its functions import when they are called, long after all modules.
+    graph["logogan_jax"] = {name for name in graph["logogan_jax"] if name.startswith("logogan_jax.core.")}
     done, stack = set(), []
 
     def visit(module):
@@ -116,7 +119,7 @@ def test_nobody_knows_the_configs_and_few_know_the_tools():
 
 def test_the_root_is_a_table_of_contents():
     entries = {path.name for path in (ROOT / "logogan_jax").iterdir()} - {"__pycache__"}
-    assert len(entries) <= 20, sorted(entries)
+    assert len(entries) <= 21, sorted(entries)
 
 
 def test_the_parts_of_the_tools_do_not_know_the_tools_nor_each_other_in_circles():

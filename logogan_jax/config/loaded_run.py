@@ -77,7 +77,7 @@ class LoadedRun:
 
         Raises a UserError, of one line, for values that have no meaning.
         """
-        with _names_of_arguments():
+        with names_of_arguments():
             if seeds is not None and not (num is None and seed is None):
                 raise UserError("seeds says which pictures to draw: leave num and seed")
             _check_range("scale", scale, 1, MAX_SCALE)
@@ -94,7 +94,7 @@ class LoadedRun:
 
 def load(workdir: str, step: str, data: str | None) -> LoadedRun:
     """Load a run at a step, or an archive, as logogan_jax.load describes it."""
-    with _names_of_arguments():
+    with names_of_arguments():
         backend.start()
         if not archived.is_archive(workdir):
             return LoadedRun(restore.restore(workdir, step, data))
@@ -110,7 +110,7 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
 
 
 @contextlib.contextmanager
-def _names_of_arguments() -> Iterator[None]:
+def names_of_arguments() -> Iterator[None]:
     """Let errors name arguments and not the flags of commands: step=5 instead of --step=5."""
     try:
         yield

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import types
 
 import jax
 import numpy as np
@@ -11,8 +10,8 @@ import pytest
 from conftest import ROOT, command, drawing, environment, four, on_toy_networks, pictures, summary
 from toy_networks import toy_features
 
-from logogan_jax import evaluate, replay, sample, train
-from logogan_jax.config import build_training, copies, default_dataset, defaults, restore, run_config
+from logogan_jax import evaluation, loop, replay, sample
+from logogan_jax.config import build_training, copies, default_dataset, defaults, measuring, restore, run_config
 from logogan_jax.config.drawer import Drawer
 from logogan_jax.core.errors import Diverged, UserError
 from logogan_jax.core.intervals import Estimate
@@ -53,7 +52,7 @@ def whole(shards, tmp_path_factory):
 
     def trained():
         if not folder.exists():
-            train.train(measured(shards, **{"report.samples_every": 2}), folder)
+            loop.train(measured(shards, **{"report.samples_every": 2}), folder)
         return folder
 
     return trained
@@ -66,7 +65,7 @@ def half(shards, tmp_path_factory):
 
     def copied(workdir):
         if not folder.exists():
-            train.train(measured(shards, **{"train.steps": 2}), folder)
+            loop.train(measured(shards, **{"train.steps": 2}), folder)
         return shutil.copytree(folder, workdir)
 
     return copied
@@ -126,7 +125,7 @@ def test_a_set_too_small_to_measure_against_is_trained_on_whole(shards, tmp_path
         build_training.resolve(measured(shards, **{"data.held_out": 0.1})), devices=jax.devices()[:1]
     )
     assert (len(made.train), len(made.held_out)) == (50, 0)
-    train.train(measured(shards, **{"data.held_out": 0.1, "train.steps": 2}), tmp_path / "run")
+    loop.train(measured(shards, **{"data.held_out": 0.1, "train.steps": 2}), tmp_path / "run")
     assert "50 images to train on, none held out" in capsys.readouterr().err
     assert "best" not in summary(tmp_path / "run")
 
@@ -134,14 +133,14 @@ def test_a_set_too_small_to_measure_against_is_trained_on_whole(shards, tmp_path
 @pytest.mark.slow
 def test_a_resumed_run_measures_the_same(whole, half, shards, tmp_path):
     half(tmp_path / "run")
-    train.train(measured(shards), tmp_path / "run")
+    loop.train(measured(shards), tmp_path / "run")
     keep = lambda line: {name: value for name, value in line.items() if "seconds" not in name}
     assert [keep(line) for line in looks(tmp_path / "run")] == [keep(line) for line in looks(whole())]
 
 
 @pytest.mark.slow
 def test_pmap_measures_the_same(whole, shards, tmp_path):
-    train.train(measured(shards, **{"train.parallel": "pmap"}), tmp_path / "run")
+    loop.train(measured(shards, **{"train.parallel": "pmap"}), tmp_path / "run")
     for ours, theirs in zip(looks(tmp_path / "run"), looks(whole()), strict=True):
         assert ours[KID] == pytest.approx(theirs[KID], rel=1e-3)
 
@@ -151,7 +150,7 @@ def test_a_run_killed_before_its_evaluation_was_written_evaluates_again(whole, h
     path = half(tmp_path / "run") / "metrics.jsonl"
     lines = [line for line in run_writer.read_lines(path) if KID not in line]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    train.train(measured(shards), tmp_path / "run")
+    loop.train(measured(shards), tmp_path / "run")
     assert [line[KID] for line in looks(tmp_path / "run")] == [line[KID] for line in looks(whole())]
 
 
@@ -165,7 +164,7 @@ def test_the_best_checkpoints_are_kept_beside_the_newest(shards, tmp_path, monke
 
     monkeypatch.setattr(evaluator.Evaluator, "measure", measure)
     config = measured(shards, **{"train.steps": 10, "report.keep": 1, "report.keep_best": 2})
-    train.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run")
     assert sorted(int(path.name) for path in (tmp_path / "run" / "checkpoints").iterdir()) == [4, 8, 10]
     assert restore.restore(tmp_path / "run", "best").step == 4
     assert restore.restore(tmp_path / "run", "newest").step == 10
@@ -198,7 +197,7 @@ def eight(shards, **changes):
 @pytest.mark.slow
 def test_a_dying_run_goes_back_once_with_a_lower_rate_and_may_be_stopped_then(dying, shards, tmp_path, capsys):
     config = eight(shards, **{"report.keep": 4})
-    train.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run")
     found = summary(tmp_path / "run")
     assert found["status"] == "finished" and found["step"] == 8
     warned, back = found["events"]
@@ -222,7 +221,7 @@ def test_a_dying_run_goes_back_once_with_a_lower_rate_and_may_be_stopped_then(dy
         if int(folder.name) > back["to"]:
             shutil.rmtree(folder)
     assert list((broken / "checkpoints").iterdir())
-    train.train(config, broken)
+    loop.train(config, broken)
     assert summary(broken)["state_sha256"] == summary(tmp_path / "run")["state_sha256"]
     assert [event["action"] for event in summary(broken)["events"]] == ["warn", "roll back"]
 
@@ -231,7 +230,7 @@ def test_a_dying_run_goes_back_once_with_a_lower_rate_and_may_be_stopped_then(dy
 def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_path):
     dying.times = 2
     with pytest.raises(Diverged, match=r"step 6: it is planted, once more: lower config.optimizer"):
-        train.train(eight(shards), tmp_path / "run")
+        loop.train(eight(shards), tmp_path / "run")
     found = summary(tmp_path / "run")
     assert found["status"] == "diverged" and found["step"] == 6 and "it is planted" in found["reason"]
     assert [event["action"] for event in found["events"]] == ["warn", "roll back", "warn", "stop"]
@@ -240,10 +239,10 @@ def test_a_run_that_dies_again_is_stopped_with_its_reason(dying, shards, tmp_pat
 
 @pytest.mark.slow
 def test_the_guard_only_warns_or_is_off_where_asked(dying, shards, tmp_path):
-    train.train(eight(shards, **{"evaluate.guard": "warn"}), tmp_path / "warn")
+    loop.train(eight(shards, **{"evaluate.guard": "warn"}), tmp_path / "warn")
     assert [event["action"] for event in summary(tmp_path / "warn")["events"]] == ["warn"]
     dying.times = 2
-    train.train(eight(shards, **{"evaluate.guard": "off"}), tmp_path / "off")
+    loop.train(eight(shards, **{"evaluate.guard": "off"}), tmp_path / "off")
     assert summary(tmp_path / "off")["events"] == []
 
 
@@ -274,7 +273,7 @@ def exploding(shards, **changes):
 @pytest.mark.slow
 def test_what_made_a_number_infinite_is_kept_and_replayed(shards, tmp_path):
     with pytest.raises(Diverged, match=r"step [56]: .* of the (critic|generator) is .*, once more"):
-        train.train(exploding(shards), tmp_path / "run")
+        loop.train(exploding(shards), tmp_path / "run")
     assert [event["action"] for event in summary(tmp_path / "run")["events"]] == ["roll back", "stop"]
     for again in ("", "-again"):
         (folder,) = (path for path in (tmp_path / "run" / "nonfinite").iterdir() if path.name[6:] == again)
@@ -290,7 +289,7 @@ def test_a_run_that_dies_before_its_first_checkpoint_begins_again_at_a_lower_rat
     changes = {"evaluate.every_images": 0, "report.checkpoint_every": 0, "report.samples_every": 0}
     config = exploding(shards, **changes)
     with pytest.raises(Diverged, match="once more"):
-        train.train(config, tmp_path / "run")
+        loop.train(config, tmp_path / "run")
     back, stop = summary(tmp_path / "run")["events"]
     assert (back["action"], back["to"], stop["action"]) == ("roll back", 0, "stop")
     assert [line["step"] for line in run_writer.read_lines(tmp_path / "run" / "rolled_back.jsonl")] == [2, 4]
@@ -302,7 +301,7 @@ def test_a_run_that_dies_before_its_first_checkpoint_begins_again_at_a_lower_rat
 @pytest.mark.slow
 def test_without_a_guard_a_number_that_is_not_finite_still_ends_the_run(shards, tmp_path):
     with pytest.raises(Diverged, match=r"step [56]: .* training has diverged: lower config.optimizer.critic"):
-        train.train(exploding(shards, **{"evaluate.guard": "off"}), tmp_path / "run")
+        loop.train(exploding(shards, **{"evaluate.guard": "off"}), tmp_path / "run")
     assert summary(tmp_path / "run")["status"] == "diverged"
     assert (tmp_path / "run" / "nonfinite").is_dir()
 
@@ -377,7 +376,7 @@ def test_a_step_that_is_not_there_is_named(whole, step, message):
 @pytest.mark.slow
 def test_a_run_is_measured_by_one_command(shards, tmp_path):
     real_run = tmp_path / "run"  # whose training was not measured, for the real feature network
-    train.train(four(shards, **{"train.steps": 2, "data.held_out": 0.5, "evaluate.every_images": 0}), real_run)
+    loop.train(four(shards, **{"train.steps": 2, "data.held_out": 0.5, "evaluate.every_images": 0}), real_run)
     flags = (f"--workdir={real_run}", "--num_samples=24", "--real_vs_real")
     done = subprocess.run(
         command("logogan_jax.evaluate", *flags), env=environment(), cwd=ROOT, text=True, capture_output=True
@@ -408,15 +407,15 @@ def test_two_folders_are_compared_without_a_model(call, tmp_path, whole):
             drawing(i + first, size=30 + i).save(tmp_path / folder / f"{more}{i}.png")
     (tmp_path / "a" / "notes.png").write_text("no picture")
     out = tmp_path / "numbers.json"
-    said = call(evaluate, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
+    said = call(evaluation, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
     assert "1 files of" in said and "notes.png" in said and "12 against 12" in said
     other = json.loads(out.read_text())["against"][str(tmp_path / "b")]
-    call(evaluate, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
+    call(evaluation, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
     same = json.loads(out.read_text())["against"][str(tmp_path / "c")]
     assert same["kid_toy"]["value"] < other["kid_toy"]["value"]
     assert same["precision_toy"]["value"] == 1.0 and same["fd_toy"]["value"] == pytest.approx(0, abs=1e-6)
     # A run against a folder of other images.
-    said = call(evaluate, f"--workdir={whole()}", "--num_samples=24", f"--against={tmp_path / 'b'}")
+    said = call(evaluation, f"--workdir={whole()}", "--num_samples=24", f"--against={tmp_path / 'b'}")
     assert "24 against 12" in said and "held out" not in said.splitlines()[1]
 
 
@@ -431,7 +430,7 @@ def test_two_folders_are_compared_without_a_model(call, tmp_path, whole):
 def test_what_cannot_be_measured_is_one_line(call, monkeypatch, flags, message):
     monkeypatch.setattr(features, "load_network", LOAD_NETWORK)
     with pytest.raises(UserError) as caught:
-        call(evaluate, *flags)
+        call(evaluation, *flags)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -454,15 +453,9 @@ def moved(whole, tmp_path_factory):
     return copied
 
 
-@pytest.fixture
-def evaluate_flags(monkeypatch):
-    """A function that sets the flags of the evaluate command."""
-
-    def give(**values):
-        given = {"against": None, "data": None, "real_vs_real": False, "num_samples": 24, "seed": 0, **values}
-        monkeypatch.setattr(evaluate.flags, "FLAGS", types.SimpleNamespace(**given))
-
-    return give
+def evaluated(run, *networks, **values):
+    """What the command measures of a run with 24 pictures."""
+    return measuring.evaluate_run(run, networks, measuring.Options(num_samples=24, **values))
 
 
 @pytest.fixture(scope="module")
@@ -473,11 +466,8 @@ def folder_of_others(tmp_path_factory):
     return str(folder)
 
 
-def test_a_run_is_measured_against_a_folder_where_its_own_images_are_not(
-    moved, toy, evaluate_flags, folder_of_others, capsys
-):
-    evaluate_flags(against=folder_of_others)
-    columns, found = evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
+def test_a_run_is_measured_against_a_folder_where_its_own_images_are_not(moved, toy, folder_of_others, capsys):
+    columns, found = evaluated(restore.restore(moved(), "best"), toy, against=folder_of_others)
     assert list(columns) == [folder_of_others] and columns[folder_of_others]["n_against"] == 12 and found == {}
     said = capsys.readouterr().out
     assert "Copies of the run's own images are not looked for" in said
@@ -486,10 +476,9 @@ def test_a_run_is_measured_against_a_folder_where_its_own_images_are_not(
     )
 
 
-def test_two_judges_measure_the_same_pictures(moved, toy, evaluate_flags, folder_of_others):
-    evaluate_flags(against=folder_of_others)
+def test_two_judges_measure_the_same_pictures(moved, toy, folder_of_others):
     other = toy._replace(name="ppocr")
-    columns, _ = evaluate.evaluate_run(restore.restore(moved(), "best"), toy, other)
+    columns, _ = evaluated(restore.restore(moved(), "best"), toy, other, against=folder_of_others)
     column = columns[folder_of_others]
     assert {"kid_toy", "kid_ppocr", "recall_toy", "recall_ppocr"} <= column.keys() and column["n"] == 24
     assert column["kid_ppocr"]["value"] != column["kid_toy"]["value"]  # the features of ppocr are standardised
@@ -499,30 +488,27 @@ def test_two_judges_measure_the_same_pictures(moved, toy, evaluate_flags, folder
 
 
 def test_other_images_at_the_runs_path_do_not_keep_it_from_a_folder(
-    moved, toy, evaluate_flags, folder_of_others, monkeypatch, drawings, tmp_path, capsys
+    moved, toy, folder_of_others, monkeypatch, drawings, tmp_path, capsys
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my shards").symlink_to(drawings(28, 28, 3))
-    evaluate_flags(against=folder_of_others)
-    columns, _ = evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
+    columns, _ = evaluated(restore.restore(moved(), "best"), toy, against=folder_of_others)
     assert list(columns) == [folder_of_others]
     assert "holds other images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("values", [{}, {"against": "", "real_vs_real": True}])
-def test_what_needs_the_runs_own_images_names_the_flag_for_where_they_lie_now(moved, toy, evaluate_flags, values):
-    evaluate_flags(**values)
+def test_what_needs_the_runs_own_images_names_the_flag_for_where_they_lie_now(moved, toy, values):
     with pytest.raises(UserError, match=r"my shards, which is no folder here: say where they lie now by --data=DIR"):
-        evaluate.evaluate_run(restore.restore(moved(), "best"), toy)
+        evaluated(restore.restore(moved(), "best"), toy, **values)
     with pytest.raises(UserError, match=r"say where they lie now by --data=DIR"):
         copies.CopyFinder(restore.restore(moved(), "best"))
 
 
 @pytest.mark.slow
-def test_the_images_of_a_run_are_found_where_they_lie_now(moved, toy, shards, evaluate_flags):
-    evaluate_flags(data=str(shards))
+def test_the_images_of_a_run_are_found_where_they_lie_now(moved, toy, shards):
     run = restore.restore(moved(), "best", str(shards))
-    columns, found = evaluate.evaluate_run(run, toy)
+    columns, found = evaluated(run, toy, data=str(shards))
     assert list(columns) == ["held out", "trained on"] and found["copies"]["n"] == 24
     assert len(copies.CopyFinder(run).training) == 25
 
@@ -545,6 +531,6 @@ def test_the_embedded_logos_of_another_machines_cache_are_those_of_this_one(tiny
 def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match=r"--out=.*thesis.txt is there and was not written by this command"):
-        evaluate._file_of_numbers(str(tmp_path / "thesis.txt"))
+        evaluation._file_of_numbers(str(tmp_path / "thesis.txt"))
     (tmp_path / "numbers.json").write_text(json.dumps({"network": "efflite0", "network_sha256": "0"}))
-    assert evaluate._file_of_numbers(str(tmp_path / "numbers.json")) == tmp_path / "numbers.json"
+    assert evaluation._file_of_numbers(str(tmp_path / "numbers.json")) == tmp_path / "numbers.json"

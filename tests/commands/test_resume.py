@@ -8,7 +8,7 @@ import pytest
 from conftest import TOY_MODEL, TOY_TRAIN, config_text, digest, finish, four, on_toy_networks, summary
 from conftest import start as start_command
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.core.errors import Unfinished
 from logogan_jax.training.reporting import run_writer
 from logogan_jax.training.reporting.run_log import RunLog
@@ -66,7 +66,7 @@ def test_whatever_ends_the_command_it_goes_on_to_the_very_same_state(shards, tmp
 def test_each_signal_saves_and_the_same_call_goes_on_exactly(toy_networks, shards, tmp_path, monkeypatch, capsys):
     changes = {"train.steps": 40, "report.log_every": 5, "report.samples_every": 0, "report.checkpoint_every": 10}
     config = on_toy_networks(four(shards, **changes))
-    train.train(config, tmp_path / "straight")
+    loop.train(config, tmp_path / "straight")
     capsys.readouterr()
     reached, write = 0, RunLog.write
 
@@ -77,14 +77,14 @@ def test_each_signal_saves_and_the_same_call_goes_on_exactly(toy_networks, shard
 
     monkeypatch.setattr(RunLog, "write", write_and_signal)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        assert not train.train(config, tmp_path / "run"), "the command ends with status 75"
+        assert not loop.train(config, tmp_path / "run"), "the command ends with status 75"
         said, stopped = "".join(capsys.readouterr()), summary(tmp_path / "run")
         assert reached == 0 or f"Going on from step {reached}" in said
         assert stopped["status"] == f"stopped by {number.name}" and reached + 5 < stopped["step"] < 40
         assert f"Stopped by {number.name.lower()}" in said and "the same command goes on" in said
         reached = stopped["step"]
     monkeypatch.setattr(RunLog, "write", write)
-    train.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run")
     assert f"Going on from step {reached}" in "".join(capsys.readouterr())
     assert summary(tmp_path / "run")["devices"] == 4
     assert digest(tmp_path / "run") == digest(tmp_path / "straight")

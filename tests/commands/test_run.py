@@ -24,7 +24,7 @@ from PIL import Image
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item
-from logogan_jax import sample, train
+from logogan_jax import loop, sample
 from logogan_jax.config import build_model, run_config
 from logogan_jax.core.errors import UserError
 from logogan_jax.training import checkpoints, train_state
@@ -53,7 +53,7 @@ def test_a_run_leaves_everything_it_promises(straight):
 @pytest.mark.slow
 def test_only_the_newest_checkpoints_are_kept(toy_networks, shards, tmp_path):
     config = on_toy_networks(four(shards, **{"report.checkpoint_every": 1}))
-    train.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["3", "4"]
 
 
@@ -61,12 +61,12 @@ def test_only_the_newest_checkpoints_are_kept(toy_networks, shards, tmp_path):
 def test_four_steps_equal_two_plus_two_from_memory_or_from_disk(toy_networks, shards, tmp_path):
     """A DCGAN goes on in training/test_checkpoints.py."""
     straight, half = tmp_path / "straight", tmp_path / "half"
-    train.train(on_toy_networks(four(shards)), straight)
-    train.train(on_toy_networks(four(shards, **{"train.steps": 2})), half)
+    loop.train(on_toy_networks(four(shards)), straight)
+    loop.train(on_toy_networks(four(shards, **{"train.steps": 2})), half)
     assert summary(half)["state_sha256"] != digest(straight)
     for source in ("resident", "stream"):
         workdir = shutil.copytree(half, tmp_path / source)
-        train.train(on_toy_networks(four(shards, **{"data.source": source})), workdir)
+        loop.train(on_toy_networks(four(shards, **{"data.source": source})), workdir)
         assert digest(workdir) == digest(straight)
         for name, pixels in pictures(straight / "samples").items():
             np.testing.assert_array_equal(pictures(workdir / "samples")[name], pixels)
@@ -87,7 +87,7 @@ def test_the_checkpoint_is_the_state(straight, shards):
 
 def test_a_finished_run_says_so_and_changes_nothing(straight, shards, capsys):
     before = {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.name != "config.json"}
-    train.train(four(shards), straight)
+    loop.train(four(shards), straight)
     assert "finished at step 4" in capsys.readouterr().out
     after = {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.name != "config.json"}
     assert before.keys() == after.keys()
@@ -100,14 +100,14 @@ def test_a_finished_run_says_so_and_changes_nothing(straight, shards, capsys):
 )
 def test_a_config_that_trains_otherwise_is_refused_by_key(straight, shards, key, value):
     with pytest.raises(UserError, match=rf"config.{key} is {value!r}, but the run in .* was started with"):
-        train.train(four(shards, **{key: value}), straight)
+        loop.train(four(shards, **{key: value}), straight)
 
 
 def test_other_data_are_refused(straight, tmp_path):
     items = [Item(f"{i}.png", 0, encode_png(drawing(i + 100))) for i in range(9)]
     write_tfrecords.write(items, tmp_path / "other", spec=ImageSpec(28), name="a", labels=[], description="", workers=0)
     with pytest.raises(UserError, match=r"config.data.dir holds other images"):
-        train.train(four(tmp_path / "other"), straight)
+        loop.train(four(tmp_path / "other"), straight)
 
 
 def test_keys_that_do_not_change_the_training_may_change(straight, shards):
@@ -124,7 +124,7 @@ def test_a_damaged_checkpoint_is_named(straight, shards, tmp_path, lost):
     shutil.rmtree(damaged) if damaged.is_dir() else damaged.write_bytes(b"")
     shutil.rmtree(workdir / "checkpoints" / "2")  # or training would go on from there
     with pytest.raises(UserError, match=r"checkpoints/4 cannot be restored .*no older one that is good"):
-        train.train(four(shards, **{"train.steps": 6}), workdir)
+        loop.train(four(shards, **{"train.steps": 6}), workdir)
 
 
 @pytest.mark.slow
@@ -166,7 +166,7 @@ def test_a_users_own_folder_trains_in_two_commands(tmp_path):
 @pytest.mark.slow
 def test_commands_need_no_tensorflow_and_no_tfds():
     loaded = "print([name for name in sys.modules if name.startswith('tensorflow')])"
-    doors = ("train", "main", "sample", "evaluate", "replay", "tune")  # all in one program, as in a notebook
+    doors = ("loop", "main", "sample", "evaluation", "replay", "tune")  # all in one program, as in a notebook
     script = f"import sys, {', '.join(f'logogan_jax.{door}' for door in doors)}; {loaded}"
     command_line = [*command("x")[:1], "-c", script]
     found = subprocess.run(command_line, env=environment(), cwd=ROOT, text=True, capture_output=True, check=True)

@@ -9,7 +9,7 @@ from conftest import devices, four, on_toy_networks, pictures
 from PIL import Image
 
 from data_prep.pictures import svg
-from logogan_jax import sample, train
+from logogan_jax import loop, sample
 from logogan_jax.config import defaults, restore
 from logogan_jax.core import images
 from logogan_jax.core.errors import UserError
@@ -26,7 +26,7 @@ def finished(shards, workdir, objective, *roles, **changes):
     config.objective = defaults.block(name=objective)
     config.optimizer = defaults.block(**{role: dict(ADAM) for role in roles})
     with devices(1):
-        train.train(config, workdir)
+        loop.train(config, workdir)
     return workdir
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import four
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import build_training, run_config
 from logogan_jax.core.errors import Diverged, UserError
 from logogan_jax.data.dataset import DatasetInfo
@@ -37,7 +37,7 @@ def test_a_run_resumed_on_devices_that_cannot_share_its_batch_is_told_how_many_c
 def test_a_resume_with_another_batch_is_told_the_old_one_and_no_third(shards, tmp_path):
     run_config.write(tmp_path, build_training.resolve(four(shards)), INFO)
     with pytest.raises(UserError, match=r"config.train.batch_size is 30, but the run in .* was started with 8"):
-        train.train(four(shards, **{"train.batch_size": 30}), tmp_path)  # 30 is no multiple of 4 devices
+        loop.train(four(shards, **{"train.batch_size": 30}), tmp_path)  # 30 is no multiple of 4 devices
 
 
 def test_fewer_images_than_devices_are_not_advised_a_batch_that_is_larger_still(shards):

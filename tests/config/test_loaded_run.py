@@ -1,18 +1,25 @@
 """A run in Python: its pictures are arrays, those of the command, and a notebook shows them."""
 
+import ast
 import io
+import json
+import os
 import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
-from conftest import ROOT, devices, environment, four, on_toy_networks, pictures
+from conftest import ROOT, devices, digest, environment, four, on_toy_networks, pictures
 from PIL import Image
+from toy_networks import toy_features
 
 import logogan_jax as lg
-from logogan_jax import sample, train
+from logogan_jax import loop, sample
+from logogan_jax.config import run_config
 from logogan_jax.core.errors import UserError
+from logogan_jax.metrics import features
 
 pytestmark = pytest.mark.slow  # a run is trained
 
@@ -21,7 +28,7 @@ pytestmark = pytest.mark.slow  # a run is trained
 def folder(shards, tmp_path_factory, toy_networks):
     workdir = tmp_path_factory.mktemp("runs") / "toy"
     with devices(1):
-        train.train(on_toy_networks(four(shards, **{"evaluate.every_images": 0})), workdir)
+        loop.train(on_toy_networks(four(shards, **{"evaluate.every_images": 0})), workdir)
     return workdir
 
 
@@ -79,12 +86,92 @@ def test_a_folder_or_a_step_that_is_not_there_is_named(folder, tmp_path):
         lg.load(folder, 3)
 
 
+def blocks():
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S)
+
+
 def test_the_page_works_as_written(loaded, monkeypatch):
     monkeypatch.setattr(lg, "load", lambda *_: loaded)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S)
     names = {}
-    exec(code, names)
+    exec(blocks()[0], names)
     assert names["logos"].shape == (64, 28, 28, 3) and names["again"].shape == (1, 112, 112, 3)
+
+
+@pytest.fixture
+def in_folder(shards, toy_networks, tmp_path, monkeypatch):
+    """A folder to work in, where the quickstart is a run of toy networks."""
+
+    def get_config(name):
+        assert name == "quickstart"
+        return on_toy_networks(four(shards, **{"data.held_out": 0.5}))
+
+    monkeypatch.setattr(lg, "get_config", get_config)
+    monkeypatch.setattr(features, "load_network", lambda *_: toy_features())
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as a kernel has it
+    monkeypatch.chdir(tmp_path)
+    with devices(1):
+        yield tmp_path
+
+
+def test_training_and_measuring_work_as_the_page_says(in_folder):
+    names = {}
+    shorter = blocks()[1].replace("1_000", "4").replace('evaluate("runs/mine"', 'evaluate("runs/mine", num_samples=64')
+    exec(shorter, names)
+    assert [step for step, _ in names["losses"]] == [1, 2, 3, 4]
+    assert names["losses"] == [
+        (line["step"], line["critic/loss"]) for line in lg.load("runs/mine").metrics if "critic/loss" in line
+    ]
+    assert names["measured"] == json.loads((in_folder / "runs" / "mine" / "evaluation.json").read_text())
+    assert names["measured"]["step"] == 4 and {"held out", "trained on"} == {*names["measured"]["against"]}
+    with pytest.raises(UserError, match=r"^step=3 has no checkpoint"):
+        lg.evaluate("runs/mine", 3)
+
+
+def test_the_notebook_works_cell_by_cell(in_folder, monkeypatch):
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    cells = json.loads((ROOT / "docs" / "notebook.ipynb").read_text())["cells"]
+    shown, names = [], {}
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        tree = ast.parse(cell["source"].replace("steps = 200", "steps = 4"))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, "cell", "exec"), names)
+        shown.append(last and eval(compile(ast.Expression(last.value), "cell", "eval"), names))
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false" and names["finished"]
+    assert {*names["pictures"]} == {4} and {*names["losses"]} == {1, 2, 3, 4}
+    pictures_of_it = [value for value in shown if isinstance(value, np.ndarray)]
+    assert [value.shape for value in pictures_of_it] == [(64, 28, 28, 3), (16, 56, 56, 3), (112, 112, 4)]
+    assert all(value._repr_png_() for value in pictures_of_it)
+
+
+def test_a_callback_changes_nothing_and_what_it_raises_ends_the_call(in_folder, folder):
+    config = on_toy_networks(four(run_config.read(folder)[0].data.dir, **{"evaluate.every_images": 0}))
+    seen, stopped = [], []
+
+    def vandal(step, values):
+        seen.append((step, *values))
+        for value in values.values():
+            if isinstance(value, np.ndarray):
+                value[...] = 0
+        values.clear()
+        jax.numpy.zeros(3) + np.ones(3)  # a transfer, which the training loop forbids
+        if step == 3 and not stopped:
+            stopped.append(step)
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        lg.train(config, in_folder / "run", callbacks=[vandal])
+    assert lg.train(config, in_folder / "run", callbacks=[vandal])
+    assert digest(in_folder / "run") == digest(folder)
+    assert ("reals" in seen[0]) and any("samples" in row for row in seen)
+    assert config.data.dir and lg.train(config, in_folder / "run"), "it is finished"
+
+
+def test_a_config_is_known_by_its_name_and_a_wrong_one_is_told():
+    assert lg.get_config("wgan56").data.size == 56
+    with pytest.raises(UserError, match=r"^config=wgan57 is neither a file nor a shipped config: did you mean wgan56"):
+        lg.get_config("wgan57")
 
 
 def test_the_import_of_the_package_waits_for_no_jax():

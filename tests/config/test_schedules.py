@@ -5,7 +5,7 @@ from absl import flags
 from conftest import ROOT, four, on_toy_networks, summary
 from ml_collections import config_flags
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import build_training, defaults, run_config, schedules
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import DatasetInfo
@@ -86,21 +86,21 @@ def falling(shards, steps, final):
 
 @pytest.mark.slow
 def test_an_extended_run_is_told_where_its_schedule_ends(toy_networks, shards, tmp_path, capsys):
-    train.train(falling(shards, 2, 0.5), tmp_path / "half")
+    loop.train(falling(shards, 2, 0.5), tmp_path / "half")
     assert "schedule" not in capsys.readouterr().err
-    train.train(falling(shards, 4, 0.5), tmp_path / "half")
+    loop.train(falling(shards, 4, 0.5), tmp_path / "half")
     assert "schedule of the critic ends at step 2" in " ".join(capsys.readouterr().err.split())
     assert summary(tmp_path / "half")["step"] == 4
 
 
 @pytest.mark.slow
 def test_a_run_that_would_move_no_weight_is_one_line(toy_networks, shards, tmp_path, capsys):
-    train.train(falling(shards, 2, 0.0), tmp_path)
+    loop.train(falling(shards, 2, 0.0), tmp_path)
     with pytest.raises(UserError, match="nothing would be learnt after step 2"):
-        train.train(falling(shards, 4, 0.0), tmp_path)
+        loop.train(falling(shards, 4, 0.0), tmp_path)
     assert summary(tmp_path)["step"] == 2
     capsys.readouterr()
-    train.train(falling(shards, 2, 0.0), tmp_path)
+    loop.train(falling(shards, 2, 0.0), tmp_path)
     assert "its learning rates have fallen to 0" in capsys.readouterr().out
 
 

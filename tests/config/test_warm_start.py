@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import devices, digest, four, on_toy_networks
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import build_training, defaults, restore, run_config, warm_start
 from logogan_jax.config.build_model import build_model
 from logogan_jax.core.errors import UserError
@@ -36,7 +36,7 @@ def source(shards, tmp_path_factory, toy_networks):
     """A finished run of four steps."""
     workdir = tmp_path_factory.mktemp("runs") / "source"
     with devices(1):
-        train.train(small(shards), workdir)
+        loop.train(small(shards), workdir)
     return workdir
 
 
@@ -80,15 +80,15 @@ def test_each_network_starts_from_its_own_and_the_rest_as_in_any_run(source, sha
 def test_the_run_goes_on_exactly_without_the_other_one_and_frozen_layers_stay(source, shards, tmp_path, capsys):
     copy = shutil.copytree(source, tmp_path / "copy")
     straight, halves = tmp_path / "straight", tmp_path / "halves"
-    train.train(other(shards), straight, init_from=str(copy))
+    loop.train(other(shards), straight, init_from=str(copy))
     said = "".join(capsys.readouterr())
     assert f"those of copy at step 4 ({copy})" in said and "critic/augment_probability (of this run)" in said
-    train.train(other(shards, **{"train.steps": 2}), halves, init_from=str(copy))
+    loop.train(other(shards, **{"train.steps": 2}), halves, init_from=str(copy))
     first = prepared(other(shards), tmp_path / "begun", copy)
     run_config.write(tmp_path / "begun", first.config, first.info, first.warm_start)  # killed before a checkpoint
     shutil.rmtree(copy)
-    train.train(other(shards), halves, init_from=str(copy))
-    train.train(other(shards), tmp_path / "begun")
+    loop.train(other(shards), halves, init_from=str(copy))
+    loop.train(other(shards), tmp_path / "begun")
     assert digest(halves) == digest(straight) == digest(tmp_path / "begun")
     before, after = (restore.restore(str(run), "newest").state.params for run in (source, straight))
     for name, value in leaves(before["critic"]).items():
@@ -96,12 +96,12 @@ def test_the_run_goes_on_exactly_without_the_other_one_and_frozen_layers_stay(so
         assert still == name.startswith("stem/"), name
     assert any((leaves(after["generator"])[name] != value).any() for name, value in leaves(before["generator"]).items())
     with pytest.raises(UserError, match=rf"^--init_from={source}: the run in .* was started from {copy}: leave"):
-        train.train(other(shards), halves, init_from=str(source))
+        loop.train(other(shards), halves, init_from=str(source))
     with pytest.raises(UserError, match="was started from random weights: leave --init_from to resume it"):
-        train.train(small(shards), source, init_from=str(halves))
+        loop.train(small(shards), source, init_from=str(halves))
     (halves / "warm_start.npz").write_bytes(b"")
     shutil.rmtree(tmp_path / "begun" / "checkpoints")
-    train.train(other(shards), halves)  # its checkpoints are enough
+    loop.train(other(shards), halves)  # its checkpoints are enough
 
 
 @pytest.mark.parametrize("critic", [False, True])

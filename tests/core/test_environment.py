@@ -17,7 +17,7 @@ from conftest import ROOT, command, drawing, environment, failing, four
 from data_prep import arguments, svg_to_png, wiki_spider, write_tfrecords
 from data_prep.pictures.convert import ImageSpec
 from data_prep.web import crawl_policy
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import memory
 from logogan_jax.core import backend, errors, startup
 from logogan_jax.core.errors import UserError
@@ -173,9 +173,9 @@ def test_a_run_for_which_the_memory_is_too_small_ends_in_one_line(shards, tmp_pa
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError(XLA)
 
-    monkeypatch.setattr(train, "train_loop", full)
+    monkeypatch.setattr(loop, "train_loop", full)
     with pytest.raises(UserError, match=r"the memory is full with config.train.batch_size 8, config.model.width 4"):
-        train.train(four(shards), tmp_path / "run")
+        loop.train(four(shards), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -183,18 +183,18 @@ def test_a_run_for_which_the_memory_is_too_small_ends_in_one_line(shards, tmp_pa
 )
 def test_a_network_that_no_machine_can_build_is_refused_at_once(shards, tmp_path, key):
     with pytest.raises(UserError, match=rf"config.{key} is 1000000000000: it should be at most "):
-        train.train(four(shards, **{key: 10**12}), tmp_path / "run")
+        loop.train(four(shards, **{key: 10**12}), tmp_path / "run")
 
 
 @pytest.mark.parametrize("seed", [-1, 1 << 63])
 def test_a_seed_that_no_random_numbers_have_is_one_line(shards, tmp_path, seed):
     with pytest.raises(UserError, match=rf"config.train.seed is {seed}: it should be from 0 to "):
-        train.train(four(shards, **{"train.seed": seed}), tmp_path / "run")
+        loop.train(four(shards, **{"train.seed": seed}), tmp_path / "run")
 
 
 def test_a_batch_for_which_there_are_too_few_images_is_not_taken_for_too_little_memory(shards, tmp_path):
     with pytest.raises(UserError, match=r"50 images to train on are fewer than one batch"):
-        train.train(four(shards, **{"train.batch_size": 10**12}), tmp_path / "run")
+        loop.train(four(shards, **{"train.batch_size": 10**12}), tmp_path / "run")
 
 
 def test_a_full_disk_is_still_a_full_disk(tiny):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, command, environment, failing, four, on_toy_networks, summary
 
-from logogan_jax import sample, train
+from logogan_jax import loop, sample
 from logogan_jax.config import defaults
 from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
@@ -56,7 +56,7 @@ from logogan_jax.training.workdir import locked_folder
 )
 def test_bad_values_are_one_line_with_the_key(shards, tmp_path, changes, message):
     with pytest.raises(UserError, match=message) as caught:
-        train.train(four(shards, **changes), tmp_path / "run")
+        loop.train(four(shards, **changes), tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "config.json").exists()
 
@@ -64,9 +64,9 @@ def test_bad_values_are_one_line_with_the_key(shards, tmp_path, changes, message
 def test_a_folder_that_is_not_a_run_is_left_alone(shards, tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match=r"holds thesis.txt but no run \(no config.json\): choose another"):
-        train.train(four(shards), tmp_path)
+        loop.train(four(shards), tmp_path)
     with pytest.raises(UserError, match=r"cannot be written \(Not a directory\): choose another"):
-        train.train(four(shards), tmp_path / "thesis.txt" / "run")
+        loop.train(four(shards), tmp_path / "thesis.txt" / "run")
 
 
 def test_a_second_process_is_kept_out(shards, tmp_path):
@@ -81,7 +81,7 @@ def test_too_little_room_is_said_at_the_start(shards, tmp_path, monkeypatch):
     with pytest.raises(
         UserError, match=r"has 0 MB free, but 4 checkpoints and one in writing take .*--config.report.keep"
     ):
-        train.train(four(shards), tmp_path / "run")
+        loop.train(four(shards), tmp_path / "run")
 
 
 def test_the_first_bad_number_is_named_by_step_player_and_tensor():
@@ -106,10 +106,10 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(toy_network
     for config in (first, longer):
         # A rate that is fine at its first use and infinite at its second.
         config.optimizer.critic = defaults.block(name="adam", learning_rate=1e-4, b1=0.5, b2=0.9, decay=-1.0)
-    train.train(first, workdir)
+    loop.train(first, workdir)
     longer.report.update(log_every=4, samples_every=4)
     with pytest.raises(UserError, match=r"step [23]: .* of the (critic|generator) is .*, once more: lower config"):
-        train.train(longer, workdir)
+        loop.train(longer, workdir)
     assert [event["action"] for event in summary(workdir)["events"]] == ["roll back", "stop"]
     assert [path.name for path in (workdir / "checkpoints").iterdir()] == ["1"]
 

@@ -31,7 +31,7 @@ from conftest import (
 )
 from toy_networks import toy_features
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import restore
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.distributed import multihost, rendezvous
@@ -65,7 +65,7 @@ def descent(shards, tmp_path_factory, toy_networks):
 def train_alone(path, workdir):
     """Train a config file in this process, on one device."""
     with devices(1):
-        return train.train(read_config(path), workdir)
+        return loop.train(read_config(path), workdir)
 
 
 def free_port():
@@ -223,7 +223,7 @@ def test_any_number_of_devices_goes_on_where_another_stopped(toy_networks, shard
         changes = {"train.steps": steps, "train.batch_size": 4, "data.held_out": 0.0, "report.log_every": 5}
         changes |= {"report.samples_every": 0, "report.checkpoint_every": 5}
         with devices(count):
-            train.train(sgd(on_toy_networks(four(shards, **changes)), name="momentum"), workdir)
+            loop.train(sgd(on_toy_networks(four(shards, **changes)), name="momentum"), workdir)
         assert f"on {count} x cpu" in capsys.readouterr().err
 
     for steps, count in ((5, 2), (10, 1), (15, 4)):
@@ -325,7 +325,7 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(
     monkeypatch.setattr(cost, "PROCESS_START", time.perf_counter())
     config, run = on_and_on(shards, **{"train.steps": 10**6, "report.samples_every": 0}), tmp_path / "run"
     ten_a_second = cost.Budget(price=36_000, max_cost=40)
-    assert train.train(config, run, ten_a_second), "the command ends with status 0"
+    assert loop.train(config, run, ten_a_second), "the command ends with status 0"
     found, said = summary(run), capsys.readouterr().out
     assert found["status"] == "stopped by --max_cost=40"
     assert found["cost"]["dollars_per_hour"] == 36_000 and found["cost"]["dollars"] >= 40
@@ -335,7 +335,7 @@ def test_a_run_stops_when_its_money_is_spent_and_tells_what_it_cost(
     costs = [line["dollars"] for line in lines if "dollars" in line]
     assert costs == sorted(costs) and all(cost < 40 for cost in costs[:-1])
     with pytest.raises(UserError, match=r"--max_cost=40: the run in .*run has cost \$"):
-        train.train(config, run, ten_a_second)
+        loop.train(config, run, ten_a_second)
 
 
 def test_the_progress_line_tells_what_a_run_has_cost_and_will(monkeypatch):
@@ -367,7 +367,7 @@ def test_a_machine_of_the_table_has_its_price(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_an_overdue_checkpoint_is_written_between_the_regular_ones(toy_networks, shards, tmp_path):
     changes = {"train.steps": 15, "report.checkpoint_minutes": 0.00001, "report.keep": 3}
-    train.train(on_and_on(shards, **changes), tmp_path / "run")
+    loop.train(on_and_on(shards, **changes), tmp_path / "run")
     # 5 and 15 are due by the clock alone: one of the clock is kept until there is a newer one.
     with_clock = restore.Checkpoints(tmp_path / "run" / "checkpoints", 3, read_only=True)
     assert with_clock.steps() == [10, 15]

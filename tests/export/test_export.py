@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, devices, environment, four, on_toy_networks, pictures
 
 import logogan_jax as lg
-from logogan_jax import sample, train
+from logogan_jax import loop, sample
 from logogan_jax.config import defaults, restore, run_config
 from logogan_jax.config.build_model import build_model
 from logogan_jax.config.restore import RestoredRun
@@ -34,7 +34,7 @@ def workdir(shards, tmp_path_factory, toy_networks):
     config.report.update(log_every=4, samples_every=0, checkpoint_every=0)
     config.objective = defaults.block(name="cgan")
     with devices(1):
-        train.train(config, folder)
+        loop.train(config, folder)
     return folder
 
 

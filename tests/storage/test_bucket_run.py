@@ -7,7 +7,7 @@ import time
 import pytest
 from conftest import TOY_MODEL, TOY_TRAIN, digest, finish, four, read_config, start
 
-from logogan_jax import sample, train
+from logogan_jax import loop, sample
 from logogan_jax.core.errors import Unfinished, UserError
 from logogan_jax.core.storage import commit_markers, filesystem
 
@@ -32,7 +32,7 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(
     written = lambda steps, data: config_file(steps, data, [TOY_MODEL, rarely])
 
     def train_here(steps, data, workdir):
-        train.train(read_config(written(steps, data)), workdir)
+        loop.train(read_config(written(steps, data)), workdir)
 
     config = written(10**6, data)
     home = {"LOGOGAN_CACHE": str(tmp_path / "home"), "JAX_NUM_CPU_DEVICES": "4"}
@@ -64,5 +64,5 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(
 
 def test_a_bucket_that_is_not_there_is_told_in_one_line(bucket, shards):
     with pytest.raises(UserError, match="there-is-no-such-bucket") as caught:
-        train.train(four(shards), "s3://there-is-no-such-bucket/runs/one")
+        loop.train(four(shards), "s3://there-is-no-such-bucket/runs/one")
     assert "\n" not in str(caught.value)

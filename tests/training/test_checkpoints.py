@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import digest, four
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import restore
 from logogan_jax.core.errors import UserError
 from logogan_jax.training import train_state
@@ -203,7 +203,7 @@ def test_sampling_from_a_damaged_checkpoint_names_the_newest_good_one(run):
 def test_a_resume_takes_the_newest_good_checkpoint_and_ends_in_the_same_state(run, straight, shards, capsys):
     alter(run / "checkpoints" / "4")
     (run / "summary.json").unlink()
-    train.train(four(shards), run)
+    loop.train(four(shards), run)
     said = " ".join(capsys.readouterr().err.split())
     assert "checkpoints/4 cannot be restored (its numbers" in said and "Going on from step 2" in said
     assert digest(run) == digest(straight)
@@ -221,7 +221,7 @@ def test_a_run_copied_without_its_checkpoints_is_one_line_and_keeps_its_log(run,
     before = (run / "metrics.jsonl").read_bytes()
     for attempt in ("train", "train again", "sample"):
         with pytest.raises(UserError, match=r"has the log of [47] steps and no checkpoint: copy the run's folder chec"):
-            restore.restore(str(run), "best") if attempt == "sample" else train.train(four(shards), run)
+            restore.restore(str(run), "best") if attempt == "sample" else loop.train(four(shards), run)
         assert (run / "metrics.jsonl").read_bytes() == before
 
 

@@ -9,7 +9,7 @@ from conftest import drawing, four, on_toy_networks, summary
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.config import build_run
 from logogan_jax.training import divergence, nonfinite
 from logogan_jax.training.checkpoints import Restored
@@ -181,7 +181,7 @@ def test_sixty_equal_images_are_trained_on_without_a_sign(toy_networks, tmp_path
     write_tfrecords.write(
         items, tmp_path / "shards", spec=ImageSpec(28), name="a", labels=[], description="", workers=0
     )
-    train.train(on_toy_networks(four(tmp_path / "shards")), tmp_path / "run")
+    loop.train(on_toy_networks(four(tmp_path / "shards")), tmp_path / "run")
     lines = run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and "critic/loss" in lines[0]
     assert not any("samples/diversity" in line for line in lines) and not summary(tmp_path / "run")["events"]

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import four, on_toy_networks, summary
 
-from logogan_jax import train
+from logogan_jax import loop
 from logogan_jax.core.errors import UserError
 from logogan_jax.training.checkpoints import Checkpoints
 from logogan_jax.training.reporting import run_writer
@@ -35,7 +35,7 @@ def test_a_run_with_every_period_at_zero_leaves_its_last_state_and_goes_on_from_
     zeros = {f"report.{name}_every": 0 for name in ("log", "samples", "checkpoint")}
     for steps in (2, 4):
         config = four(shards, **zeros, **{"train.steps": steps, "evaluate.every_images": 0})
-        train.train(on_toy_networks(config), tmp_path)
+        loop.train(on_toy_networks(config), tmp_path)
         assert Checkpoints(tmp_path / "checkpoints", 1, read_only=True).steps()[-1] == steps
         assert summary(tmp_path)["status"] == "finished"
         assert run_writer.read_lines(tmp_path / "metrics.jsonl")[-1]["step"] == steps
@@ -63,5 +63,5 @@ def test_a_run_with_every_period_at_zero_leaves_its_last_state_and_goes_on_from_
 )
 def test_a_period_below_zero_is_one_line_before_anything_is_made(shards, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
-        train.train(four(shards, **changes), tmp_path / "run")
+        loop.train(four(shards, **changes), tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()

@@ -5,9 +5,10 @@ import errno
 import json
 import math
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from logogan_jax.core import files, images, pointers
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from logogan_jax.training.reporting.tensorboard import TensorBoardWriter
 
 ROLLED_BACK = "rolled_back.jsonl"
+PICTURES = ("samples", "reals")  # what callbacks get besides numbers
+Callback = Callable[[int, dict[str, Any]], Any]
 
 
 class RunWriter:
@@ -27,12 +30,20 @@ class RunWriter:
     `lines` are the lines of metrics.jsonl. `events` are those of events.jsonl: warnings, roll-backs and stops.
     `seconds` and `dollars` are what the run had taken and cost at that step. Images are drawn in a thread, so that
     the devices do not wait. One that cannot be drawn is a warning by `say`, except on a full disk, which is raised by
-    the next image, or by `close`.
+    the next image, or by `close`. Each of the `callbacks` is called with a step and a copy of what is written of it:
+    numbers by name, or pictures uint8[n, H, W, C] as "samples" or "reals".
     """
 
-    def __init__(self, workdir: pathlib.Path, step: int, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        step: int,
+        say: Callable[[str], None] = print,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
         self._workdir = workdir
         self._say = say
+        self._callbacks = callbacks
         self._metrics_path = workdir / "metrics.jsonl"
         self._events_path = workdir / "events.jsonl"
         # One thread: Matplotlib is not safe in several.
@@ -57,6 +68,7 @@ class RunWriter:
         self.lines.append({"step": step, **finite})
         _append_last_line(self._metrics_path, self.lines)
         self._tensorboard.write_scalars(step, finite)
+        self._call(step, finite)
 
     def write_event(self, step: int, action: str, **values: Any) -> None:
         """Add what was done about the run at a step to events.jsonl."""
@@ -80,6 +92,7 @@ class RunWriter:
     def write_image_grid(self, step: int, name: str, pixels: np.ndarray) -> None:
         """Write images uint8[n, H, W, C] as one grid to `name`.png and to TensorBoard."""
         self._draw(f"{name}.png", self._draw_image_grid, step, pixels)
+        self._call(step, {name.partition("/")[0]: pixels})
 
     def write_plots(self) -> None:
         """Draw losses.png and quality.png from all lines until now, if there are new ones since the last time."""
@@ -105,6 +118,12 @@ class RunWriter:
         # After the thread, which writes its images there.
         self._tensorboard.close()
         self._check_drawings()
+
+    def _call(self, step: int, values: Mapping[str, Any]) -> None:
+        # The training loop allows no transfer that is not asked for; what a callback does is its own affair.
+        with jax.transfer_guard("allow"):
+            for callback in self._callbacks:
+                callback(step, {name: np.copy(value) if name in PICTURES else value for name, value in values.items()})
 
     def _open_tensorboard(self, step: int) -> "TensorBoardWriter":
         # tensorboardX imports the libraries of object stores, a second that only a run which trains has to wait for.

@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 from ml_collections import ConfigDict
@@ -19,7 +19,7 @@ from logogan_jax.training.limits import Limits
 from logogan_jax.training.metric_accumulator import MetricAccumulator, join_gradient_norms
 from logogan_jax.training.reporting import cost, messages
 from logogan_jax.training.reporting.run_log import RunLog
-from logogan_jax.training.reporting.run_writer import RunWriter
+from logogan_jax.training.reporting.run_writer import Callback, RunWriter
 from logogan_jax.training.reporting.screen import Screen
 from logogan_jax.training.rollback import DivergenceGuard
 from logogan_jax.training.schedule import Schedule
@@ -28,15 +28,15 @@ from logogan_jax.training.workdir import open_workdir
 
 
 def train(
-    config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget = cost.Budget(), init_from: str = ""  # noqa: B008
+    config: ConfigDict, workdir: str | pathlib.Path, budget: cost.Budget = cost.Budget(), init_from: str = "",  # noqa: B008
+    callbacks: Sequence[Callback] = (),
 ) -> bool:  # fmt: skip
     """Train a config in a folder or bucket, from its newest checkpoint, to the end or to a request to stop.
 
     Writes what the README lists into `workdir`; a UserError says what the user can mend. A new run starts from the
-    weights of the run or archive `init_from`, if one is given.
+    weights of the run or archive `init_from`, if one is given. Callbacks are those of RunWriter.
 
-    Returns:
-        Whether the run is as far as it should go; if not, the same call goes on.
+    Returns whether the run is as far as it should go; if not, the same call goes on.
     """
     config = resolve(config)
     with memory.name_settings(config), multihost.name_lost_processes(), contextlib.ExitStack() as stack:
@@ -60,7 +60,7 @@ def train(
         run_config.write(run.folder, config, training.info, training.warm_start)
 
         # What writes, measures and guards the run.
-        writer = enter(contextlib.closing(RunWriter(run.folder, start, screen.warn)))
+        writer = enter(contextlib.closing(RunWriter(run.folder, start, screen.warn, callbacks)))
         budget = cost.check_not_exhausted(budget._replace(spent_before=writer.dollars), workdir)
         log = enter(report_page.make_log(training, run.folder, writer, screen, budget, start))
         monitor = enter(contextlib.closing(build_run.make_monitor(training, evaluator, writer)))
