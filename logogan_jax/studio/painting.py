@@ -21,7 +21,7 @@ from PIL import Image
 
 from logogan_jax.config import copies, restore
 from logogan_jax.config.build_networks import image_size
-from logogan_jax.config.drawer import Drawer
+from logogan_jax.config.drawer import MAX_SCALE, Drawer
 from logogan_jax.core import backend
 from logogan_jax.core.errors import UserError
 from logogan_jax.studio.wish import Wish
@@ -31,7 +31,6 @@ from logogan_jax.training.drawing.directions import Directions
 from logogan_jax.training.sampling import Latents
 
 MAX_PICTURES = 100  # of one request
-MAX_SCALE = 16
 SLIDERS = 10  # principal directions
 _MAX_PIXELS = 2**26  # of all pictures of a request
 _OPEN = 2  # runs that are kept in memory

@@ -14,12 +14,12 @@ from typing import Any
 
 from logogan_jax.core import die_with_parent, files
 from logogan_jax.core.errors import UserError
+from logogan_jax.studio.uploads import NAME
 
 SIZES = (28, 56, 112)
 MAX_MINUTES = 7 * 24 * 60
 _LINES = 20  # of a command's output that are kept
 _GRACE = 120.0  # seconds that a training gets to save its state
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 
 
 @dataclasses.dataclass
@@ -58,7 +58,7 @@ class Trainings:
 
     def look(self, folder: str, run: str, size: int) -> Training:
         """Begin to look at a folder of images, which is to become a run; UserError for what cannot be."""
-        if not _NAME.fullmatch(run):
+        if not NAME.fullmatch(run):
             raise UserError(f"the name of the run is {run!r}: give small letters, digits, - and _, 60 at most")
         if os.path.lexists(self._root / run):
             raise UserError(f"there is a run {run!r} already: choose another name")

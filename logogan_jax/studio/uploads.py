@@ -11,7 +11,7 @@ from logogan_jax.core.errors import UserError
 
 MOST_BYTES = 64 << 20  # of a file
 MOST_FILES = 50_000  # of a set
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")  # of a set, and of a run
 
 
 class Uploads:
@@ -22,7 +22,7 @@ class Uploads:
 
     def folder(self, name: str) -> pathlib.Path:
         """Return the folder of a set; UserError for a name that is none."""
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise UserError(f"the name of the upload is {name[:80]!r}: give small letters, digits, - and _")
         return self._root / name
 

@@ -114,8 +114,8 @@ def flatten_with_names(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
-def digest(state: TrainState) -> str:
-    """Return the SHA-256 over name, dtype, shape and bytes of every leaf, as hexadecimal."""
+def digest(state: Any) -> str:
+    """Return the SHA-256 over name, dtype, shape and bytes of every leaf of a tree, such as a state."""
     total = hashlib.sha256()
     # Sorted, because the order of a tree's leaves is no part of its values.
     for name, leaf in sorted(flatten_with_names(jax.device_get(state)).items()):

@@ -5,10 +5,9 @@ StyleGAN2-ADA (Karras et al. 2020, arXiv 2006.06676) and of FreezeD (Mo et al. 2
 come with the weights. Optimizers, the step and the learning rates begin as in any new run. An archive holds averages
 alone, so the generator itself starts from its average, too.
 
-The new average follows its generator at once: update_ema in train_step.py makes its half-life short at first.
+The new average follows its generator at once: update_ema in train_state.py makes its half-life short at first.
 """
 
-import hashlib
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ import numpy as np
 from logogan_jax.core import files
 from logogan_jax.core.errors import UserError
 from logogan_jax.networks import spectral_norm
+from logogan_jax.training import train_state
 from logogan_jax.training.train_state import TrainState, flatten_with_names
 
 # Networks that stand inside another one, which augments images or draws marks: their weights are the same without it.
@@ -133,7 +133,7 @@ def write(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write arrays by name to a file, whole or not at all. Returns their digest."""
     with files.atomic_write(path) as partial, open(partial, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    return digest(arrays)
+    return train_state.digest(arrays)
 
 
 def read(path: pathlib.Path, expected: str) -> dict[str, np.ndarray]:
@@ -146,21 +146,12 @@ def read(path: pathlib.Path, expected: str) -> dict[str, np.ndarray]:
         reason = (str(error).splitlines() or [repr(error)])[0]
     else:
         reason = "its numbers are not those that were written"
-    if digest(arrays) != expected:
+    if train_state.digest(arrays) != expected:
         raise UserError(
             f"{path}, from which the run starts, cannot be read ({reason}): bring back a copy of it, or start another "
             f"--workdir by --init_from"
         )
     return arrays
-
-
-def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return the SHA-256 over name, dtype, shape and bytes of arrays, as hexadecimal."""
-    total = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        total.update(array.tobytes())
-    return total.hexdigest()
 
 
 def with_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainState:

@@ -6,8 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 400, 210
-LEFT, RIGHT, TOP, BOTTOM = 50, 392, 8, 188  # edges of the plot
+WIDTH = 400
+HEIGHT = 210
+# Edges of the plot.
+LEFT = 50
+RIGHT = 392
+TOP = 8
+BOTTOM = 188
 MOST_POINTS = 300  # of a line
 _LOG_FROM = 100  # times by which the largest of positive values exceeds the smallest on a logarithmic axis
 
@@ -114,9 +119,12 @@ class _Axis:
 
     def __init__(self, low: float, high: float):
         self._log = low > 0 and high > _LOG_FROM * low
-        self._low, self._high = (math.log10(low), math.log10(high)) if self._log else (low, high)
-        margin = 0.05 * (self._high - self._low) or 0.1 * abs(self._high) or 1.0
-        self._low, self._high = self._low - margin, self._high + margin
+        if self._log:
+            low = math.log10(low)
+            high = math.log10(high)
+        margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
+        self._low = low - margin
+        self._high = high + margin
 
     def place(self, value: float) -> float:
         """Return y of a value; what is outside of the axis lies at its end."""
