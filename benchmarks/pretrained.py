@@ -83,7 +83,8 @@ def section(made: dict[str, Any], version: str) -> str:
     against = evaluation["against"]
     return _PAGE.format(
         command=made["command"], processor=made["machine"]["processor"],
-        cores=made["machine"]["cores"], jax=f"JAX {version}", held_out=copies["held_out"], samples=SAMPLES, licence=made["licence"],
+        cores=made["machine"]["cores"], jax=f"JAX {version}", held_out=copies["held_out"],
+        samples=SAMPLES, licence=made["licence"],
         cells=metric_cells(against["held out"], copies["share"]["value"]),
         floor=metric_cells(against["real vs real"], copies["false_alarm_rate"]),
     )  # fmt: skip
