@@ -2,10 +2,12 @@
 
 import contextlib
 import pathlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from absl import logging
 from ml_collections import ConfigDict
 
 from logogan_jax.config import default_dataset, run_config
@@ -65,10 +67,22 @@ def restore(address: str, step: str, data: str | None = None) -> RestoredRun:
     workdir, config, info = read_config(address)
     config.data.dir = data or config.data.dir
     model = build_model(config, info)
-    checkpoints = Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
+    with _without_warnings():
+        checkpoints = Checkpoints(workdir / "checkpoints", config.report.keep, read_only=True)
     with contextlib.closing(checkpoints):
         restored = _read_checkpoint(workdir, config, checkpoints, step, model.init_state())
         return RestoredRun(workdir, config, info, model, restored.state, restored.step)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Let libraries log errors alone in this block: Orbax warns of being read-only, which it was asked for."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _read_checkpoint(

@@ -22,6 +22,7 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.metrics import features
 
 pytestmark = pytest.mark.slow  # a run is trained
+DRAWN = {"reals", "samples"}
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,61 @@ def test_the_notebook_works_cell_by_cell(in_folder, monkeypatch):
     pictures_of_it = [value for value in shown if isinstance(value, np.ndarray)]
     assert [value.shape for value in pictures_of_it] == [(64, 28, 28, 3), (16, 56, 56, 3), (112, 112, 4)]
     assert all(value._repr_png_() for value in pictures_of_it)
+
+
+class Tracked:
+    """What a tracker is told, by the names that W&B and Trackio have in common."""
+
+    def __init__(self):
+        self.lines, self.settings = [], []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.finish()
+
+    def init(self, **settings):
+        self.settings.append(settings)
+        return self
+
+    def log(self, values, step=None):
+        self.lines.append((step, dict(values)))
+
+    def finish(self):
+        self.lines.append("finished")
+
+    def Image(self, picture):
+        assert picture.dtype == np.uint8 and picture.shape == (28, 28, 3)
+        return "a picture"
+
+
+def tracked_as_written(name, monkeypatch, **names):
+    """Run the page's program for a tracker, told to a stand-in -> the stand-in."""
+    page = (ROOT / "docs" / "trackers.md").read_text()
+    told = Tracked()
+    monkeypatch.setitem(sys.modules, name, told)
+    exec(re.search(rf"<!-- {name} -->\n```python\n(.*?)```", page, re.S).group(1), names)
+    return told
+
+
+def test_trackers_are_told_a_run_while_it_trains_and_afterwards(in_folder, monkeypatch):
+    told = tracked_as_written("wandb", monkeypatch)
+    assert told.settings[0]["config"]["train"]["steps"] == 4 and told.lines.pop() == "finished"
+    drawn = {(step, name): shown for step, line in told.lines for name, shown in line.items() if name in DRAWN}
+    assert drawn.keys() == {(0, "reals"), (2, "samples"), (4, "samples")} and {*drawn[4, "samples"]} == {"a picture"}
+    lined = [{"step": step, **line} for step, line in told.lines if not DRAWN & line.keys()]
+    assert lined == lg.load("runs/mine").metrics
+
+    told = tracked_as_written("trackio", monkeypatch)
+    assert told.settings[0]["config"]["train"]["steps"] == 4
+    assert told.lines[-2:] == [(None, {"samples": "a picture"}), "finished"]
+    assert [{"step": step, **line} for step, line in told.lines[:-2]] == lined
+
+
+def test_a_run_is_loaded_without_a_word(folder, caplog, capfd):
+    lg.load(folder)
+    assert not caplog.records and not capfd.readouterr().err
 
 
 def test_a_callback_changes_nothing_and_what_it_raises_ends_the_call(in_folder, folder):

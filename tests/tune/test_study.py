@@ -7,6 +7,7 @@ import time
 
 import optuna
 import pytest
+from conftest import ROOT
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from studies import BASE, EVALUATIONS, FAKE_TRAINING, RANGES, is_alive, starts
@@ -170,6 +171,16 @@ def test_one_draws_at_a_time(tuned):
             time.sleep(0.3)
             assert not drawn.done()
         assert drawn.result(30).number == 1
+
+
+def test_what_shows_studies_of_optuna_reads_this_one(tuned):
+    ours = tuned(2)
+    journal = tuned.folder / "journal.jsonl"
+    assert f"/{journal.name}\n" in (ROOT / "docs" / "trackers.md").read_text()
+    (only,) = optuna.get_all_study_summaries(JournalStorage(JournalFileBackend(str(journal))))
+    theirs = optuna.load_study(study_name=only.study_name, storage=JournalStorage(JournalFileBackend(str(journal))))
+    assert [trial.value for trial in theirs.trials] == [trial.kid.value for trial in ours]
+    assert [trial.params for trial in theirs.trials] == [trial.params for trial in ours]
 
 
 def test_a_draw_that_was_cut_short_is_completed(tuned):
