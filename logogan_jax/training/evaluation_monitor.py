@@ -82,6 +82,7 @@ class EvaluationMonitor:
         values = multihost.run_on_primary(lambda: evaluators.to_log_scalars(estimates.result(), seconds))
         self._writer.write_scalars(step, values)
         best = self.best()
+        # The pictures are of this state. Those of an earlier best one are in the file already.
         if best and best["step"] == step:
             self._writer.write_image_grid(step, "samples/best", pixels)
         return True
@@ -92,6 +93,7 @@ class EvaluationMonitor:
 
     def best_steps(self) -> list[int]:
         """Return the steps of the best states so far, best first, whose checkpoints are worth keeping."""
+        # Of equal values the earlier one stays first, on every process: sorting is stable.
         ranked = sorted(self._evaluations(), key=lambda line: line[self._kid])
         return [line["step"] for line in ranked[: self._keep_best]]
 
@@ -111,6 +113,7 @@ class EvaluationMonitor:
 
     def cancel(self) -> None:
         """Drop the evaluation that is under way: the run has gone back."""
+        # The thread may still be at it: nobody asks for its result.
         self._pending = None
 
     def close(self) -> None:

@@ -20,11 +20,13 @@ def first_layers(critic: nnx.Module, count: int) -> tuple[str, ...]:
 
     Raises a UserError if the critic has not so many, the last one left out.
     """
+    # A wrapper augments the images and has no layers. Its critic's parameters have one more name before theirs.
     inside = "critic/" if isinstance(critic, AugmentedCritic) else ""
     network: Any = critic.critic if isinstance(critic, AugmentedCritic) else critic
     names = []
     for name in getattr(network, "LAYERS", ()):
         part = getattr(network, name)
+        # A list of convolutions counts each of them.
         names += [f"{name}/{i}" for i in range(len(part))] if isinstance(part, nnx.List) else [name]
     if count > len(names):
         raise UserError(

@@ -88,6 +88,7 @@ class DivergenceGuard:
             if symptom.name not in warned:
                 self._writer.write_event(step, "warn", sign=symptom.name, reason=symptom.reason)
                 self._say(f"Warning at step {step:,}: {symptom.reason}.")
+        # Those that have lasted come first, so the first of them decides.
         if self._mode == "on" and symptoms and symptoms[0].lasting:
             return self._roll_back_or_stop(step, state, f"step {step}: {symptoms[0].reason}", _first_sign(symptoms))
         return None

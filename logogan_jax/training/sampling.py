@@ -83,6 +83,7 @@ def make_metric(graphdefs: dict[str, nnx.GraphDef]) -> Callable[[TrainState, Lat
         generator = _averaged_networks(graphdefs, state).generator
 
         def of_one(each: Latents) -> jax.Array:
+            # All differences in one batch: two pictures for each number of z.
             steps = _STEP * jnp.eye(each.z.shape[0], dtype=each.z.dtype)
             z = jnp.concatenate([each.z + steps, each.z - steps])
             label = jnp.broadcast_to(each.label, z.shape[:1])

@@ -78,11 +78,13 @@ def fit(state: TrainState, weights: Weights, skipped: Mapping[str, str]) -> Fit:
         average = name.startswith("ema/")
         inside = name.removeprefix("ema/")
         plain = plain_name(inside)
+        # An archive has averages alone: where one of the two is missing, the other stands in for it.
         first, second = (weights.averaged, weights.current) if average else (weights.current, weights.averaged)
         other = first.get(plain, second.get(plain))
         reason = skipped.get(inside, "") or _misfit(other, value)
         if not reason:
             result.arrays[name] = np.array(other)
+        # A parameter and its average have one name in what the run prints, so only the parameter is listed.
         if not average and reason:
             result.new[name] = reason
         elif not average:
@@ -113,6 +115,7 @@ def _set_singular_vectors(named: Mapping[str, Any], result: Fit) -> None:
             result.taken.remove(name)
             result.new[name] = "its kernel is new"
         elif kernel in result.arrays and name not in result.arrays:
+            # Many iterations at once, because each training step makes but one.
             result.arrays[name] = np.asarray(
                 spectral_norm.estimate_vector(jnp.asarray(result.arrays[kernel]), jnp.asarray(value))
             )
@@ -126,12 +129,14 @@ def _kernel_name(vector: str) -> str:
 
 def holds_a_kernel(result: Fit) -> bool:
     """Return whether any of what is taken is more than a bias: these fit by chance."""
+    # Biases and scales of the same length are in most networks of the same width.
     return any(result.arrays[name].ndim > 1 for name in result.taken)
 
 
 def write(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write arrays by name to a file, whole or not at all. Returns their digest."""
     with files.atomic_write(path) as partial, open(partial, "wb") as file:
+        # Arrays alone: reading a pickle may run a program.
         np.savez(file, allow_pickle=False, **arrays)
     return train_state.digest(arrays)
 
@@ -146,6 +151,7 @@ def read(path: pathlib.Path, expected: str) -> dict[str, np.ndarray]:
         reason = (str(error).splitlines() or [repr(error)])[0]
     else:
         reason = "its numbers are not those that were written"
+    # Nothing that could be read is no better than wrong numbers: both end here.
     if train_state.digest(arrays) != expected:
         raise UserError(
             f"{path}, from which the run starts, cannot be read ({reason}): bring back a copy of it, or start another "
@@ -156,6 +162,7 @@ def read(path: pathlib.Path, expected: str) -> dict[str, np.ndarray]:
 
 def with_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainState:
     """Return a state of step 0 with arrays in the place of its own, by their names."""
+    # Not the optimizers: their moments belong to gradients of other data.
     changed = {"params": state.params, "model_state": state.model_state, "ema": state.ema}
     take = lambda path, value: arrays.get(jax.tree_util.keystr(path, simple=True, separator="/"), value)
     return state._replace(**jax.tree_util.tree_map_with_path(take, changed))

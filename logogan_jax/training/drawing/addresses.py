@@ -9,6 +9,7 @@ from logogan_jax.core.errors import UserError
 MAX_SEED = 2**32 - 1
 MAX_NUMBER = 2**31 - 1
 MAX_PICTURES = 100_000  # whose names have five digits
+# With at most twelve digits: a longer number is wrong before anything computes with it.
 _ADDRESS = re.compile(r"(?:(?P<seed>\d{1,12}):)?(?P<first>\d{1,12})(?:-(?P<last>\d{1,12}))?")
 
 
@@ -41,6 +42,7 @@ def parse(text: str, flag: str, most: int = MAX_PICTURES) -> list[Address]:
     found: list[Address] = []
     for part in text.split(","):
         for address in _read(part.strip(), flag):
+            # Counted as they come: a range of four billion seeds is not stored before it is refused.
             if len(found) == most:
                 raise UserError(f"--{flag}={_shortened(text)} names more than {most:,} pictures: give fewer")
             found.append(address)

@@ -25,6 +25,7 @@ class Directions(NamedTuple):
 def principal(metric: np.ndarray, count: int, kept: int = 0) -> Directions:
     """Return the `count` principal Directions of a metric [latent, latent]; the last `kept` numbers of z stay out."""
     moving = len(metric) - kept
+    # In float64, because rounding mixes directions that are nearly as strong as each other.
     values, vectors = np.linalg.eigh(np.asarray(metric, np.float64)[:moving, :moving])
     strongest = np.argsort(values)[::-1][:count]
     directions = np.zeros((len(strongest), len(metric)), np.float32)
@@ -32,5 +33,6 @@ def principal(metric: np.ndarray, count: int, kept: int = 0) -> Directions:
     # Either sign is a direction. This one does not depend on the library of linear algebra.
     largest = np.abs(directions).argmax(1)
     directions *= np.sign(directions[np.arange(len(directions)), largest])[:, None]
+    # Small negative values are rounding: the metric is a mean of squares.
     shares = np.maximum(values[strongest], 0) / max(float(np.maximum(values, 0).sum()), 1e-30)
     return Directions(directions, shares.astype(np.float32))

@@ -23,6 +23,7 @@ def of_inks(shares: np.ndarray, inks: np.ndarray, ground: str, *, enlarged: int,
         enlarged: times the size of training that H and W are.
         scale: times the size of training that the drawing is to have.
     """
+    # Shares are rounded one by one, so that their sum may be above 255.
     rest = 255 - np.minimum(shares.sum(-1, dtype=np.int32), 255)
     number = np.concatenate([rest[..., None], shares], -1).argmax(-1).astype(np.uint8)
     return _regions(number, _hexadecimal(inks), ground, enlarged, scale)
@@ -42,9 +43,11 @@ def of_picture(picture: np.ndarray, *, enlarged: int, scale: int) -> Regions:
     palette = _add_unexplained(palette, colour[opaque])
     distance = _distances(colour, palette)
     nearest = distance.argmin(-1)
+    # A flat colour is sure where the picture is flat or hardly differs from it, one of thin strokes where it is near.
     sure = np.where(np.arange(len(palette)) < count, flat[..., None] | (distance < APART // 2), distance < APART)
     around = np.stack([_grown(sure[..., i] & (nearest == i), 2) for i in range(len(palette))], -1)
     around |= ~around.any(-1, keepdims=True)  # far from any sure colour each will do
+    # Edges are found in the enlarged picture: its points are finer than pixels.
     points = images.enlarge(picture[None], enlarged)[0]
     allowed = around.repeat(enlarged, 0).repeat(enlarged, 1)
     where = np.where(allowed, _distances(points[..., :3], palette), 1000).argmin(-1) + 1
@@ -114,6 +117,7 @@ def _from_mixtures(values: np.ndarray, palette: np.ndarray) -> np.ndarray:
     for i, first in enumerate(palette):
         for second in palette[:i]:
             along = second - first
+            # Between the two colours, not beyond them. The same colour twice is divided by 1.
             share = np.clip((values - first) @ along / max(float(along @ along), 1.0), 0, 1)
             least = np.minimum(least, np.abs(values - first - share[:, None] * along).max(-1))
     return least
@@ -121,5 +125,6 @@ def _from_mixtures(values: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 def _grown(mask: np.ndarray, by: int) -> np.ndarray:
     padded = np.pad(mask, by)
+    # Views, not copies: a square around each pixel.
     windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * by + 1, 2 * by + 1))
     return np.asarray(windows.any((-1, -2)))

@@ -29,6 +29,7 @@ def path(ends: np.ndarray, steps: int, mean: np.ndarray | float | None, kept: in
         (z float32[n, latent] with n = steps * (k - 1) + 1, places float32[n] from 0, at the first end, to k - 1).
     """
     places = np.arange(steps * (len(ends) - 1) + 1, dtype=np.float32) / steps
+    # The last place belongs to the last way, which ends there.
     before = np.minimum(places.astype(int), len(ends) - 2)
     share = (places - before)[:, None]
     moving = ends.shape[1] - kept
@@ -46,8 +47,10 @@ def _slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarr
     """Interpolate spherically between rows [n, d]; straight where they point the same way or have no length."""
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     cosine = (first * second).sum(1) / np.maximum(lengths, 1e-12)
+    # Rounding may lead beyond 1 where both point the same way.
     angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
     sine = np.sin(angle)
+    # There the formula divides nothing by nothing; its limit is the straight way.
     straight = sine < 1e-4
     safe = np.where(straight, 1, sine)
     one = np.where(straight, 1 - share, np.sin((1 - share) * angle) / safe)

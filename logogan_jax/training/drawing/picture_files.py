@@ -21,6 +21,7 @@ def write_pictures(folder: pathlib.Path, names: Sequence[str], pixels: np.ndarra
             continue
         image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
         with files.atomic_write(folder / f"{name}.webp") as partial:
+            # Exact, or WebP would drop the colours below transparent points.
             image.save(partial, format="WEBP", lossless=True, exact=True)
 
 
@@ -35,7 +36,9 @@ def write_nearest(
     """Write what is nearest to each picture as NAME-nearest.png, and a sheet of both, where copies have a red frame."""
     write_pictures(folder, [f"{name}-nearest" for name in names], nearest)
     framed = [
-        np.broadcast_to(images.on_white(images_), (*images_.shape[:3], 3)).copy() for images_ in (pixels, nearest)
+        # Grey pictures become RGB: a grey frame would not be red.
+        np.broadcast_to(images.on_white(images_), (*images_.shape[:3], 3)).copy()
+        for images_ in (pixels, nearest)
     ]
     for shown in framed:
         for edge in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):

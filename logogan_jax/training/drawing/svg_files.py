@@ -16,7 +16,9 @@ def write(folder: pathlib.Path, names: Sequence[str], pictures: Iterable[Regions
     Raises:
         UserError: if a picture cannot be traced.
     """
+    # A process takes a while to start: for a few pictures there are few.
     workers = min(pool.default_workers(), -(-len(names) // pool.CHUNK))
+    # In processes of their own, which the native tracer may bring down.
     with pool.map_ordered(trace.to_svg, pictures, workers=workers) as drawings:
         for name, drawing in zip(names, drawings, strict=True):
             if isinstance(drawing, pool.Failed):

@@ -74,6 +74,7 @@ def chart(
     values = [value for _, some in curves.values() for value in some]
     if not values:
         return None
+    # The ends count, too, or the interval would be cut off.
     values += [value for ends in band[1:] for value in ends] if band else []
     axis = _Axis(min(values), max(values))
     across = lambda step: round(LEFT + (RIGHT - LEFT) * step / max(last, 1), 1)
@@ -89,6 +90,7 @@ def chart(
         band=_band(band, place) if band and band[0] else "",
         star=best and (across(best[0]), axis.place(best[1]), f"best: {number(best[1])} at step {best[0]:,}"),
         cuts=[across(step) for step in cuts],
+        # A short run would get ticks between its steps.
         across=[(across(step), f"{step:,.0f}") for step in _ticks(0, max(last, 1), 4) if step == int(step)],
         up=[(axis.place(value), number(value)) for value in axis.ticks()],
     )
@@ -103,6 +105,7 @@ def thinned(steps: Sequence[int], values: Sequence[float]) -> Points:
     bounds = [len(steps) * i // count for i in range(count + 1)]
     for start, stop in itertools.pairwise(bounds):
         stretch = range(start, stop)
+        # A mean would hide the peaks for which one looks at a curve.
         kept |= {min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)}
     return [steps[i] for i in sorted(kept)], [values[i] for i in sorted(kept)]
 
@@ -122,6 +125,7 @@ class _Axis:
         if self._log:
             low = math.log10(low)
             high = math.log10(high)
+        # A curve that is one number gets an axis as well.
         margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
         self._low = low - margin
         self._high = high + margin
@@ -129,6 +133,7 @@ class _Axis:
     def place(self, value: float) -> float:
         """Return y of a value; what is outside of the axis lies at its end."""
         if self._log:
+            # What the run went back from may be zero or negative where the rest is positive.
             value = math.log10(value) if value > 0 else -math.inf
         share = (value - self._low) / (self._high - self._low)
         return round(BOTTOM - (BOTTOM - TOP) * min(max(share, 0.0), 1.0), 1)
@@ -137,6 +142,7 @@ class _Axis:
         """Return the values to write beside the axis."""
         if not self._log:
             return _ticks(self._low, self._high, 5)
+        # Between powers of ten a logarithmic axis has no round numbers.
         return [10.0**power for power in _ticks(self._low, self._high, 5) if power == int(power)]
 
 
@@ -155,6 +161,7 @@ def _join(across, up) -> str:
 
 def _band(band, place) -> str:
     steps, low, high = band
+    # Along the low ends and back along the high ones.
     return place(([*steps, *reversed(steps)], [*low, *reversed(high)]))
 
 

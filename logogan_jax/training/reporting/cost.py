@@ -42,6 +42,7 @@ def parse_budget(price: str, max_cost: float | None) -> Budget:
     # Written so that NaN is refused, too.
     if max_cost is not None and not max_cost > 0:
         raise UserError(f"--max_cost={max_cost:g}: it should be dollars, more than 0")
+    # No price is the usual case: most machines are the user's own.
     if not price:
         if max_cost is not None:
             raise UserError(f"--max_cost={max_cost:g} needs the price of the machine: add --price=DOLLARS_PER_HOUR")

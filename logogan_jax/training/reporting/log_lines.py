@@ -39,6 +39,7 @@ def is_player_metric(name: str) -> bool:
 
 def kid_name(lines: Lines) -> str | None:
     """Return the name of the kernel distance in the log, or None where nothing was evaluated."""
+    # It ends with the name of the feature network, which a config chooses.
     return next((name for line in lines for name in line if _is_kid(name)), None)
 
 

@@ -15,6 +15,7 @@ from logogan_jax.training.reporting.cost import Budget
 def describe_networks(objective: str, model: str, shape: tuple[int, int, int], params: Mapping[str, Any]) -> str:
     """Describe the objective, the image shape (H, W, C) and the number of weights of each network."""
     height, width, channels = shape
+    # Any size is allowed: the line says where a generator starts, and how often it doubles that.
     (base_height, base_width), doublings = base_and_doublings((height, width))
     sizes = ", ".join(f"{name} {sum(leaf.size for leaf in jax.tree.leaves(tree)):,}" for name, tree in params.items())
     return (

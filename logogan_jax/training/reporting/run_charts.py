@@ -18,11 +18,13 @@ def quality(log: Columns, rolled_back: Columns, events: Events, last: int) -> li
     kid = log_lines.kid_name([log])
     if kid is None:
         return []
+    # All charts are of the network that ranks the states.
     network = kid.split("kid_")[1]
     named = lambda *names: {name: log.get(f"evaluation/{name}_{network}", _NONE) for name in names}
     axis = {"last": last, "cuts": _cuts(events), "dots": True}
     steps, values = log[kid]
     best = min(range(len(values)), key=values.__getitem__)
+    # Only the distance by Inception's features is called FID.
     distance = "fid" if f"evaluation/fid_{network}" in log else "fd"
     found = [
         charts.chart(

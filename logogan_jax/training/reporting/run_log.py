@@ -62,6 +62,7 @@ class RunLog:
             return
         reason = "".join(f": {line}" for line in str(error).splitlines()[:1])
         status = "diverged" if isinstance(error, Diverged) else f"stopped by {type(error).__name__}{reason}"
+        # The error that ends the run is what the user has to read, not one of its page.
         with contextlib.suppress(OSError):  # of a full disk, as the error itself may be
             self.write_page(self._step, status)
 
@@ -84,6 +85,7 @@ class RunLog:
     def write(self, step: int, values: dict[str, float]) -> None:
         """Write the line of a step."""
         images_per_second, seconds_left = self._throughput.read(step, self._images_per_step, self._last)
+        # JSON has no infinity.
         self._seconds_left = seconds_left if math.isfinite(seconds_left) else None
         # With the time before this process, so that the log of a resumed run goes on.
         seconds = self._writer.seconds + time.perf_counter() - self._began

@@ -13,6 +13,7 @@ from logogan_jax.training.reporting.log_lines import Lines
 
 NAME = "report.html"
 RUNNING = "running"
+# The page holds its facts as JSON, too: whoever asks for them need not read HTML.
 _FACTS = re.compile(r'<script type="application/json" id="run">(.*?)</script>', re.DOTALL)
 
 
@@ -87,6 +88,7 @@ def read_moment(path: pathlib.Path) -> Moment | None:
     """Return the Moment at which a page was written; None where there is no page that tells it."""
     found = _FACTS.search(_read(path))
     try:
+        # A page of another version may have other facts.
         return Moment(**json.loads(found[1])) if found else None
     except (ValueError, TypeError):
         return None
@@ -104,6 +106,7 @@ def render(
     """Return the page as HTML; `known` are the grids of thumbnails.read_embedded."""
     evaluation = run_tables.read_evaluation(folder / "evaluation.json")
     grid = lambda name: thumbnails.thumbnail(folder / name, known, about.enlarged)
+    # The grids are files of the folder, not of this process: a resumed run shows those of before, too.
     steps = thumbnails.sample_steps(folder / "samples", moment.step)
     shown = [(step, grid(f"samples/{step:06d}.png")) for step in thumbnails.shown_steps(steps)]
     best = run_tables.best_step(lines)
@@ -115,6 +118,7 @@ def render(
         moment=moment._asdict(),
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment.written)),
         boxes=_boxes(moment, lines, evaluation),
+        # A grid that has no picture was deleted by the user.
         slides=[(step, one) for step, one in shown if one],
         grids=len(steps),
         best=best,
@@ -138,6 +142,7 @@ def _boxes(moment: Moment, lines: Lines, evaluation: run_tables.Evaluation | Non
         run_tables.status_box(moment.status),
         ("", f"{moment.step:,}", f"of {moment.steps:,} steps, {share:.0%}"),
     ]
+    # A run that has ended, however it ended, has no time left.
     if moment.seconds_left is not None and moment.status == RUNNING:
         boxes.append(("", timing.format_duration(moment.seconds_left), "left"))
     boxes += run_tables.pace_boxes(lines)
@@ -152,6 +157,7 @@ def _boxes(moment: Moment, lines: Lines, evaluation: run_tables.Evaluation | Non
 
 def _read(path: pathlib.Path) -> str:
     try:
+        # A page that was damaged on the disk must not end the run that writes it anew.
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""

@@ -35,6 +35,7 @@ class Evaluation(NamedTuple):
 
 def status_box(status: str) -> Box:
     """Return the box of a status."""
+    # Whatever else ended a run, a signal or an error, may be gone on with.
     kind = {"running": "", "finished": "good", "diverged": "bad"}.get(status, "doubt")
     word, _, why = status.partition(" by ")
     return kind, word, f"by {why}" if why else "status"
@@ -55,6 +56,7 @@ def best_boxes(lines: Lines) -> list[Box]:
     best = _best(lines)
     if kid is None or best is None:
         return []
+    # An interval that is not finite is not in the log.
     interval = f"{best[f'{kid}_low']:.4f} to {best[f'{kid}_high']:.4f}, " if f"{kid}_low" in best else ""
     return [("good", f"{best[kid]:.4f}", f"best KID, {interval}at step {best['step']:,}")]
 
@@ -73,6 +75,7 @@ def evaluations(lines: Lines) -> Table | None:
     measured = [line for line in lines if kid in line]
     best = _best(lines)
     stride = -(-len(measured) // MOST_ROWS)
+    # Counted from the end, so that the newest is always there.
     kept = [line for i, line in enumerate(reversed(measured)) if i % stride == 0 or line is best]
     # In the order of the log, which has the distances first.
     names = list(dict.fromkeys(name for line in measured for name in line if name.startswith("evaluation/")))
@@ -92,6 +95,7 @@ def events(all_events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str,
 
 def machine(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (name, value) of what a run trains on, from the environment of its summary."""
+    # Versions come last, each in a row of its own.
     rows = [(name.replace("_", " "), str(value)) for name, value in environment.items() if name != "versions"]
     return rows + [(name, str(value)) for name, value in environment.get("versions", {}).items()]
 
@@ -99,9 +103,11 @@ def machine(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
 def read_evaluation(path: pathlib.Path) -> Evaluation | None:
     """Return what an evaluation.json tells; None where there is none that can be read."""
     try:
+        # Another command wrote it, perhaps of another version: what it lacks must not end a run.
         found = json.loads(path.read_text(encoding="utf-8"))
         columns = found["against"]
         names = list(dict.fromkeys(name for column in columns.values() for name in _metrics(column)))
+        # A metric may be in one column alone.
         rows = [[name, *(_estimate(column.get(name)) for column in columns.values())] for name in names]
         counts = ["images", *(f"{column['n']:,} against {column['n_against']:,}" for column in columns.values())]
         table = Table(["", *columns], [counts, *rows], None, 0)

@@ -90,8 +90,10 @@ class Screen:
     ) -> None:
         """Show what the log says at a step: losses by name, images a second, seconds to the end, and the cost."""
         self._step = step
+        # Kept as text: the block is drawn several times a second, also where nothing new is known.
         self._pace = messages.pace(pace, seconds_left, budget)
         for name, value in messages.losses(values).items():
+            # A curve has no height for what is not finite. The guard speaks of it.
             if math.isfinite(value):
                 self._losses.setdefault(name, collections.deque(maxlen=_SHOWN)).append(value)
         if not self._live:
