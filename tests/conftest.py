@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Commands that tests start share the bytecode of what they import: without it each compiles JAX's source for seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+import fork_server
 import jax
 import numpy as np
 import pytest
@@ -58,7 +59,9 @@ def cache(request, tmp_path_factory):
     # What the same tests compile again and again is small.
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    return folder
+    fork_server.USUAL.update(environment())
+    yield folder
+    fork_server.end()
 
 
 def pytest_collection_finish():
@@ -214,12 +217,14 @@ def config_file(shards, tmp_path):
 
 
 TRAIN = command("logogan_jax.main")
+# The quickstart in small: commands that train these two steps share their compiled program.
+SMALL = ("--config.train.steps=2", "--config.train.batch_size=8", "--config.model.width=4")
 TOY_TRAIN = [sys.executable, str(ROOT / "tests" / "toy_command.py")]  # which knows the toy networks
 
 
 def start(config, workdir, *flags, train=TRAIN, **extra):
     """The training command in a process of its own."""
-    return subprocess.Popen(
+    return fork_server.start(
         [*train, f"--config={config}", f"--workdir={workdir}", *flags],
         env=environment(**extra), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -316,9 +321,10 @@ def call(capsys):
 
 def failing(*arguments, module="logogan_jax.main", **extra):
     """The one line that a command leaves on stderr when it ends with status 2."""
-    process = subprocess.run(
-        command(module, *arguments), env=environment(**extra), cwd=ROOT, text=True, capture_output=True, timeout=240
-    )
+    # These refuse most before they import what takes long.
+    soon = module in ("logogan_jax.main", "logogan_jax.plan", "logogan_jax.tune")
+    run = subprocess.run if soon else fork_server.run
+    process = run(command(module, *arguments), env=environment(**extra), cwd=ROOT, text=True, capture_output=True)
     assert process.returncode == 2, process
     line = process.stderr.strip()
     assert line.startswith("error: ") and "\n" not in line, process.stderr

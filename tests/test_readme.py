@@ -9,10 +9,11 @@ import shlex
 import subprocess
 import sys
 
+import fork_server
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, drawing, environment, pictures, run
+from conftest import ROOT, SMALL, drawing, environment, pictures, run
 from toy_networks import TOY
 
 from logogan_jax.config import build_training, defaults
@@ -41,7 +42,7 @@ def type_in(line, folder, *flags):
     """Run a command line of the README in a folder, by this environment's python."""
     python, *arguments = shlex.split(line)
     assert python == ".venv/bin/python"
-    done = subprocess.run(
+    done = fork_server.run(
         [sys.executable, *arguments, *flags], cwd=folder, env=environment(), text=True, capture_output=True
     )
     assert done.returncode == 0, done.stderr
@@ -49,17 +50,17 @@ def type_in(line, folder, *flags):
 
 
 UNMEASURED = "--config.evaluate.every_images=0"
-SMALL = ("data.size=28", "model.width=4", "objective.critic_updates=1", "train.batch_size=2")
-SMALL = tuple(f"--config.{key}" for key in SMALL)
+LARGER = ("data.size=28", "model.width=4", "objective.critic_updates=1", "train.batch_size=2")
+LARGER = tuple(f"--config.{key}" for key in LARGER)  # what makes configs small that are larger than the quickstart
 
 
 @pytest.mark.slow
 def test_the_training_commands_as_written_but_for_length_and_size(tmp_path):
     os.symlink(ROOT / "configs", tmp_path / "configs")
     quickstart = block("quickstart command").strip().split(" && ")[-1]
-    assert "Everything is in runs/quickstart" in type_in(quickstart, tmp_path, "--config.train.steps=2", UNMEASURED)
+    assert "Everything is in runs/quickstart" in type_in(quickstart, tmp_path, *SMALL, UNMEASURED)
     assert (tmp_path / "runs" / "quickstart" / "samples" / "000002.png").exists()
-    short = ("--config.train.steps=1", UNMEASURED, *SMALL)
+    short = ("--config.train.steps=1", UNMEASURED, *LARGER)
     assert "Everything is in runs/wgan56" in type_in(block("gpu command").strip(), tmp_path, *short)
 
 
@@ -71,9 +72,7 @@ def test_own_logos_and_sampling_as_written(tmp_path):
         drawing(i).save(tmp_path / "my_logos" / f"{i}.png")
     prepare, train = block("own logos").strip().splitlines()
     assert "70 images written to my_shards" in type_in(prepare, tmp_path)
-    assert "Everything is in runs/mine" in type_in(
-        train, tmp_path, "--config.train.steps=2", "--config.evaluate.samples=10"
-    )
+    assert "Everything is in runs/mine" in type_in(train, tmp_path, *SMALL, "--config.evaluate.samples=10")
     assert "64 pictures and grid.png of step 2 are in drawn" in type_in(block("sample").strip(), tmp_path)
     assert len(pictures(tmp_path / "drawn")) == 65
     measured = type_in(block("evaluate").strip(), tmp_path, "--num_samples=32")
@@ -84,7 +83,7 @@ def test_own_logos_and_sampling_as_written(tmp_path):
 @pytest.mark.slow
 def test_the_benchmark_as_written_but_for_length_and_size(tmp_path):
     os.symlink(ROOT / "configs", tmp_path / "configs")
-    said = type_in(block("benchmark").strip(), tmp_path, *SMALL, "--repeats=3", "--seconds=0")
+    said = type_in(block("benchmark").strip(), tmp_path, *LARGER, "--repeats=3", "--seconds=0")
     assert all(word in said for word in ("real images", "square product", "input-bound", "compiling, warm"))
 
 

@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 import time
+import types
 
+import fork_server
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import device_day
+
+FORKING = types.SimpleNamespace(**{**vars(subprocess), "Popen": fork_server.start})
 
 
 @pytest.fixture
@@ -43,12 +47,16 @@ def test_a_part_that_takes_too_long_is_stopped(day, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_day_is_tried_on_a_cpu(tmp_path):
+def test_the_day_is_tried_on_a_cpu(shards, tmp_path, monkeypatch):
     """Its cheapest part, by the command; the others are the same commands with other flags."""
     out = tmp_path / "day"
-    words = [sys.executable, "benchmarks/device_day.py", f"--out={out}", "--tiny", "--only=resume"]
-    done = subprocess.run(words, env=environment(JAX_PLATFORMS="cpu"), cwd=ROOT, text=True, capture_output=True)
-    assert done.returncode == 0, (done.stdout, (out / "log.txt").read_text())
+    monkeypatch.setattr(sys, "argv", ["device_day.py", f"--out={out}", "--tiny", "--only=resume"])
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES")
+    monkeypatch.setattr(device_day, "subprocess", FORKING)
+    monkeypatch.setattr(device_day, "TINY", (*device_day.TINY, f"--config.data.dir={shards}"))
+    with pytest.raises(SystemExit) as end:
+        device_day.main()
+    assert end.value.code == 0, (out / "log.txt").read_text()
     machine, found, end = lines(out)
     assert machine["machine"]["cores"] and end["done"]
     assert found["exact"] and len(set(found["state_sha256"].values())) == 1

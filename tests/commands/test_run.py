@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 
+import fork_server
 import jax
 import numpy as np
 import pytest
 from conftest import (
     ROOT,
+    SMALL,
     command,
     digest,
     drawing,
@@ -131,7 +133,7 @@ def test_a_damaged_checkpoint_is_named(straight, shards, tmp_path, lost):
 def test_samples_come_from_the_averaged_generator_and_repeat(straight, call, tmp_path):
     flags = lambda out, *more: (f"--workdir={straight}", f"--out={tmp_path / out}", *more)
     words = command("logogan_jax.sample", *flags("a", "--num=5", "--seed=1"))
-    subprocess.run(words, env=environment(), cwd=ROOT, check=True, capture_output=True)
+    fork_server.run(words, env=environment(), cwd=ROOT, check=True, capture_output=True)
     first = pictures(tmp_path / "a")
     assert sorted(first) == ["00000.png", "00001.png", "00002.png", "00003.png", "00004.png", "grid.png"]
     assert first["00000.png"].shape == (28, 28, 3)
@@ -150,15 +152,13 @@ def test_a_users_own_folder_trains_in_two_commands(tmp_path):
         (logos / ("round" if i % 2 else "square")).mkdir(parents=True, exist_ok=True)
         drawing(i).save(logos / ("round" if i % 2 else "square") / f"{i}.{'jpg' if i % 3 else 'png'}")
     (logos / "round" / "notes.txt").write_text("not a picture")
-    done = subprocess.run(
+    done = fork_server.run(
         command("data_prep.write_tfrecords", f"--path={logos}", "--size=28", f"--target_path={tmp_path / 'shards'}"),
         env=environment(), cwd=ROOT, check=True, text=True, capture_output=True,
     )  # fmt: skip
     assert "20 images written" in done.stdout and "1 rejected" in done.stdout
-    said = finish(start(
-        "configs/quickstart.py", tmp_path / "run", f"--config.data.dir={tmp_path / 'shards'}", "--config.train.steps=2",
-        "--config.train.batch_size=4",
-    ))  # fmt: skip
+    data = f"--config.data.dir={tmp_path / 'shards'}"
+    said = finish(start("configs/quickstart.py", tmp_path / "run", data, *SMALL))
     assert "Finished 2 steps" in said
     assert Image.open(tmp_path / "run" / "samples" / "000002.png").size[0] > 8 * 28
 

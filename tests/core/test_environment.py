@@ -12,7 +12,7 @@ import sys
 
 import jax
 import pytest
-from conftest import ROOT, command, drawing, environment, failing, four
+from conftest import ROOT, command, drawing, environment, failing, four, on_toy_networks
 
 from data_prep import arguments, svg_to_png, wiki_spider, write_tfrecords
 from data_prep.pictures.convert import ImageSpec
@@ -169,13 +169,13 @@ def test_too_little_memory_is_never_a_full_disk_and_names_what_to_make_smaller(t
     assert left.value.code == 2 and line.startswith("error: the memory is full: ") and line.count("\n") == 1
 
 
-def test_a_run_for_which_the_memory_is_too_small_ends_in_one_line(shards, tmp_path, monkeypatch):
+def test_a_run_for_which_the_memory_is_too_small_ends_in_one_line(toy_networks, shards, tmp_path, monkeypatch):
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError(XLA)
 
     monkeypatch.setattr(loop, "train_loop", full)
-    with pytest.raises(UserError, match=r"the memory is full with config.train.batch_size 8, config.model.width 4"):
-        loop.train(four(shards), tmp_path / "run")
+    with pytest.raises(UserError, match=r"the memory is full with config.train.batch_size 8, config.model.width 16"):
+        loop.train(on_toy_networks(four(shards)), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

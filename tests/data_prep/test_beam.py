@@ -1,8 +1,8 @@
 """The Beam pipeline writes the very bytes that write_tfrecords writes, and goes on where it was stopped."""
 
 import json
-import subprocess
 
+import fork_server
 import pytest
 from conftest import command, drawing, environment
 
@@ -67,7 +67,7 @@ def logos(tmp_path):
 
 def in_a_process(name, *arguments):
     """What a tool has said as a command."""
-    done = subprocess.run(
+    done = fork_server.run(
         command(f"data_prep.{name}", *flags(*arguments)), env=environment(), text=True, capture_output=True, timeout=600
     )
     assert done.returncode == 0, done.stderr

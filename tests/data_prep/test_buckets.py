@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import fork_server
 import pytest
 from buckets import NAMES, body, stored
 from conftest import ROOT, command, environment
@@ -107,7 +108,7 @@ def test_a_download_into_a_bucket_leaves_what_one_into_a_folder_leaves(tmp_path,
 
 
 def run(module, *arguments):
-    return subprocess.Popen(
+    return fork_server.start(
         command(f"data_prep.{module}", *arguments), env=environment(), cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -17,6 +17,7 @@ import threading
 import time
 
 import file_server
+import fork_server
 import httpcore
 import pytest
 from conftest import ROOT, command, environment
@@ -519,7 +520,7 @@ def test_the_flags_of_2018_name_the_same_places():
 
 def start(path, target, server, *flags):
     given = ("--filename", path, "--target_path", target, "--trusted", server.place, *flags)
-    return subprocess.Popen(
+    return fork_server.start(
         command("data_prep.download_images", *given),
         env=environment(), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -16,6 +16,7 @@ import subprocess
 import time
 import zipfile
 
+import fork_server
 import h5py
 import numpy as np
 import pytest
@@ -434,7 +435,7 @@ def test_several_files_share_a_folder_and_none_is_overwritten(tmp_path, capsys):
 def test_a_stopped_import_goes_on(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(1).integers(0, 256, (4000, 64, 64, 3)).astype(np.uint8))
     arguments = command("data_prep.import_arrays", "-f", tmp_path / "x.npy", "-tp", tmp_path / "out")
-    process = subprocess.Popen(arguments, env=environment(), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = fork_server.start(arguments, env=environment(), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "out" / "000300.png").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -442,7 +443,7 @@ def test_a_stopped_import_goes_on(tmp_path):
     assert process.returncode == 143 and "Traceback" not in said, said
     done = len(list((tmp_path / "out").glob("*.png")))
     assert 100 < done < 4000  # workers finish in any order
-    finished = subprocess.run(arguments, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
+    finished = fork_server.run(arguments, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert f"{4000 - done:,} images written to {tmp_path}/out, {done:,} done before" in finished.stdout
     assert len(pictures(tmp_path / "out")) == 4000 and not list((tmp_path / "out").glob(".*"))
 

@@ -109,6 +109,7 @@ def test_thousands_of_near_copies_of_one_image_stay_cheap(logos):
     assert found == [list(range(4000))]
 
 
+@pytest.mark.slow
 def test_each_pair_is_compared_whatever_the_order(logos):
     images = [*logos[:150], *(saved_again(image) for image in logos[:150])]
     order = np.random.default_rng(1).permutation(300)

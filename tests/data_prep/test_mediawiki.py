@@ -4,9 +4,9 @@ import csv
 import hashlib
 import json
 import signal
-import subprocess
 import time
 
+import fork_server
 import httpx
 import pytest
 import wiki as real
@@ -26,7 +26,7 @@ def spider(wiki, filename, *flags):
 def items(wiki, tmp_path_factory):
     """items.csv of the whole category, and what the spider said."""
     path = tmp_path_factory.mktemp("list") / "items.csv"
-    done = subprocess.run(spider(wiki, path), env=environment(), cwd=ROOT, text=True, capture_output=True, timeout=120)
+    done = fork_server.run(spider(wiki, path), env=environment(), cwd=ROOT, text=True, capture_output=True, timeout=120)
     assert done.returncode == 0, done
     return path, done.stdout
 
@@ -56,14 +56,14 @@ def test_every_file_of_a_category_is_listed_as_it_is(wiki, items):
 
 def test_a_list_killed_on_the_way_ends_as_one_that_was_not(wiki, items, tmp_path):
     journal = tmp_path / ".items.csv.jsonl"
-    process = subprocess.Popen(spider(wiki, tmp_path / "items.csv"), env=environment(), cwd=ROOT)
+    process = fork_server.start(spider(wiki, tmp_path / "items.csv"), env=environment(), cwd=ROOT)
     while not journal.exists() or journal.read_bytes().count(b"\n") < 3:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "items.csv").exists()
-    subprocess.run(spider(wiki, tmp_path / "items.csv"), env=environment(), cwd=ROOT, check=True, timeout=120)
+    fork_server.run(spider(wiki, tmp_path / "items.csv"), env=environment(), cwd=ROOT, check=True, timeout=120)
     assert (tmp_path / "items.csv").read_bytes() == items[0].read_bytes()
 
 

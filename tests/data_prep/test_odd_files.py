@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 
+import fork_server
 import numpy as np
 import pytest
 from conftest import command, environment
@@ -68,7 +69,7 @@ def test_200_odd_files_become_shards_and_reasons(odd, listener, tmp_path):
     logos, good, bad, where, mark = odd
     out = tmp_path / "shards"
     tool = command("data_prep.write_tfrecords", "--path", logos, "--size", 28, "--target_path", out)
-    done = subprocess.run(tool, env=where, text=True, capture_output=True, timeout=240)
+    done = fork_server.run(tool, env=where, text=True, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr
     check(rejects(out), bad)
     assert f"{len(good)} images written to {out}, {len(bad)} rejected (see rejects.jsonl there)." in done.stdout
@@ -87,7 +88,7 @@ def test_200_odd_files_become_squares_and_reasons(odd, listener, tmp_path):
     logos, good, bad, where, mark = odd
     out = tmp_path / "squares"
     tool = command("data_prep.resize_center", "--path", logos, "--size", 28, "--target_path", out, "--fit", "pad")
-    done = subprocess.run(tool, env=where, text=True, capture_output=True, timeout=240)
+    done = fork_server.run(tool, env=where, text=True, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr
     check(rejects(out), bad)
     assert (

@@ -1,7 +1,6 @@
 """The preview shows what the step sees: the same function, the same keys, the pixels of the shards."""
 
-import subprocess
-
+import fork_server
 import jax
 import numpy as np
 import pytest
@@ -58,6 +57,7 @@ def test_the_same_batch_again_is_seen_the_same_way_again(tiny):
     assert (found[:, 1] != found[:, 0]).any((1, 2, 3)).all()
 
 
+@pytest.mark.slow
 def test_the_critic_s_views_follow_those_of_the_data(tiny):
     changes = {"data__rotate": 0.0, "data__mirror": True, "augment__policy": "cutout"}
     found = preview_augment.preview(tiny(**changes))
@@ -90,7 +90,7 @@ def test_the_command_writes_one_picture_or_one_line(shards, tmp_path, config_fil
     assert "'mirror' is none of" in tool(f"--out={tmp_path}/x.png", "--config.augment.policy=mirror")
     assert not list(tmp_path.glob("*.png"))
     flags = config, "--config.augment.policy=logo", f"--out={tmp_path}/x.png"
-    done = subprocess.run(
+    done = fork_server.run(
         command("data_prep.preview_augment", *flags), env=environment(), cwd=ROOT, text=True, capture_output=True
     )
     assert done.returncode == 0, done.stderr

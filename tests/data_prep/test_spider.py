@@ -14,6 +14,7 @@ import time
 import urllib.parse
 
 import api_server
+import fork_server
 import pytest
 from api_server import CATEGORY, NAMES, files, info
 from conftest import ROOT, command, environment, failing
@@ -32,7 +33,7 @@ def spider(server, folder, *flags):
 
 def run(arguments, **extra):
     """(last line of stdout, stderr) of a command that ends well."""
-    done = subprocess.run(arguments, env=environment(), cwd=ROOT, text=True, capture_output=True, timeout=60, **extra)
+    done = fork_server.run(arguments, env=environment(), cwd=ROOT, text=True, capture_output=True, timeout=60, **extra)
     assert done.returncode == 0, done
     return done.stdout.strip().rpartition("\n")[2], done.stderr
 
@@ -99,7 +100,9 @@ def test_a_server_that_lags_fails_or_hangs_up_is_asked_again(server, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_killed_list_goes_on_where_it_stopped(server, tmp_path, how):
     server.faults = {3: "stall"}
-    process = subprocess.Popen(spider(server, tmp_path), env=environment(), cwd=ROOT, text=True, stderr=subprocess.PIPE)
+    process = fork_server.start(
+        spider(server, tmp_path), env=environment(), cwd=ROOT, text=True, stderr=subprocess.PIPE
+    )
     assert server.stalled.wait(30)
     process.send_signal(how)
     _, err = process.communicate(timeout=30)

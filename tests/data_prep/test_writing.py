@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+import fork_server
 import pytest
 from conftest import command, drawing, environment
 
@@ -111,12 +112,27 @@ def logos(folder, count):
     return folder
 
 
+def tool(source, target):
+    """The command line that writes shards of 56 pixels."""
+    return command("data_prep.write_tfrecords", "--path", source, "--size", 56, "--target_path", target)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """(a folder of logos that take a second to write, their shards)"""
+    folder = tmp_path_factory.mktemp("straight")
+    source = logos(folder / "logos", 400)
+    fork_server.run(tool(source, folder / "shards"), env=environment(), check=True, capture_output=True)
+    return source, folder / "shards"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_run_goes_on_with_the_shard_it_was_at(tmp_path, number):
-    source, out, straight = logos(tmp_path / "logos", 600), tmp_path / "out", tmp_path / "straight"
-    tool = lambda target: command("data_prep.write_tfrecords", "--path", source, "--size", 56, "--target_path", target)
-    process = subprocess.Popen(tool(out), env=environment(), text=True, stderr=subprocess.PIPE, start_new_session=True)
+def test_a_stopped_run_goes_on_with_the_shard_it_was_at(straight, tmp_path, number):
+    (source, whole), out = straight, tmp_path / "out"
+    process = fork_server.start(
+        tool(source, out), env=environment(), text=True, stderr=subprocess.PIPE, start_new_session=True
+    )
     partial = tmp_path / ".out.partial"
     while not list(partial.glob("shard-*.json")):
         assert process.poll() is None, process.stderr.read()
@@ -129,11 +145,10 @@ def test_a_stopped_run_goes_on_with_the_shard_it_was_at(tmp_path, number):
     assert not out.exists()
     done = {path: path.stat().st_mtime_ns for path in partial.glob("*.tfrecord-*")}
     assert 0 < len(done) < 8
-    subprocess.run(tool(out), env=environment(), check=True, capture_output=True)
+    fork_server.run(tool(source, out), env=environment(), check=True, capture_output=True)
     for path, written in done.items():
         assert (out / path.name).stat().st_mtime_ns == written
-    subprocess.run(tool(straight), env=environment(), check=True, capture_output=True)
-    assert contents(out) == contents(straight)
+    assert contents(out) == contents(whole)
     assert not list(tmp_path.glob(".*"))
 
 
@@ -155,7 +170,7 @@ def test_a_second_writer_waits_for_the_first(tmp_path):
     with output_folder.create(tmp_path / "out") as partial:
         tool = command("data_prep.write_tfrecords", "--path", logos(tmp_path / "logos", 3), "--size", 28,
                        "--target_path", tmp_path / "out")  # fmt: skip
-        second = subprocess.Popen(tool, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        second = fork_server.start(tool, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert "waiting for it" in second.stderr.readline()
         (partial / "first").write_text("mine")
     err = second.communicate(timeout=60)[1]

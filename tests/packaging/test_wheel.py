@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 import wheels
-from conftest import ROOT, environment, summary
+from conftest import ROOT, SMALL, environment, summary
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
@@ -125,8 +125,7 @@ def test_a_wheel_has_every_module_and_config_once(wheel):
 
 @pytest.mark.slow
 def test_an_installed_wheel_trains_and_samples_in_an_empty_folder(installed, shards, tmp_path):
-    small = ("train.steps=2", "train.batch_size=4", "model.width=4", "model.latent=8", "evaluate.every_images=0")
-    keys = [f"--config.{key}" for key in (*small, f"data.dir={shards}")]
+    keys = (*SMALL, "--config.evaluate.every_images=0", f"--config.data.dir={shards}")
     said = run(installed, tmp_path, "logogan-train", "--config=quickstart", *keys)
     assert "Everything is in runs/quickstart" in said
     assert summary(tmp_path / "runs" / "quickstart")["status"] == "finished"

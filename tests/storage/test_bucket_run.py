@@ -1,6 +1,7 @@
 """Training itself, with its data and its run in a bucket; S3 is moto's."""
 
 import json
+import os
 import signal
 import time
 
@@ -35,7 +36,8 @@ def test_a_run_in_a_bucket_goes_on_wherever_it_is_started(
         loop.train(read_config(written(steps, data)), workdir)
 
     config = written(10**6, data)
-    home = {"LOGOGAN_CACHE": str(tmp_path / "home"), "JAX_NUM_CPU_DEVICES": "4"}
+    four_devices = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
+    home = {"LOGOGAN_CACHE": str(tmp_path / "home"), "XLA_FLAGS": four_devices}
     at_home = lambda: start(config, address, train=TOY_TRAIN, **home)
     first = at_home()
     reached = until_marked(first, address, 0)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+import fork_server
 import jax.numpy as jnp
 import mirrored
 import numpy as np
@@ -326,8 +327,8 @@ def test_after_kill_9_at_any_moment_the_run_goes_on(bucket, machine):
     for attempt in range(8):
         if attempt % 4:  # mostly where there is nothing but the bucket
             machine(f"machine {attempt}")
-        process = subprocess.Popen(
-            [sys.executable, "tests/mirrored.py", address, "0.05"], env=environment(), cwd=ROOT, text=True,
+        process = fork_server.start(
+            [sys.executable, ROOT / "tests" / "mirrored.py", address, "0.05"], env=environment(), cwd=ROOT, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         found = process.stdout.readline()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 
+import fork_server
 import pytest
 from balanced import Balanced
 from conftest import ROOT, environment, failing
@@ -26,7 +27,7 @@ def begin(tmp_path):
     def start(*flags, **extra):
         call = [sys.executable, str(HERE / "tune_fake.py"), f"--config={CONFIG}",
                 f"--workdir={tmp_path / 'study'}", *flags]  # fmt: skip
-        started.append(subprocess.Popen(call, env=environment(JAX_PLATFORMS="cpu", **extra), cwd=ROOT, text=True,
+        started.append(fork_server.start(call, env=environment(JAX_PLATFORMS="cpu", **extra), cwd=ROOT, text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE))  # fmt: skip
         return started[-1]
 
@@ -108,6 +109,7 @@ def test_a_stop_lets_the_run_save_and_the_same_command_goes_on(begin, number, st
     assert [len(starts(begin.folder, trial)) for trial in range(3)] == [1, 2, 1]
 
 
+@pytest.mark.slow
 def test_wrong_flags_are_one_line(tmp_path):
     module = "logogan_jax.tune"
     config = f"--config={CONFIG}"
@@ -162,8 +164,8 @@ from logogan_jax.tune.search_space import choice, log
 def get_config():
     config = toy_config.get_config()
     config.data.update(dir={data!r}, held_out=0.5)
-    config.train.steps = 240
-    config.report.update(log_every=5, samples_every=240, checkpoint_every=10)
+    config.train.steps = 120
+    config.report.update(log_every=5, samples_every=120, checkpoint_every=10)
     config.evaluate.update(every_images=320, samples=32, features="toy")
     return config
 
@@ -179,7 +181,7 @@ def test_real_trials_are_runs_that_resume_and_the_printed_command_is_that_of_the
 
     def tune():
         call = [sys.executable, HERE / "tune_toy.py", f"--config={tmp_path / 'real.py'}", f"--workdir={folder}"]
-        return subprocess.Popen([*call, "--trials=2"], env=toys, cwd=ROOT, text=True,
+        return fork_server.start([*call, "--trials=2"], env=toys, cwd=ROOT, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
     process = tune()
@@ -194,12 +196,12 @@ def test_real_trials_are_runs_that_resume_and_the_printed_command_is_that_of_the
     for number, trial in enumerate(journal(folder)):
         run = json.loads((folder / "trials" / f"{number:04d}" / "summary.json").read_text())
         batch = trial.params["train.batch_size"]
-        assert trial.state == run["status"] == "finished" and run["steps"] * batch == 240 * 8
+        assert trial.state == run["status"] == "finished" and run["steps"] * batch == 120 * 8
         assert trial.kid._asdict() == run["best"]["kid_toy"] and trial.seconds == run["seconds"]
-        assert len(trial.curve) == 6
+        assert len(trial.curve) == 3
     assert list(search.TRAIN) == [sys.executable, "-m", "logogan_jax.main"]  # of which these trials are a small one
     best = int(re.search(r"trial (\d+), KID", out).group(1))
     printed = shlex.split(out.split("Train it: ")[1])
     printed = [sys.executable, *printed[1:-1], f"--workdir={folder / 'trials' / f'{best:04d}'}"]
-    again = subprocess.run(printed, env=toys, cwd=ROOT, text=True, capture_output=True)
+    again = fork_server.run(printed, env=toys, cwd=ROOT, text=True, capture_output=True)
     assert "is finished at step" in again.stdout, again.stderr  # as it could not be with another recipe
