@@ -19,11 +19,11 @@ import runs
 
 from logogan_jax import __version__
 
-STEPS = 900  # of a cold run
+STEPS = 1_800  # of a cold run
 CONFIG = "--config=configs/quickstart.py"
 IMAGES = 200  # to train on, nearly: the rest is held out
 FLAGS = (
-    "--config.augment.policy=logo", "--config.evaluate.every_images=3_200", "--config.evaluate.guard=warn",
+    "--config.augment.policy=logo", "--config.evaluate.every_images=6_400", "--config.evaluate.guard=warn",
     "--config.report.samples_every=0", "--config.report.checkpoint_every=100", "--config.report.log_every=50",
 )  # fmt: skip
 KID = "evaluation/kid_efflite0"
