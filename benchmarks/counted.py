@@ -115,6 +115,7 @@ def count_on_all_devices(name: str) -> dict[str, float]:
     program = step.program.lower(*step.arguments).compile()
     sizes = programs.collective_bytes(program.as_text())
     return {
+        "doubly_dilated": programs.doubly_dilated_in_hlo(program.as_text()),
         "host_operations": programs.host_operations(program.as_text()),
         "not_donated_bytes": step.state_bytes() - program.memory_analysis().alias_size_in_bytes,
         "all_reduces": len(sizes),

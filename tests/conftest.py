@@ -29,7 +29,7 @@ import pytest
 from absl import flags
 from buckets import bucket, gs, machine, s3, where  # noqa: F401 - fixtures for all tests
 from PIL import Image, ImageDraw
-from toy_networks import SHARED, TOY, momentum
+from toy_networks import PLAIN, SHARED, TOY, momentum
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
@@ -256,12 +256,13 @@ def read_config(path):
 
 @pytest.fixture(scope="module")
 def toy_networks():
-    """The networks of two layers have the name "toy" in this process: commands do not know them.
+    """The networks of two layers have the names "toy" and "plain" in this process: commands do not know them.
 
     Several devices share their kernels, and "momentum" is an optimizer.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "toy", TOY)
+        patch.setitem(NETWORKS, "plain", PLAIN)
         patch.setitem(OPTIMIZERS, "momentum", momentum)
         patch.setattr(data_parallel, "LEAST_SHARED", SHARED)
         yield
@@ -270,9 +271,9 @@ def toy_networks():
 TOY_MODEL = 'config.model = defaults.block(name="toy", latent=8, width=16)'
 
 
-def on_toy_networks(config):
+def on_toy_networks(config, name="toy"):
     """The config with networks that are traced and compiled in a second, for tests of what goes on around them."""
-    config.model = defaults.block(name="toy", latent=8, width=16)
+    config.model = defaults.block(name=name, latent=8, width=16)
     return config
 
 

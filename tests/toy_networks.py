@@ -21,19 +21,24 @@ SHARED = 256  # numbers of a leaf from which on several devices share it in test
 class Generator(nnx.Module):
     """z, label -> images, with batch statistics and dropout."""
 
+    NORMED = True
+    DROPOUT = DROPOUT
+
     def __init__(self, *, size, channels, latent, classes=0, width, axis_name, dtype, rngs):
         self.shape = (*size, channels)
         self.label_embedding = LabelEmbedding(latent, classes, rngs=rngs)
         self.stem = layers.dense(self.label_embedding.length, width, dtype=dtype, rngs=rngs)
-        self.norm = layers.batch_norm(width, momentum=0.9, axis_name=axis_name, dtype=dtype, rngs=rngs)
+        if self.NORMED:
+            self.norm = layers.batch_norm(width, momentum=0.9, axis_name=axis_name, dtype=dtype, rngs=rngs)
         self.out = layers.dense(width, size[0] * size[1] * channels, dtype=dtype, rngs=rngs)
 
     def __call__(self, z, label=None, *, keys=None, train):
         return nnx.tanh(self.logits(z, label, keys=keys, train=train))
 
     def logits(self, z, label=None, *, keys=None, train):
-        x = nnx.relu(self.norm(self.stem(self.label_embedding(z, label)), use_running_average=not train))
-        x = apply_dropout(keys, x, DROPOUT) if train else x
+        x = self.stem(self.label_embedding(z, label))
+        x = nnx.relu(self.norm(x, use_running_average=not train) if self.NORMED else x)
+        x = apply_dropout(keys, x, self.DROPOUT) if train else x
         return self.out(x).reshape(-1, *self.shape)
 
 
@@ -41,6 +46,7 @@ class Critic(nnx.Module):
     """Images, label -> scores, with dropout, and spectral norm of the last layer where it is asked for."""
 
     LAYERS = ("stem",)
+    DROPOUT = DROPOUT
 
     def __init__(self, *, size, channels, classes=0, outputs=1, width, spectral=False, axis_name, dtype, rngs):
         self.stem = layers.dense(size[0] * size[1] * channels, width, dtype=dtype, rngs=rngs)
@@ -50,7 +56,7 @@ class Critic(nnx.Module):
 
     def __call__(self, x, label=None, *, keys=None, train):
         x = nnx.leaky_relu(self.stem(x.reshape(len(x), -1)), 0.2)
-        return self.out(apply_dropout(keys, x, DROPOUT) if train else x, label, train=train)
+        return self.out(apply_dropout(keys, x, self.DROPOUT) if train else x, label, train=train)
 
 
 class Encoder(nnx.Module):
@@ -66,7 +72,21 @@ class Encoder(nnx.Module):
         return self.mean(x), self.log_variance(x)
 
 
+class PlainGenerator(Generator):
+    """Without batch statistics and dropout, half of whose kernels these are."""
+
+    NORMED = False
+    DROPOUT = 0.0
+
+
+class PlainCritic(Critic):
+    """Without dropout."""
+
+    DROPOUT = 0.0
+
+
 TOY = {"generator": Generator, "critic": Critic, "encoder": Encoder, "codes": LatentCodes}
+PLAIN = {**TOY, "generator": PlainGenerator, "critic": PlainCritic}
 
 
 def momentum(*, images_per_update, learning_rate):

@@ -19,14 +19,14 @@ def marks(tiny, drawings, toy_networks):
     def make(objective="gan", channels=3, **mark):
         ground = (0, 0, 0, 0) if channels == 4 else "white"
         config = tiny(objective, data__channels=channels, data__dir=str(drawings(28, 28, channels, ground)))
-        config.model = defaults.block(name="toy", latent=8, width=16)
+        config.model = defaults.block(name="plain", latent=8, width=16)
         config.mark.update({"inks": 1, **mark})
         return config
 
     return make
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, *(pytest.param(count, marks=pytest.mark.slow) for count in (3, 4))])
 def test_colours_of_the_data_are_those_of_its_images(marks, channels):
     made = build_training.build(marks(channels=channels), devices=jax.devices()[:1])
     assert len(made.info.inks) == 10 and all(len(ink) == (3 if channels == 1 else 7) for ink in made.info.inks)

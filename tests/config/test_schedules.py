@@ -75,7 +75,7 @@ def test_a_run_whose_rates_have_fallen_to_zero_is_not_trained_on_in_vain():
 
 
 def falling(shards, steps, final):
-    config = on_toy_networks(four(shards, **{"train.steps": steps}))
+    config = on_toy_networks(four(shards, **{"train.steps": steps}), "plain")
     for role in ("generator", "critic"):
         images = defaults.images_of_run(config)
         config.optimizer[role] = defaults.block(

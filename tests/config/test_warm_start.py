@@ -7,7 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from conftest import devices, digest, four, on_toy_networks
+from conftest import devices, digest, four, on_toy_networks, sgd
 
 from logogan_jax import loop
 from logogan_jax.config import build_training, defaults, restore, run_config, warm_start
@@ -41,9 +41,9 @@ def source(shards, tmp_path_factory, toy_networks):
 
 
 def other(shards, **changes):
-    """The config of another run: another seed, other rates, augmentation, and a frozen layer."""
+    """The config of another run: another seed, another optimizer, augmentation, and a frozen layer."""
     values = {"train.seed": 5, "augment.policy": "translation", "train.freeze_critic": 1, **changes}
-    return small(shards, **{"optimizer.generator.learning_rate": 1e-3, **values})
+    return sgd(small(shards, **values), rate=1e-3, name="momentum")
 
 
 def prepared(config, folder, address):

@@ -90,6 +90,7 @@ def on_devices(count, view, row_keys, images):
     return jax.jit(jax.shard_map(view, mesh=mesh, in_specs=(split, split), out_specs=split))(row_keys, images)
 
 
+@pytest.mark.slow
 def test_frozen_views_are_those_of_the_row_whatever_the_keys():
     frozen = augment.pipeline(rotate_degrees=20.0, mirror=True, frozen=True)
     one = on_devices(1, frozen, ROWS, IMAGES)

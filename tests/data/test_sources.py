@@ -244,7 +244,14 @@ def test_the_fingerprint_is_of_the_images(shards, damaged):
 # ── sources ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("how", "cores"), [("shard_map", 1), ("shard_map", 4), ("pmap", 2)])
+@pytest.mark.parametrize(
+    ("how", "cores"),
+    [
+        ("shard_map", 4),
+        pytest.param("shard_map", 1, marks=pytest.mark.slow),
+        pytest.param("pmap", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores):
     monkeypatch.setattr(decode_pool, "available_cores", lambda: cores)
     made = {

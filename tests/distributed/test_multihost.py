@@ -224,7 +224,7 @@ def test_any_number_of_devices_goes_on_where_another_stopped(toy_networks, shard
         changes = {"train.steps": steps, "train.batch_size": 4, "data.held_out": 0.0, "report.log_every": 5}
         changes |= {"report.samples_every": 0, "report.checkpoint_every": 5}
         with devices(count):
-            loop.train(sgd(on_toy_networks(four(shards, **changes)), name="momentum"), workdir)
+            loop.train(sgd(on_toy_networks(four(shards, **changes), "plain"), name="momentum"), workdir)
         assert f"on {count} x cpu" in capsys.readouterr().err
 
     for steps, count in ((5, 4), (10, 1), (15, 4)):

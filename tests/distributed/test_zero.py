@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from conftest import on_toy_networks, run
+from conftest import on_toy_networks, run, sgd
 from jax.sharding import PartitionSpec as P
 from toy_networks import SHARED
 
@@ -30,7 +30,7 @@ def build(tiny, toy_networks):
     """A function (devices, least=SHARED) -> Training of toys whose leaves of at least so many numbers are shared."""
 
     def make(count, least=SHARED):
-        config = on_toy_networks(tiny())
+        config = sgd(on_toy_networks(tiny(), "plain"), name="momentum")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(data_parallel, "LEAST_SHARED", least)
             return build_training.build(config, devices=DEVICES[:count])

@@ -10,7 +10,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, devices, environment, four, on_toy_networks, pictures
+from conftest import ROOT, devices, environment, four, on_toy_networks, pictures, sgd
 
 import logogan_jax as lg
 from logogan_jax import loop, sample
@@ -30,7 +30,7 @@ COUNT = 5
 def workdir(shards, tmp_path_factory, toy_networks):
     """A run that draws marks of two labels, in colours of the data."""
     folder = tmp_path_factory.mktemp("runs") / "marks"
-    config = on_toy_networks(four(shards, **{"data.labels": True, "mark.inks": 1}))
+    config = sgd(on_toy_networks(four(shards, **{"data.labels": True, "mark.inks": 1})))
     config.report.update(log_every=4, samples_every=0, checkpoint_every=0)
     config.objective = defaults.block(name="cgan")
     with devices(1):
@@ -74,6 +74,7 @@ def test_plain_jax_draws_the_pictures_of_a_seed_without_the_library(exported, wo
     assert wanted.std(axis=0).max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", stablehlo.PLATFORMS)
 def test_a_program_is_made_for_each_platform_and_any_number_of_pictures(exported, platform):
     out = exported("stablehlo", f"--platform={platform}")
@@ -88,6 +89,7 @@ def test_a_program_is_made_for_each_platform_and_any_number_of_pictures(exported
     )
 
 
+@pytest.mark.slow
 def test_an_archive_holds_the_averaged_networks_and_the_config(exported, workdir):
     safetensors = pytest.importorskip("safetensors")
     out = exported("safetensors")
@@ -103,7 +105,7 @@ def test_an_archive_holds_the_averaged_networks_and_the_config(exported, workdir
     assert content["data"]["fingerprint"] == info.fingerprint
 
 
-def test_what_an_archive_would_garble_is_noticed(exported, tmp_path):
+def test_what_an_archive_would_garble_is_noticed(tmp_path):
     safetensors = pytest.importorskip("safetensors.numpy")
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     safetensors.save_file({"a": array}, tmp_path / "a", metadata={})
@@ -111,6 +113,7 @@ def test_what_an_archive_would_garble_is_noticed(exported, tmp_path):
         archive.check(tmp_path / "a", {"a": array.T.copy()}, {})
 
 
+@pytest.mark.slow
 def test_the_card_says_what_the_file_is(exported, workdir):
     out = exported("safetensors")
     card = read_card(out)
@@ -142,6 +145,7 @@ def test_each_prior_has_its_recipe(tiny, toy_networks, tmp_path, objective, prio
     assert recipe.name == prior and recipe.bounds == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["mine", "mine.json", "mine.md"])
 def test_nothing_is_overwritten(call, workdir, tmp_path, there):
     pytest.importorskip("safetensors")
@@ -151,6 +155,7 @@ def test_nothing_is_overwritten(call, workdir, tmp_path, there):
     assert [path.name for path in tmp_path.iterdir()] == [there] and (tmp_path / there).read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_nothing_half_written_is_left(call, workdir, tmp_path, monkeypatch):
     pytest.importorskip("safetensors")
     monkeypatch.setattr(archive, "check", lambda *_: (_ for _ in ()).throw(UserError("read back otherwise")))
@@ -159,6 +164,7 @@ def test_nothing_half_written_is_left(call, workdir, tmp_path, monkeypatch):
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_a_platform_or_a_package_that_is_not_there_is_told_in_one_line(call, workdir, tmp_path, monkeypatch):
     flags = [f"--workdir={workdir}", f"--out={tmp_path / 'mine'}"]
     pytest.importorskip("flatbuffers")

@@ -43,7 +43,9 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("size, shift", PUBLISHED)
+@pytest.mark.parametrize(
+    "size, shift", [pytest.param(*key, marks=() if key == (28, 40) else pytest.mark.slow) for key in PUBLISHED]
+)
 def test_features_are_those_of_the_published_network(efflite0, size, shift):
     found = features.embed(efflite0, picture(size, shift)[None])
     head, taps = PUBLISHED[size, shift]
@@ -102,6 +104,7 @@ def test_one_shape_is_traced_once(efflite0):
     assert traced == [(4, 16, 16, 3)]
 
 
+@pytest.mark.slow
 def test_grey_is_grey_rgb_and_transparent_lies_on_white(efflite0):
     grey = picture(16, 5)[None, ..., :1]
     same, rgb = features.embed(efflite0, grey), features.embed(efflite0, grey.repeat(3, axis=-1))
@@ -114,6 +117,7 @@ def test_grey_is_grey_rgb_and_transparent_lies_on_white(efflite0):
     np.testing.assert_allclose(clear.taps, expected.taps, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_tall_pictures_are_seen_whole(efflite0):
     tall = np.concatenate([picture(16, 5), picture(16, 90)])[None]
     other = tall.copy()

@@ -159,6 +159,7 @@ def test_the_nearest_in_pixels_is_that_of_plain_numpy(logos):
     np.testing.assert_allclose(near.distance, distance.min(1), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_image_may_be_of_any_size_and_kind(logos):
     grey = logos[:30, :25, :26, :1]
     head = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
@@ -168,6 +169,7 @@ def test_an_image_may_be_of_any_size_and_kind(logos):
     assert (found.nearest_pixel[:5] == np.arange(20, 25)).all()
 
 
+@pytest.mark.slow
 def test_transparent_images_are_seen_on_white_and_may_be_tall(logos):
     """The same as their composites, whatever colours are hidden where nothing is seen."""
     white = logos[:40, :, 7:21]  # 28 x 14

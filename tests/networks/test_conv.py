@@ -10,7 +10,7 @@ from conftest import ROOT
 from jax import lax
 
 from logogan_jax.config import shipped
-from logogan_jax.networks import conv, conv_forms, conv_geometry
+from logogan_jax.networks import conv, conv_forms, conv_geometry, image_sizes
 
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import counted
@@ -62,6 +62,18 @@ def test_forward_and_transposes_agree_with_xla(geometry):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("geometry", [GEOMETRIES[2], GEOMETRIES[8]])
+def test_bfloat16_rounds_little(geometry):
+    x, w, y = draws(geometry)
+    for function, *given in ((conv.conv, x, w), (conv.conv_transpose, y, w), (conv.filter_grad, x, y)):
+        exact, rounded = (
+            np.asarray(function(*(one.astype(dtype) for one in given), geometry), np.float32)
+            for dtype in (jnp.float32, jnp.bfloat16)
+        )
+        assert 0 < np.linalg.norm(rounded - exact) < 0.01 * np.linalg.norm(exact), function
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_second_order_gradients_agree_with_xla(geometry):
     x, w, _ = draws(geometry)
@@ -109,20 +121,28 @@ def lowered(name, **changes):
     return step.program.lower(*step.arguments)
 
 
-# training/test_counted.py asserts the same of the rows that it counts. The others have the networks, the sizes and the
-# orders of gradients of gan56.
-SAME_CONVOLUTIONS = {"lsgan56", "minimax56"}
+# training/test_counted.py asserts the same of the rows that it counts. These have the layers of others, as many of them
+# or fewer, and the orders of their gradients.
+LIKE_OTHERS = {
+    **dict.fromkeys(("lsgan56", "minimax56", "hinge56", "can56", "glo56"), "gan56"),
+    **dict.fromkeys(("dcgan28", "walkthrough_dcgan56"), "dcgan112"),
+    **dict.fromkeys(("walkthrough_wgan56", "wgan_clip56"), "wgan112"),
+    "lld_icon32": "lld_logo128",
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*CONFIGS} - {*counted.ROWS} - SAME_CONVOLUTIONS))
+@pytest.mark.parametrize("name", sorted({*CONFIGS} - {*counted.ROWS, *LIKE_OTHERS}))
 def test_no_shipped_config_meets_slow_convolutions(name):
     once = {"objective.critic_updates": 1}  # more are the same convolutions again
     changes = once if "critic_updates" in shipped.get_config(name).objective else {}
     assert slow(lowered(name, **changes).as_text()) == 0
 
 
-def test_configs_that_are_left_out_have_the_networks_of_one_that_is_not():
-    kept = shipped.get_config("gan56")
-    for config in map(shipped.get_config, SAME_CONVOLUTIONS):
-        assert config.model == kept.model and config.data == kept.data
+@pytest.mark.parametrize("name", sorted(LIKE_OTHERS))
+def test_a_config_that_is_left_out_has_the_layers_of_one_that_is_not(name):
+    left, kept = map(shipped.get_config, (name, LIKE_OTHERS[name]))
+    of_layers = lambda config: {key: config.model.get(key) for key in ("name", "kernel", "conditioning")}
+    assert of_layers(left) == of_layers(kept) and left.data.channels == kept.data.channels
+    (base, few), (same, many) = (image_sizes.base_and_doublings((c.data.size,) * 2) for c in (left, kept))
+    assert base == same and few <= many

@@ -210,27 +210,16 @@ def test_an_unknown_word_is_one_line_that_lists_the_others():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channels", [3, 4])
-def test_any_number_of_devices_sees_the_same(channels):
-    view, x, weights = (
-        diffaugment.parse_policy("diffaugment"),
-        jnp.asarray(batch(channels)),
-        jnp.asarray(batch(channels)[0]),
-    )
+def test_any_number_of_devices_sees_the_same():
+    view, x = diffaugment.parse_policy("diffaugment"), jnp.asarray(batch(3))
 
-    def penalties(key, x, strength):
+    def gradients(key, x, strength):
         rows = prng.per_example_keys(key, data_parallel.replica_rows(len(x)))
-        score = lambda x: jnp.tanh(view(rows, x, strength) * weights).sum((1, 2, 3))
-        gradient = jax.grad(lambda x: score(x).sum())
-        return jax.grad(lambda x: jnp.square(gradient(x)).sum())(x)
+        return jax.grad(lambda x: jnp.tanh(view(rows, x, strength)).sum())(x)
 
     def on(devices):
         mesh = data_parallel.DataParallel("shard_map", COUNT, jax.devices()[:devices]).mesh
         specs = {"in_specs": (P(), P(data_parallel.AXIS), P()), "out_specs": P(data_parallel.AXIS)}
-        return jax.jit(jax.shard_map(penalties, mesh=mesh, **specs))(jax.random.key(0), x, jnp.float32(0.7))
+        return jax.jit(jax.shard_map(gradients, mesh=mesh, **specs))(jax.random.key(0), x, jnp.float32(0.7))
 
-    alone = on(1)
-    np.testing.assert_allclose(alone, on(4), atol=1e-5)
-    mapped = jax.pmap(penalties, axis_name=data_parallel.AXIS, in_axes=(None, 0, None))
-    split = mapped(jax.random.key(0), x.reshape(4, COUNT // 4, *x.shape[1:]), jnp.float32(0.7))
-    np.testing.assert_allclose(split.reshape(x.shape), alone, atol=1e-5)
+    np.testing.assert_allclose(on(1), on(4), atol=1e-5)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 from test_networks import call, images, make, perturbed, shapes
 
@@ -16,6 +17,7 @@ def test_weights_of_the_encoder_by_hand():
     assert sum(leaf.size for leaf in jax.tree.leaves(state)) == convolutions + 2 * 2 * 32 * 20 + 20
 
 
+@pytest.mark.slow
 def test_an_encoder_reads_each_image_on_its_own_and_both_halves_differ():
     encoder, x = perturbed(make("dcgan", "encoder")), images(3)
     mean, log_variance = call(encoder, x, train=True)
@@ -25,6 +27,7 @@ def test_an_encoder_reads_each_image_on_its_own_and_both_halves_differ():
     assert jnp.abs(other[1] - mean[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_conditional_encoder_hears_the_label():
     encoder = perturbed(make("dcgan", "encoder", classes=2))
     mean, _ = call(encoder, images(1).repeat(2, 0), jnp.array([0, 1]), train=True)

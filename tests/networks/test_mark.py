@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from test_networks import call, perturbed
+from test_networks import call, perturbed, traced
 from test_networks import make as make_network
 
 from logogan_jax.networks import NETWORKS, mark
@@ -83,7 +83,13 @@ def test_the_ground_is_white_or_transparent():
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 @pytest.mark.parametrize(("inks", "channels"), [(1, 3), (3, 4), (2, 1)])
 def test_every_generator_draws_marks(name, inks, channels):
-    shapes = jax.eval_shape(lambda: marked(name, inks=inks, channels=channels)(latents(), None, train=False))
+    def drawn():
+        trunk = traced(name, "generator", channels=inks, latent=10)
+        values = {"channels": channels, "latent": 10, "classes": 0, "table": None}
+        made = mark.MarkGenerator(trunk, inks=inks, **values, dtype=jnp.float32, rngs=nnx.Rngs(1))
+        return made(latents(), None, train=False)
+
+    shapes = jax.eval_shape(drawn)
     assert shapes.shape == (6, 28, 28, channels) and shapes.dtype == jnp.float32
 
 
@@ -126,6 +132,7 @@ def test_the_table_is_no_parameter():
     assert any(leaf.shape == () for leaf in trained)  # the sharpness is one
 
 
+@pytest.mark.slow
 def test_coverage_of_a_picture_is_its_alpha_or_how_far_it_is_from_white():
     shares = jax.random.uniform(jax.random.key(1), (3, 28, 28, 1)).at[:, 3, 3].set(1)  # a pixel that is all ink
     colours = jnp.asarray(TABLE)[:, None]

@@ -176,6 +176,29 @@ def test_a_generator_that_is_not_training_draws_each_picture_on_its_own(name):
     assert jnp.abs(after[1] - before[1]).max() > 1e-3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dcgan", "wgan", "resnet"])
+def test_batch_statistics_are_of_the_whole_batch_on_any_number_of_devices(name):
+    graph, state = nnx.split(perturbed(make(name, "generator", axis_name="data")))
+    z = np.random.default_rng(0).normal(size=(8, 10)).astype("f")
+
+    def replica(z, keys):
+        network = nnx.merge(graph, state, copy=True)
+        return network(z, keys=keys, train=True), nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))
+
+    def on(devices):
+        shares = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), (z, rows(8)))
+        drawn, statistics = jax.jit(jax.vmap(replica, axis_name="data"))(*shares)
+        return drawn.reshape(8, *drawn.shape[2:]), statistics
+
+    (whole, expected), (shared, found) = on(1), on(4)
+    np.testing.assert_allclose(shared, whole, atol=1e-4)
+    for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(other, np.repeat(one, 4, axis=0), rtol=1e-4, atol=1e-5)
+    before = jax.tree.leaves(nnx.to_pure_dict(nnx.state(nnx.merge(graph, state), nnx.BatchStat)))
+    assert before and all((a[0] != b).any() for a, b in zip(jax.tree.leaves(expected), before, strict=True))
+
+
 # ── labels ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -196,6 +219,7 @@ def test_labels_change_what_told_networks_do(name, way):
         critic(x, train=False)
 
 
+@pytest.mark.slow
 @EVERY
 def test_the_latent_says_more_than_a_label_beside_it(name):
     # Where labels say more at the start, a GAN learns one picture for each label and nothing brings it back.

@@ -104,7 +104,7 @@ def test_the_gradient_of_a_gradient_penalty_is_right(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["r3gan", "resnet"])
-@pytest.mark.parametrize("size", [(28, 28), (64, 64), (128, 128)])
+@pytest.mark.parametrize("size", [(28, 28), (64, 64)])
 def test_penalties_meet_no_slow_convolutions(name, size):
     penalty, params = penalty_of(name, jnp.float32, size=size)
     assert slow(jax.jit(jax.grad(penalty)).lower(params, jnp.zeros((8, *size, 3))).as_text()) == 0

@@ -89,10 +89,7 @@ def test_every_kernel_of_the_critic_is_normalised(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(  # each two of the three together once
-    ("how", "train", "name"),
-    [("shard_map", True, "dcgan"), ("shard_map", False, "resnet"), ("pmap", True, "resnet"), ("pmap", False, "dcgan")],
-)
+@pytest.mark.parametrize(("how", "train", "name"), [("shard_map", True, "resnet"), ("pmap", False, "dcgan")])
 def test_it_trains_on_every_replica_alike(name, train, how):
     graph, params, stats = nnx.split(make(name, "critic", spectral=True, axis_name=data_parallel.AXIS), nnx.Param, ...)
     stats = jax.tree.map(lambda v: jnp.ones_like(v) / v.size**0.5, nnx.to_pure_dict(stats))

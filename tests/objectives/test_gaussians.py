@@ -65,7 +65,7 @@ LIVE = """
 import sys
 sys.path.insert(0, "benchmarks")
 import gaussians
-for run in (("r3gan", 1, 2500), ("minimax", 5, 1500)):
+for run in (("r3gan", 1, 1500), ("minimax", 5, 300)):
     print(gaussians.measure_coverage(gaussians.train(*run)).covered)
 """
 

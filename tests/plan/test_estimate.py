@@ -7,7 +7,7 @@ import subprocess
 
 import jax
 import pytest
-from conftest import ROOT, command, environment, failing, on_toy_networks
+from conftest import ROOT, command, environment, failing, on_toy_networks, sgd
 
 from logogan_jax.config import build_training
 from logogan_jax.core import target
@@ -23,7 +23,7 @@ INFO = DatasetInfo("", 40, {"box": 20, "disc": 20})
 @pytest.fixture
 def config(tiny, toy_networks):
     """A config that compiles in a second."""
-    return on_toy_networks(tiny("wgan_gp"))
+    return sgd(on_toy_networks(tiny("wgan"), "plain"), name="momentum")
 
 
 @pytest.fixture
@@ -79,16 +79,14 @@ def test_where_a_compiler_finds_no_room_smaller_batches_are_tried(config, on_cpu
         return compile_it(lowered, *args)
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", compile_small)
-    config.train.batch_size, most = 16, 4
+    config.train.batch_size, most = 8, 4
     found = estimate.estimate(config, INFO, H100, devices=2, hosts=1, dollars_per_hour=1.0)
-    assert (found.too_large, found.batch_size, found.fits) == (16, 4, False) and config.train.batch_size == 16
+    assert (found.too_large, found.batch_size, found.fits) == (8, 4, False) and config.train.batch_size == 8
     text = rows.describe("toy", found)
-    assert (
-        "toy on 2 x NVIDIA H100 SXM 80 GB, batch 4" in text and "batch 16 does not compile for want of memory" in text
-    )
+    assert "toy on 2 x NVIDIA H100 SXM 80 GB, batch 4" in text and "batch 8 does not compile for want of memory" in text
     assert not rows.to_json("toy", found)["fits"]
     most = 0
-    with pytest.raises(UserError, match=r"config.train.batch_size is 16, and NVIDIA H100 .* has no room for any"):
+    with pytest.raises(UserError, match=r"config.train.batch_size is 8, and NVIDIA H100 .* has no room for any"):
         estimate.estimate(config, INFO, H100, devices=2, hosts=1, dollars_per_hour=1.0)
 
 

@@ -182,6 +182,7 @@ def test_sampling_looks_again_where_training_has_deleted_what_it_found(run, monk
     assert restore.restore(str(run), "newest").step == 6
 
 
+@pytest.mark.slow
 def test_a_step_that_is_gone_when_it_is_read_names_those_that_are_there(run, monkeypatch):
     def gone(self, step, like):
         (run / "checkpoints" / "4").rename(run / "checkpoints" / "6")
@@ -200,6 +201,7 @@ def test_sampling_from_a_damaged_checkpoint_names_the_newest_good_one(run):
     assert restore.restore(str(run), "2").step == 2
 
 
+@pytest.mark.slow
 def test_a_resume_takes_the_newest_good_checkpoint_and_ends_in_the_same_state(run, straight, shards, capsys):
     alter(run / "checkpoints" / "4")
     (run / "summary.json").unlink()
@@ -209,6 +211,7 @@ def test_a_resume_takes_the_newest_good_checkpoint_and_ends_in_the_same_state(ru
     assert digest(run) == digest(straight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", ["no folder", "an empty folder", "an empty folder, no summary, a long log"])
 def test_a_run_copied_without_its_checkpoints_is_one_line_and_keeps_its_log(run, shards, left):
     shutil.rmtree(run / "checkpoints")
@@ -225,6 +228,7 @@ def test_a_run_copied_without_its_checkpoints_is_one_line_and_keeps_its_log(run,
         assert (run / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(run):
     (run / "summary.json").unlink()
     shutil.rmtree(run / "checkpoints")

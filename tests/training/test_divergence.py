@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import drawing, four, on_toy_networks, summary
+from conftest import drawing, four, on_toy_networks, sgd, summary
 
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item, encode_png
@@ -181,7 +181,7 @@ def test_sixty_equal_images_are_trained_on_without_a_sign(toy_networks, tmp_path
     write_tfrecords.write(
         items, tmp_path / "shards", spec=ImageSpec(28), name="a", labels=[], description="", workers=0
     )
-    loop.train(on_toy_networks(four(tmp_path / "shards")), tmp_path / "run")
+    loop.train(sgd(on_toy_networks(four(tmp_path / "shards"), "plain")), tmp_path / "run")
     lines = run_writer.read_lines(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and "critic/loss" in lines[0]
     assert not any("samples/diversity" in line for line in lines) and not summary(tmp_path / "run")["events"]

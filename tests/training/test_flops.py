@@ -6,6 +6,7 @@ import importlib
 import jax
 import jax.numpy as jnp
 import pytest
+from conftest import on_toy_networks
 from jax import lax
 from jax.sharding import AxisType, PartitionSpec
 
@@ -179,9 +180,8 @@ def test_a_step_of_the_walkthroughs_wgan_gp_is_the_sum_by_hand():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["shard_map", "pmap"])
-def test_devices_and_steps_of_a_program_share_and_add_up_the_work(how):
-    config = walkthrough(data__size=28, train__batch_size=4, train__parallel=how)
-    config.model = block(name="dcgan", latent=8, width=4, kernel=4, dropout=0.0)
+def test_devices_and_steps_of_a_program_share_and_add_up_the_work(toy_networks, how):
+    config = on_toy_networks(walkthrough(data__size=28, train__batch_size=4, train__parallel=how), "plain")
     config.objective = block(name="gan", critic_updates=1)
     one = step_flops(config, jax.devices()[:1])
     assert one > 0
@@ -190,8 +190,8 @@ def test_devices_and_steps_of_a_program_share_and_add_up_the_work(how):
 
 
 @pytest.mark.slow
-def test_a_scanned_step_is_the_unrolled_one():
+def test_a_scanned_step_is_the_unrolled_one(toy_networks):
     config = walkthrough(data__size=28, train__batch_size=4, objective__critic_updates=2)
-    config.model = block(name="wgan", latent=8, width=4, kernel=4)
+    on_toy_networks(config, "plain")
     unrolled = step_flops(config, jax.devices()[:1], count=2)
     assert step_flops(config, jax.devices()[:1], count=2, unroll=False) == unrolled

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT, run, sgd
+from conftest import ROOT, on_toy_networks, run, sgd
 
 from logogan_jax.config import build_training
 from logogan_jax.objectives import losses
@@ -17,16 +17,21 @@ from logogan_jax.training.train_state import flatten_with_names
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import precision
 
-EACH = pytest.mark.parametrize("objective", ["gan", "wgan_gp", pytest.param("r3gan", marks=pytest.mark.slow)])
+# With "gan" networks of two layers, one of which has batch statistics.
+EACH = pytest.mark.parametrize(
+    "objective", ["gan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wgan_gp", "r3gan"))]
+)
 
 
 @pytest.fixture
-def training(tiny):
-    """A function (objective, dtype) -> Training by plain gradient descent on one device, one update of each network."""
+def training(tiny, toy_networks):
+    """A function (objective, dtype, toy=False) -> Training on one device by descent, one update of each network."""
 
-    def make(objective, dtype):
+    def make(objective, dtype, toy=False):
         more = {"objective__critic_updates": 1} if objective == "wgan_gp" else {}
         config = tiny(objective, train__dtype=dtype, **more)
+        if toy or objective == "gan":
+            on_toy_networks(config)
         if objective == "r3gan":
             config.model = {"name": "r3gan", "latent": 8, "width": 4, "blocks": 1, "expansion": 1}
         return build_training.build(sgd(config, 1e-2), devices=jax.devices()[:1])
@@ -107,9 +112,10 @@ def test_the_penalty_squares_and_sums_in_float32():
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["gan", "wgan_gp"])
 def test_gradients_agree_with_float32(training, objective):
+    """Those of convolutions are looked at one by one, in tests/networks/test_conv.py."""
     moved = {}
     for dtype in ("float32", "bfloat16"):
-        made = training(objective, dtype)
+        made = training(objective, dtype, toy=True)
         before = {name: np.asarray(leaf) for name, leaf in flatten_with_names(made.state.params).items()}
         after, _ = run(made, 1)
         moved[dtype] = {

@@ -100,7 +100,7 @@ def killed_at(monkeypatch, number):
         yield changes
 
 
-@pytest.mark.parametrize(("since", "target"), [(5, 0), (31, 30)])
+@pytest.mark.parametrize(("since", "target"), [pytest.param(5, 0, marks=pytest.mark.slow), (31, 30)])
 def test_a_run_killed_while_it_goes_back_finds_its_way_at_the_next_start(grown, tmp_path, monkeypatch, since, target):
     done = False
     number = 0

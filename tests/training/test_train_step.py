@@ -9,8 +9,8 @@ import numpy as np
 import optax
 import pytest
 import toy_networks
-from conftest import WASSERSTEIN, run, sgd
-from toy_networks import SHARED, TOY
+from conftest import run, sgd
+from toy_networks import PLAIN, SHARED, TOY
 
 from logogan_jax.config import build_training, defaults
 from logogan_jax.core import target
@@ -33,34 +33,35 @@ def quick(*names):
 
 ONE = quick("wgan_gp")
 
-# What an objective does it does on any network, and a network under any objective: every objective is tried on networks
-# of two layers, and every network under one objective.
-ON_TOY = [(name, "toy") for name in sorted(OBJECTIVES)]
-# Those with batch statistics or vectors of spectral norm. What else there is, encoders and the networks of R3GAN, looks
-# at each image on its own: the tests of networks see that.
-ON_NETWORKS = [("gan", "dcgan"), ("wgan_gp", "wgan"), ("hinge", "resnet")]
-MARKS = [("gan", "inks of the data"), ("gan", "three inks")]  # whose networks are toys, but for the mark
+# What an objective does it does on any network, and a network under any objective: objectives are tried on networks of
+# two layers. These have the players and networks of "gan"; the tests of objectives work out their losses by hand.
+LIKE_GAN = {"cgan", "hinge", "lsgan", "minimax"}
+ON_TOYS = [
+    *((name, "plain") for name in sorted({*OBJECTIVES} - LIKE_GAN)),
+    ("gan", "inks of the data"),
+    ("hinge", "spectral"),
+]
+# What goes between devices: batch statistics and keys of dropout; vectors of spectral norm; shares of codes. A gradient
+# of a gradient has a test below, and the norm of the walkthrough's penalty one among the objectives. All other losses
+# are of each image alone.
+ON_DEVICES = [("gan", "toy"), ("hinge", "spectral"), ("glo", "plain")]
 
 
 @pytest.fixture
 def on_network(tiny, monkeypatch):
     """A function (objective, network, **overrides) -> the tiny config with that network; devices share its kernels."""
     monkeypatch.setitem(NETWORKS, "toy", TOY)
+    monkeypatch.setitem(NETWORKS, "plain", PLAIN)
     monkeypatch.setattr(data_parallel, "LEAST_SHARED", SHARED)
     models = {
-        "inks of the data": {"name": "toy", "width": 16},
-        "three inks": {"name": "toy", "width": 16},
+        "inks of the data": {"name": "plain", "width": 16},
         "toy": {"width": 16},
-        "dcgan": {"width": 4, "kernel": 4, "dropout": 0.4},
-        "wgan": {"width": 4, "kernel": 4},
-        "resnet": {"width": 4, "spectral": True},
-        "r3gan": {"width": 4, "blocks": 1, "expansion": 1},
-        "spectral toy": {"name": "toy", "width": 16, "spectral": True},
+        "plain": {"width": 16},
+        "spectral": {"name": "plain", "width": 16, "spectral": True},
     }
 
     def make(objective, network, **overrides):
-        inks = {"inks of the data": 1, "three inks": 3}.get(network, 0)
-        config = tiny(objective, mark__inks=inks, **overrides)
+        config = tiny(objective, mark__inks=int(network == "inks of the data"), **overrides)
         config.model = defaults.block(**{"name": network, "latent": 8, **models[network]})
         return config
 
@@ -88,6 +89,14 @@ def smooth(monkeypatch):
     relu = lambda x: jax.nn.softplus(16 * x) / 16
     monkeypatch.setattr("flax.nnx.relu", relu)
     monkeypatch.setattr("flax.nnx.leaky_relu", lambda x, slope=0.01: slope * x + (1 - slope) * relu(x))
+
+
+@pytest.fixture
+def momentum(monkeypatch):
+    """A function config -> the config with gradient descent that has a state and hides no factor in a gradient."""
+    monkeypatch.setitem(OPTIMIZERS, "momentum", toy_networks.momentum)
+
+    return functools.partial(sgd, name="momentum")
 
 
 def numbers(found):
@@ -130,9 +139,10 @@ def check_updates(objective, before, after, metrics):
     assert all(np.isfinite(list(metrics[-1].values())))
 
 
-def test_a_step_updates_each_player_as_often_as_it_says(on_network):
-    """Other objectives are looked at in the test of devices and checkpoints."""
-    made = build_training.build(on_network("wgan_gp", "toy"), devices=DEVICES[:2])
+@pytest.mark.slow
+def test_a_step_updates_each_player_as_often_as_it_says(on_network, momentum):
+    """Other objectives are looked at in the tests of checkpoints and of devices."""
+    made = build_training.build(momentum(on_network("wgan", "plain")), devices=DEVICES[:1])
     before = leaves(made.state.params)
     check_updates(made.model.objective, before, *run(made, 2))
 
@@ -145,9 +155,9 @@ def trace_strictly(training):
 
 
 @ONE
-def test_a_step_promotes_no_type_and_no_rank_by_accident(tiny, objective):
+def test_a_step_promotes_no_type_and_no_rank_by_accident(on_network, objective):
     # Not with Adam: optax's own bias correction takes a float to the power of an integer.
-    trace_strictly(build_training.build(sgd(tiny(objective)), devices=DEVICES[:1]))
+    trace_strictly(build_training.build(sgd(on_network(objective, "toy")), devices=DEVICES[:1]))
 
 
 @pytest.mark.slow
@@ -160,12 +170,13 @@ def test_no_network_promotes_types_or_ranks_by_accident(tiny, objective, name):
     trace_strictly(build_training.build(sgd(config), devices=DEVICES[:1]))
 
 
-# The objectives differ in what their players train: one network each, one of them several times, both, both at once.
+# The objectives differ in what their players train: one network each, one of them several times, both at once, both.
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "objective", ["gan", *(pytest.param(n, marks=pytest.mark.slow) for n in ("wgan_gp", "walkthrough_dcgan", "vae"))]
+    ("objective", "network"), [("gan", "toy"), ("wgan", "plain"), ("walkthrough_dcgan", "plain"), ("vae", "plain")]
 )
-def test_only_the_players_in_turn_change(on_network, objective):
-    made = build_training.build(on_network(objective, "toy"), devices=DEVICES[:1])
+def test_only_the_players_in_turn_change(on_network, momentum, objective, network):
+    made = build_training.build(momentum(on_network(objective, network)), devices=DEVICES[:1])
     for player in made.model.objective.players:
         alone = made.model.objective._replace(players=(player,))
         before = leaves(made.state)
@@ -184,15 +195,14 @@ FORMS = [
     # objective, model, height, width, channels, labels, whether a step is not only traced but taken, too
     ("wgan_gp", {"name": "wgan", "kernel": 4}, 56, 56, 3, False, False),
     ("hinge", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 112, 112, 3, False, False),
-    ("r3gan", {"name": "r3gan", "blocks": 1, "expansion": 1}, 64, 64, 3, True, True),
     ("wgan_gp", {"name": "resnet"}, 32, 32, 3, True, False),
-    ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 96, 48, 4, True, True),
+    ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 24, 16, 4, True, True),
     ("wgan_gp", {"name": "wgan", "kernel": 4}, 28, 28, 1, True, False),
     ("vae", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 96, 48, 1, True, False),
     ("glo", {"name": "wgan", "kernel": 4}, 28, 28, 4, True, False),
-    ("r3gan", {"name": "r3gan", "blocks": 1, "expansion": 1}, 96, 48, 3, False, False),
+    ("r3gan", {"name": "r3gan", "blocks": 1, "expansion": 1}, 96, 48, 3, True, False),
     ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0, "inks": 1}, 28, 28, 4, True, False),
-    ("wgan_gp", {"name": "resnet", "inks": 3}, 28, 56, 3, False, True),
+    ("wgan_gp", {"name": "resnet", "inks": 3}, 28, 56, 3, False, False),
 ]
 
 
@@ -213,7 +223,7 @@ def test_every_form_of_image_trains(tiny, drawings, objective, model, height, wi
     )
     config.data.width, config.data.labels = width if width != height else 0, labels
     config.model = defaults.block(latent=8, width=4, **model)
-    made = build_training.build(config, devices=DEVICES[:1])
+    made = build_training.build(sgd(config), devices=DEVICES[:1])
     after = made.state
     traced, _ = jax.eval_shape(made.runner.program(1), after, made.runner.source.at(0, 1))
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), traced) == jax.tree.map(
@@ -223,13 +233,13 @@ def test_every_form_of_image_trains(tiny, drawings, objective, model, height, wi
         after, metrics = run(made, 1)
         assert np.isfinite(list(metrics[0].values())).all()
     key, numbers = jax.random.key(0), np.arange(4)
-    drawn = np.asarray(made.model.generate(after, key, numbers))
-    assert drawn.shape == (4, height, width, channels) and drawn.dtype == np.uint8
     one, other = (np.asarray(made.model.generate(after, key, numbers, np.full(4, n, np.int32))) for n in (0, 1))
+    assert one.shape == (4, height, width, channels) and one.dtype == np.uint8
     assert (one != other).any() == labels
 
 
-def test_labels_are_drawn_as_often_as_they_occur(tiny, monkeypatch):
+@pytest.mark.slow
+def test_labels_are_drawn_as_often_as_they_occur(on_network, monkeypatch):
     seen = []
 
     class Telling:
@@ -237,7 +247,7 @@ def test_labels_are_drawn_as_often_as_they_occur(tiny, monkeypatch):
             seen.append(label)
             return jnp.zeros((len(z), 2, 2, 1))
 
-    made = build_training.build(tiny("cgan"), devices=DEVICES[:1])
+    made = build_training.build(on_network("cgan", "plain"), devices=DEVICES[:1])
     generate = sampling.make_generate(made.model.objective, made.model.graphdefs, [30, 0, 10])
     monkeypatch.setattr(sampling, "merge", lambda *_: Telling())
     generate(made.state, jax.random.key(0), jnp.arange(4000))
@@ -259,7 +269,7 @@ def test_a_conditional_config_needs_labels(tiny, tmp_path):
         build_training.build(tiny("cgan", data__labels=False))
 
 
-def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
+def test_every_update_has_its_own_batch_and_its_own_keys(on_network):
     seen = []
 
     def loss(nets, batch, keys):
@@ -270,7 +280,7 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
         )
         return 0.0 * jnp.sum(nets.critic(batch.image, keys=keys, train=True)) + jnp.zeros(len(batch.index)), {}
 
-    made = build_training.build(tiny("gan", train__batch_size=4), devices=DEVICES[:1])
+    made = build_training.build(sgd(on_network("gan", "plain", train__batch_size=4)), devices=DEVICES[:1])
     objective = made.model.objective._replace(players=(Player("critic", ("critic",), loss, updates=2),))
     program = program_of(made, objective)
     current = made.state
@@ -283,9 +293,10 @@ def test_every_update_has_its_own_batch_and_its_own_keys(tiny):
     assert len({tuple(bits.tolist()) for _, all_bits in seen for bits in all_bits}) == 24, "a key was used twice"
 
 
+@pytest.mark.slow
 def test_what_a_critic_scores_is_drawn_at_once_and_each_update_gets_its_own(on_network):
-    """The generator has batch statistics and dropout: five passes of one update each draw the same images."""
-    made = build_training.build(on_network("wgan_gp", "toy", objective__critic_updates=5), devices=DEVICES[:2])
+    """The generator has batch statistics and dropout: three passes of one update each draw the same images."""
+    made = build_training.build(on_network("wgan", "toy", objective__critic_updates=3), devices=DEVICES[:2])
     model, source = made.model, made.runner.source
     player = model.objective.players[0]
 
@@ -296,13 +307,13 @@ def test_what_a_critic_scores_is_drawn_at_once_and_each_update_gets_its_own(on_n
     def both(state, feed):
         batch = source.batch(feed, 0)
         batches, keys = train_step.prepare_updates(model, lambda _, images: images, 0, state, batch)
-        one_by_one = [alone(state, jax.tree.map(lambda x, i=i: x[i], batches), keys[i]) for i in range(5)]
+        one_by_one = [alone(state, jax.tree.map(lambda x, i=i: x[i], batches), keys[i]) for i in range(3)]
         # The sum over the replicas is the same on each, as results of a step have to be.
         return jax.lax.psum(jnp.stack([batches.fake, jnp.stack(one_by_one)]), "data")
 
     at_once, one_by_one = np.asarray(made.parallel.map_and_jit(both, source.specs)(made.state, source.at(0, 1)))
     np.testing.assert_allclose(at_once, one_by_one, rtol=1e-5, atol=1e-6)
-    assert len(np.unique(at_once.reshape(5, -1)[:, 0])) == 5, "updates share a batch"
+    assert len(np.unique(at_once.reshape(3, -1)[:, 0])) == 3, "updates share a batch"
 
 
 def the_same(one, metrics, other, seen):
@@ -315,58 +326,39 @@ def the_same(one, metrics, other, seen):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "network"), ON_NETWORKS)
-def test_the_number_of_devices_changes_nothing_but_rounding(on_network, smooth, objective, network):
-    """Of what a network computes; objectives have the next test, and what is around them the one after it."""
-    config = sgd(on_network(objective, network))
-    if objective in WASSERSTEIN:
-        config.objective.critic_updates = 1  # there are several on toys
+@pytest.mark.parametrize(("objective", "network"), ON_DEVICES)
+def test_the_number_of_devices_changes_nothing_but_rounding(on_network, smooth, momentum, objective, network):
+    """Of a whole step; what the layers of other networks exchange is seen in test_networks.py."""
+    config = momentum(on_network(objective, network))
     one, metrics = run(build_training.build(config, devices=DEVICES[:1]), 4)
     the_same(one, metrics, *run(build_training.build(config, devices=DEVICES), 4))
 
 
-@pytest.fixture
-def momentum(monkeypatch):
-    """A function config -> the config with gradient descent that has a state and hides no factor in a gradient."""
-    monkeypatch.setitem(OPTIMIZERS, "momentum", toy_networks.momentum)
-
-    return functools.partial(sgd, name="momentum")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "network"), [*ON_TOY, *MARKS, ("hinge", "spectral toy")])
-def test_neither_devices_nor_a_checkpoint_change_what_an_objective_does(
-    on_network, smooth, momentum, objective, network, tmp_path
-):
-    """The toys have batch statistics and dropout, one of them the vectors of spectral norm, too.
-
-    Four steps equal two and two from a checkpoint exactly, and those of four devices but for rounding.
-    """
-    config = momentum(on_network(objective, network))
-    one, many = (build_training.build(config, devices=DEVICES[:count]) for count in (1, 4))
-    before = leaves(one.state.params)
-    half, metrics = run(one, 2)
+@pytest.mark.parametrize(("objective", "network"), ON_TOYS)
+def test_a_checkpoint_does_not_change_what_an_objective_does(on_network, momentum, objective, network, tmp_path):
+    """Four steps, which update each player as often as it says, equal two and two from a checkpoint exactly."""
+    made = build_training.build(momentum(on_network(objective, network)), devices=DEVICES[:1])
+    before, empty = leaves(made.state.params), jax.tree.map(jnp.zeros_like, made.state)
+    half, metrics = run(made, 2)
     with contextlib.closing(checkpoints.Checkpoints(tmp_path / "checkpoints", 1)) as kept:
         kept.save(2, half, best=())
         kept.wait()
-        restored = kept.restore(2, many.state)
-    straight, seen = run(one, 2, half, 2)
-    metrics += seen
-    check_updates(one.model.objective, before, straight, metrics)
-    restored = jax.device_put(restored, jax.tree.map(lambda leaf: leaf.sharding, straight))
-    resumed, _ = run(one, 2, restored, 2)
+        restored = kept.restore(2, empty)
+    straight, seen = run(made, 2, half, 2)
+    check_updates(made.model.objective, before, straight, metrics + seen)
+    resumed, _ = run(made, 2, jax.device_put(restored, jax.tree.map(lambda leaf: leaf.sharding, straight)), 2)
     assert train_state.digest(resumed) == train_state.digest(straight)
-    the_same(straight, metrics, *run(many, 4))
 
 
 @pytest.mark.slow
 def test_mappings_and_dispatches_change_nothing_but_rounding(on_network, smooth):
     """One device as four that take two steps at a time, and as two under pmap, of images that are turned as well.
 
-    A step draws two batches for the critic and one for the generator.
+    A step draws a batch for the critic and one for the generator.
     """
     rotated = {"data__rotate": 20.0, "data__mirror": True, "train__steps_per_dispatch": 2}
-    config = sgd(on_network("wgan_gp", "toy", **rotated))
+    config = sgd(on_network("gan", "plain", **rotated))
     one, metrics = run(build_training.build(config, devices=DEVICES[:1]), 4)
     made, found = build_training.build(config, devices=DEVICES), []
     assert made.runner.steps_per_dispatch == 2
@@ -381,7 +373,7 @@ def test_mappings_and_dispatches_change_nothing_but_rounding(on_network, smooth)
 
 @pytest.mark.slow
 def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(on_network, smooth):
-    config = sgd(on_network("wgan_gp", "toy"))
+    config = sgd(on_network("wgan", "plain"))
     unrolled, _ = run(build_training.build(config, devices=DEVICES[:2]), 2)
     with target.tracing_for("gpu"):
         training = build_training.build(config, devices=DEVICES[:2])
@@ -393,7 +385,7 @@ def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(on_network,
 @pytest.mark.slow
 @pytest.mark.parametrize("half_life", [12, 10**9])
 def test_the_average_has_the_half_life_asked_for_and_warms_up(on_network, half_life):
-    made = build_training.build(on_network("gan", "toy", train__ema_images=half_life), devices=DEVICES[:1])
+    made = build_training.build(sgd(on_network("gan", "plain", train__ema_images=half_life)), devices=DEVICES[:1])
     current, expected = made.state, leaves(made.state.params["generator"])
     for number in range(4):
         current, _ = run(made, 1, current, number)
@@ -407,21 +399,14 @@ def test_the_average_has_the_half_life_asked_for_and_warms_up(on_network, half_l
     assert any((leaf != now[name]).any() for name, leaf in found.items())
 
 
-def test_generate_draws_the_same_picture_for_a_number_in_any_company(tiny):
-    made = build_training.build(tiny("gan"), devices=DEVICES[:1])
+def test_generate_draws_the_same_picture_for_a_number_in_any_company(on_network):
+    made = build_training.build(on_network("gan", "toy"), devices=DEVICES[:1])
     key = jax.random.key(0)
     many = np.asarray(made.model.generate(made.state, key, np.arange(6)))
     assert many.shape == (6, 28, 28, 3) and many.dtype == np.uint8
     few = np.asarray(made.model.generate(made.state, key, np.array([4, 1])))
     np.testing.assert_allclose(few.astype(int), many[[4, 1]].astype(int), atol=1)
     assert (many[0] != many[1]).any()
-
-
-@pytest.mark.slow
-def test_bfloat16_trains_with_float32_weights(tiny):
-    after, metrics = run(build_training.build(tiny("wgan_gp", train__dtype="bfloat16"), devices=DEVICES[:1]), 2)
-    assert {leaf.dtype for leaf in leaves(after.params).values()} == {np.dtype("float32")}
-    assert np.isfinite(list(metrics[-1].values())).all()
 
 
 def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(tiny, monkeypatch):
@@ -451,21 +436,23 @@ def test_a_critic_with_batch_statistics_is_refused_where_images_must_stay_apart(
 @pytest.mark.slow
 def test_a_view_trains_the_same_on_any_number_of_devices(on_network, smooth, momentum):
     """With an objective that takes the gradient of a gradient through it."""
-    config = momentum(on_network("r3gan", "toy", augment__policy="diffaugment"))
+    config = momentum(on_network("r3gan", "plain", augment__policy="translation"))
     one, _ = run(build_training.build(config, devices=DEVICES[:1]), 3)
-    many, _ = run(build_training.build(config, devices=DEVICES[:4]), 3)
+    made = build_training.build(config, devices=DEVICES)
+    blind = jax.tree.map(jnp.copy, made.state)
+    many, _ = run(made, 3)
     assert gap(numbers(one), numbers(many)) < 1e-5
     assert float(one.model_state["critic"]["augment_probability"]) == 1.0
-    # See that there is a view; the program without one is that of the test above.
-    plain, _ = run(build_training.build(momentum(on_network("r3gan", "toy")), devices=DEVICES[:1]), 3)
-    pairs = zip(leaves(one.params).values(), leaves(plain.params).values(), strict=True)
-    assert any((a != b).any() for a, b in pairs)
+    # See that there is a view: without one, this is another training.
+    blind.model_state["critic"]["augment_probability"] *= 0
+    other, _ = run(made, 3, blind)
+    assert gap(numbers(one), numbers(other)) > 1e-3
 
 
 @pytest.mark.slow
 def test_adaptive_strength_follows_the_sign_of_the_scores(on_network):
-    config = on_network("gan", "toy", augment__policy="logo", augment__adaptive=True, augment__adapt_images=80)
-    config.optimizer.critic.learning_rate = 1e-2  # soon it tells real from drawn
+    config = sgd(on_network("gan", "plain", augment__policy="logo", augment__adaptive=True, augment__adapt_images=80))
+    config.optimizer.critic.learning_rate = 0.1  # soon it tells real from drawn
     made, expected, strengths = build_training.build(config, devices=DEVICES[:2]), 0.0, []
     current = made.state
     for number in range(12):
@@ -489,7 +476,7 @@ def test_views_that_cannot_be_are_refused(tiny):
 
 @pytest.mark.slow
 def test_projections_apply_after_every_update(on_network):
-    made = build_training.build(on_network("gan", "toy"), devices=DEVICES[:1])
+    made = build_training.build(sgd(on_network("gan", "plain")), devices=DEVICES[:1])
     clip = lambda params: jax.tree.map(lambda p: jnp.clip(p, -0.01, 0.01), params)
     players = made.model.objective.players
     objective = made.model.objective._replace(players=(players[0]._replace(project={"critic": clip}), players[1]))
