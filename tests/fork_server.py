@@ -42,7 +42,7 @@ USUAL = {}  # variables of the server; conftest.py sets them
 def start(words, **options):
     """Start a command line as subprocess.Popen(words, **options) does, but forked where it is one of ours."""
     environment = os.environ if options.get("env") is None else options["env"]
-    forked = _target(words) and options.keys() <= _OPTIONS and _alike(environment) and hasattr(os, "pidfd_open")
+    forked = _target(words) and options.keys() <= _OPTIONS and _alike(environment) and _has_pidfd()
     return (Forked if forked else subprocess.Popen)(words, **options)
 
 
@@ -65,12 +65,21 @@ def run(words, *, check=False, capture_output=False, input=None, timeout=240, **
 
 
 def end():
-    """End the server, if there is one, so that its processes have their place in the costs of the tests."""
-    if _server.cache_info().currsize:
-        control, process = _server()
+    """End the servers and wait for them, so that their processes have their place in the costs of the tests."""
+    for control, process in _servers.values():
         control.close()
-        process.wait()
-        _server.cache_clear()
+        process.communicate()
+    _servers.clear()
+
+
+@functools.cache
+def _has_pidfd():
+    """Return whether this system tells the server when a process has ended: others start new interpreters."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def _target(words):
@@ -98,14 +107,21 @@ def _read_at_start(environment):
     return {name: environment[name] for name in names}
 
 
-@functools.cache
-def _server():
-    """Return (connection, process) of the server of this process."""
-    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+_servers = {}  # what is imported -> (connection, process) of a server, which imports nothing else
+
+
+def _server(target):
+    """Return (connection, process) of the server for a module or script, which is started for the first one."""
+    names = next((names for start, names in IMPORTS.items() if target.startswith(start)), IMPORTS["logogan_jax"])
+    if names not in _servers:
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         variables = {name: value for name, value in USUAL.items() if name != "PYTHONPATH"}
-        words = [sys.executable, __file__, str(theirs.fileno())]
-        return control, subprocess.Popen(words, env=variables, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        words = [sys.executable, __file__, str(theirs.fileno()), *names]
+        # Python remembers of its streams whether one can seek in them: nowhere in those that its forks get.
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with theirs:
+            _servers[names] = control, subprocess.Popen(words, env=variables, pass_fds=[theirs.fileno()], **pipes)
+    return _servers[names]
 
 
 class Forked(subprocess.Popen):
@@ -115,11 +131,12 @@ class Forked(subprocess.Popen):
         pipes, (new_session, group) = others[3:9], others[-2:]
         self._status, told = os.pipe()
         words = list(map(str, args))
+        control, self._parent = _server(_target(words))
         request = {"words": words, "target": _target(words), "cwd": os.path.abspath(cwd or "."),
                    "env": dict(os.environ if env is None else env), "session": new_session, "group": group}  # fmt: skip
         streams = [usual if pipe == -1 else pipe for usual, pipe in enumerate((pipes[0], pipes[3], pipes[5]))]
         try:
-            socket.send_fds(_server()[0], [json.dumps(request).encode()], [*streams, told])
+            socket.send_fds(control, [json.dumps(request).encode()], [*streams, told])
         finally:
             os.close(told)
             self._close_pipe_fds(*pipes)
@@ -129,7 +146,7 @@ class Forked(subprocess.Popen):
     def _number(self):
         told = os.read(self._status, 8)
         if not told:
-            raise RuntimeError("the server of forked commands has ended: see its error above")
+            raise RuntimeError(f"the server of forked commands has ended: {self._parent.communicate()[1].decode()}")
         return int.from_bytes(told, "little", signed=True)
 
     def _internal_poll(self, _deadstate=None):
@@ -166,7 +183,6 @@ def serve(control):
             if not message:
                 sys.exit()
             request = json.loads(message)
-            _import_for(request["target"])
             pid = os.fork()
             if pid == 0:
                 selector.close()
@@ -182,10 +198,7 @@ def serve(control):
             selector.register(descriptor, selectors.EVENT_READ)
 
 
-def _import_for(target):
-    names = next((names for start, names in IMPORTS.items() if target.startswith(start)), IMPORTS["logogan_jax"])
-    if all(name in sys.modules for name in names):
-        return
+def _import_all(names):
     for name in names:
         importlib.import_module(name)
     assert threading.active_count() == 1, "a library has started a thread, which would be missing in a fork"
@@ -204,13 +217,10 @@ def _tell_end(descriptor, pid, told):
 def become(request, descriptors):
     """Make this fork the process that was asked for, up to its command line."""
     *streams, told = descriptors
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        os.dup2(streams[number], number)
-        os.close(streams[number])
-        old, lines = getattr(sys, name), 1 if name == "stderr" else -1
-        new = open(number, old.mode, lines, old.encoding, old.errors, closefd=False)  # noqa: SIM115 - until the end
-        setattr(sys, name, new)
-        setattr(sys, f"__{name}__", new)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     if request["session"]:
         os.setsid()
     if request["group"] != -1:
@@ -232,5 +242,6 @@ def become(request, descriptors):
 
 
 if __name__ == "__main__":
+    _import_all(sys.argv[2:])
     asked, given = serve(socket.socket(fileno=int(sys.argv[1])))
     become(asked, given)(asked["target"], run_name="__main__")

@@ -7,7 +7,7 @@ import subprocess
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, command, drawing, environment, four, on_toy_networks, pictures, summary
+from conftest import ROOT, command, devices, drawing, environment, four, on_toy_networks, pictures, summary
 from toy_networks import toy_features
 
 from logogan_jax import evaluation, loop, replay, sample
@@ -376,7 +376,8 @@ def test_a_step_that_is_not_there_is_named(whole, step, message):
 @pytest.mark.slow
 def test_a_run_is_measured_by_one_command(shards, tmp_path):
     real_run = tmp_path / "run"  # whose training was not measured, for the real feature network
-    loop.train(four(shards, **{"train.steps": 2, "data.held_out": 0.5, "evaluate.every_images": 0}), real_run)
+    with devices(1):
+        loop.train(four(shards, **{"train.steps": 2, "data.held_out": 0.5, "evaluate.every_images": 0}), real_run)
     flags = (f"--workdir={real_run}", "--num_samples=24", "--real_vs_real")
     done = subprocess.run(
         command("logogan_jax.evaluate", *flags), env=environment(), cwd=ROOT, text=True, capture_output=True
