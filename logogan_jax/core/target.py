@@ -1,7 +1,8 @@
 """The kind of device that programs are traced for: the one that is here, or one that need not be.
 
 Forms of arithmetic, dtypes and the size of programs differ between a CPU and an accelerator. Whoever chooses asks here,
-never JAX's default backend: `plan` traces programs for accelerators on a machine that has none.
+never JAX's default backend: `plan` traces programs for accelerators on a machine that has none, and `export` traces
+them for a file of ONNX.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ _PLATFORM: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform
 
 
 def platform() -> str:
-    """Return "cpu", "gpu" or "tpu": the target's inside of `tracing_for`, elsewhere that of JAX's default device."""
+    """Return "cpu", "gpu", "tpu" or "onnx": the target inside of `tracing_for`, elsewhere JAX's default device."""
     return _PLATFORM.get() or jax.default_backend()
 
 

@@ -16,16 +16,18 @@ from absl import flags
 from logogan_jax.config import restore
 from logogan_jax.core import backend, cli, files, installation, outputs
 from logogan_jax.core.errors import UserError
-from logogan_jax.export import archive, card, recipes, stablehlo
+from logogan_jax.export import archive, card, onnx_program, recipes, stablehlo
 
-FORMATS = {"safetensors": archive, "stablehlo": stablehlo}
+FORMATS = {"safetensors": archive, "onnx": onnx_program, "stablehlo": stablehlo}
 
 
 def define() -> None:
     """Define the flags of the command."""
     flags.DEFINE_string("workdir", None, "folder of the run to export")
     flags.DEFINE_string("step", "best", "best, newest, or the number of a step that has a checkpoint")
-    flags.DEFINE_enum("format", None, [*FORMATS], "safetensors: arrays and config; stablehlo: a program of jax.export")
+    flags.DEFINE_enum(
+        "format", None, [*FORMATS], "safetensors: arrays and config; onnx: a graph; stablehlo: a program of jax.export"
+    )
     flags.DEFINE_string("out", None, "new file; FILE.json and FILE.md beside it describe it")
     flags.DEFINE_bool("critic", False, "also write the critic into safetensors, for runs that start by --init_from")
     flags.DEFINE_string("platform", None, "cpu, cuda or tpu, on which a program is to run; default: as this machine")

@@ -23,7 +23,7 @@ The generator of the run `{run}` at step {step:,}, averaged over training, as {f
 `{card}` has all that is known of it: config, metrics, versions and the recipe below.
 
 - Latents: float32[n, {size}], {prior}.{inks}
-- Labels: int32[n]{labels}.
+- Labels: {labels}.
 - SHA-256: `{sha256}`
 {expiry}
 ## Use
@@ -67,8 +67,8 @@ def describe(
         "sha256": digest,
         "bytes": path.stat().st_size,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **facts,
         "inputs": {"latents": f"float32[n, {run.config.model.latent}]", "labels": "int32[n]"},
+        **facts,
         "output": f"uint8[n, {height}, {width}, {data.channels}]",
         "alpha": "straight" if data.channels == 4 else None,
         "labels": list(run.info.labels) if data.labels else [],
@@ -99,13 +99,14 @@ def page(card: dict[str, Any], name: str, use: str) -> str:
     height, width, channels = card["output"].removeprefix("uint8[n, ").rstrip("]").split(", ")
     size = card["config"]["model"]["latent"]
     known = ", ".join(f"{i} is {label}" for i, label in enumerate(card["labels"]))
+    read = f"int32[n]: {known}" if known else "int32[n], which this generator does not read"
     expiry = card.get("expiry")
     return _PAGE.format(
         file=card["file"], run=card["run"], step=card["step"], format=card["format"], card=name, size=size,
         height=height, width=width, channels=channels, images=card["data"]["images"],
         fingerprint=card["data"]["fingerprint"][:12], prior=latents["prior"], sha256=card["sha256"],
         inks=" The last number chooses the ink." if latents["last_chooses_ink"] else "",
-        labels=f": {known}" if known else ", which this generator does not read",
+        labels=read if "labels" in card["inputs"] else "none",
         expiry=f"- JAX promises to read it: {expiry['newer_jax']}, and {expiry['older_jax']}. From "
         f"{expiry['not_promised_after']} on, the newest JAX may refuse it.\n" if expiry else "",
         use=use.format(file=card["file"], size=size, platform=card.get("platform")), recipe=latents["recipe"],

@@ -11,7 +11,8 @@ derivatives, so that derivatives of any order stay among them:
 
 Images are [n, height, width, channels], filters [k, k, in, out] as conv sees them. A `Geometry` holds the static sizes.
 On a CPU each map takes the form of conv_forms.py that was measured to be the fastest. On a GPU the choice is left to
-XLA, which knows all three as forms of cuDNN's. flops.py counts the maps by the names of these functions.
+XLA, which knows all three as forms of cuDNN's. For a file of ONNX no form has zeros between pixels. flops.py counts the
+maps by the names of these functions.
 """
 
 import functools
@@ -56,6 +57,9 @@ def conv(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 @_closed_linear_map
 def conv_transpose(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     """Apply the transpose of `conv` in x: y [n, h, w, out], w [k, k, in, out] -> [n, H, W, in]."""
+    if target.platform() == "onnx" and geometry.stride > 1:
+        # Few programs that read ONNX are fast, or right, where zeros lie between pixels.
+        return conv_forms.sub_pixel(y, w, geometry)
     if not target.is_cpu():
         return conv_forms.dilated(y, w, geometry)
     height, width = geometry.out_size

@@ -160,7 +160,7 @@ class MarkGenerator(nnx.Module):
         if self.table is None:
             features = nnx.leaky_relu(self.hidden(self.label_embedding(z, label)), SLOPE)
             colours = nnx.sigmoid(self.colours(features).astype(jnp.float32))
-            return colours.reshape(len(z), self.inks, -1), z
+            return colours.reshape(z.shape[0], self.inks, -1), z
         table = self.table[...]
         # The last number of z is normal, so its place in the distribution is uniform over the table.
         place = jax.scipy.stats.norm.cdf(z[:, -1]) * len(table)

@@ -21,7 +21,7 @@ from logogan_jax.core import nested
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.export import __main__ as export
-from logogan_jax.export import archive, recipes, stablehlo
+from logogan_jax.export import archive, onnx_primitives, recipes, stablehlo
 
 COUNT = 5
 
@@ -56,8 +56,10 @@ def read_card(out):
 
 
 @pytest.mark.slow
-def test_plain_jax_draws_the_pictures_of_a_seed_without_the_library(exported, workdir, call, tmp_path):
-    out = exported("stablehlo", "--platform=cpu")
+@pytest.mark.parametrize(("format_", "package"), [("stablehlo", "jax"), ("onnx", "onnxruntime")])
+def test_a_file_draws_the_pictures_of_a_seed_without_the_library(exported, workdir, call, tmp_path, format_, package):
+    pytest.importorskip(package)
+    out = exported(format_)
     call(sample, f"--workdir={workdir}", "--seed=1", f"--num={COUNT}", f"--out={tmp_path / 'drawn'}")
     drawn = pictures(tmp_path / "drawn")
     elsewhere = [folder for folder in sys.path if folder and not pathlib.Path(folder).is_relative_to(ROOT)]
@@ -162,6 +164,20 @@ def test_nothing_half_written_is_left(call, workdir, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="read back otherwise"):
         call(export, f"--workdir={workdir}", "--format=safetensors", f"--out={tmp_path / 'mine'}")
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.slow
+def test_a_graph_is_read_back_and_compared(exported, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="grey levels away from those of the run"):
+        patch.setitem(onnx_primitives.TABLE, "exp", lambda graph, equation, x: graph.add("Sigmoid", x))
+        exported("onnx")
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="uses JAX's 'exp', which logogan_jax/export"):
+        patch.delitem(onnx_primitives.TABLE, "exp")
+        exported("onnx")
+    assert not [*tmp_path.iterdir()]
+    card = read_card(exported("onnx"))
+    assert (card["opset"], card["ir_version"]) == (18, 8) and card["versions"].keys() >= {"onnx", "jax"}
+    assert card["inputs"] == {"latents": "float32[n, 8]", "labels": "int32[n]"}
 
 
 @pytest.mark.slow
