@@ -210,10 +210,13 @@ def test_the_guard_left_ten_healthy_runs_alone_and_caught_what_was_planted():
 
 def test_a_warm_start_needs_at_most_a_third_of_the_steps():
     page = " ".join((ROOT / "docs" / "warm_start.md").read_text().split())
-    for row in recorded("warm-start-cpu")["seeds"]:
+    record = recorded("warm-start-cpu")
+    assert len(record["seeds"]) == 3 and f"in {record['steps']:,} steps" in page
+    for row in record["seeds"]:
         assert row["warm_as_good_at"] <= row["cold_best_step"] / 3
         assert row["warm"][str(row["warm_as_good_at"])] <= min(row["cold"].values()) == row["cold_best"]
-        assert f"after {row['warm_as_good_at']} steps" in page and f"after {row['cold_best_step']} steps" in page
+        assert f"after {row['warm_as_good_at']} steps" in page
+        assert f"| {row['seed']} | {row['cold_best']:.3f} | {row['warm'][str(row['warm_as_good_at'])]:.3f} |" in page
 
 
 def test_measuring_makes_steps_at_most_two_percent_longer():
