@@ -193,6 +193,15 @@ def test_a_platform_or_a_package_that_is_not_there_is_told_in_one_line(call, wor
         call(export, *flags, "--format=stablehlo")
 
 
+def test_the_page_says_what_was_timed():
+    record = json.loads((ROOT / "benchmarks" / "results" / "exported-cpu.json").read_text())
+    text = " ".join((ROOT / "docs" / "export.md").read_text().split())
+    for row in record["files"]:
+        assert f"{row['wall_seconds']:.1f} s from {row['format']}" in text, row
+    assert record["pictures"] == 100 and "AMD EPYC" in record["machine"]["processor"]
+    assert all(row["wall_seconds"] < 10 for row in record["files"] if row["format"] != "safetensors")
+
+
 # ── drawing from an archive ─────────────────────────────────────────────────────────────────
 
 
