@@ -5,6 +5,9 @@ them flat. Here the last layer of any generator gives one field for each ink. An
 field is above 0 and above the fields of all other inks. The share of a pixel that an ink covers is the mean over 2 x 2
 points in the pixel. Between the centres of pixels a field is interpolated bilinearly.
 
+Logos are often symmetric, and convolutions do not see that. So z also opens gates. An open gate makes the fields equal
+to their mirror image, or to themselves after half a turn.
+
 The inks are flat colours, made from z or taken from the data set. Where they are taken from the data set, shape and
 colour have nothing to do with each other: what is trained is the coverage alone, and only pictures get an ink.
 """
@@ -26,6 +29,9 @@ SHARPNESS = 5.0  # first factor of the fields: from 2 on training leaves edges s
 FIELD_BIAS = -0.3  # of the fields at first: a little more ground than ink
 HIDDEN = 32  # features between z and the colours of inks
 SLOPE = 0.2  # of leaky ReLU
+SYMMETRIES = ((2,), (1,), (1, 2))  # axes of [n, h, w, k] that left-right, top-bottom and half a turn reverse
+GATE_SLOPE = 8.0  # of the sigmoid of a gate: few marks are between symmetric and not
+GATE_BIAS = -1.4  # about a sixth of all marks have each symmetry at first
 
 
 class InkTable(nnx.Variable):
@@ -38,6 +44,14 @@ def ink_shares(logits: jax.Array) -> jax.Array:
     highest = jnp.maximum(logits.max(-1, keepdims=True), 0.0)
     powers = jnp.exp(logits - highest)
     return powers / (powers.sum(-1, keepdims=True) + jnp.exp(-highest))
+
+
+def make_symmetric(fields: jax.Array, gates: jax.Array) -> jax.Array:
+    """Return fields [n, h, w, k] as symmetric as gates [n, 3] in [0, 1] say: exactly so where a gate is 1."""
+    for axes, gate in zip(SYMMETRIES, jnp.moveaxis(gates, -1, 0), strict=True):
+        # Half of the way to the other side: both sides meet in their mean.
+        fields = fields + gate[:, None, None, None] / 2 * (jnp.flip(fields, axes) - fields)
+    return fields
 
 
 def coverage(fields: jax.Array, sharpness: jax.Array, scale: int = 1) -> jax.Array:
@@ -115,6 +129,7 @@ class MarkGenerator(nnx.Module):
         self.trunk = trunk
         self.channels = channels
         self.inks = inks
+        self.gates = layers.dense(latent - (table is not None), len(SYMMETRIES), dtype=jnp.float32, rngs=rngs)
         self.sharpness = nnx.Param(jnp.float32(SHARPNESS))
         trunk.out.bias = nnx.Param(jnp.full_like(trunk.out.bias[...], FIELD_BIAS))
         if table is not None:
@@ -152,8 +167,9 @@ class MarkGenerator(nnx.Module):
     ) -> tuple[jax.Array, jax.Array]:
         """Return the shares of pixels that inks cover, [n, h, w, inks], and their colours [n, inks, 1|3] in [0, 1]."""
         colours, z = self.choose_colours(z, label)
-        fields = self.trunk.logits(z, label, keys=keys, train=train)
-        return coverage(fields, self.sharpness[...], scale), colours
+        fields = self.trunk.logits(z, label, keys=keys, train=train).astype(jnp.float32)
+        gates = nnx.sigmoid(GATE_SLOPE * (self.gates(z) + GATE_BIAS))
+        return coverage(make_symmetric(fields, gates), self.sharpness[...], scale), colours
 
     def choose_colours(self, z: jax.Array, label: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Return the colours of the inks, [n, inks, 1|3] in [0, 1], and what of z the trunk gets."""

@@ -80,6 +80,30 @@ def test_the_ground_is_white_or_transparent():
     np.testing.assert_allclose(grey, [[1], [1], [0.5]], atol=1e-6)
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_an_open_gate_makes_a_mark_symmetric_and_a_closed_one_leaves_it(number):
+    fields = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 4, 2)), jnp.float32)
+    gates = jnp.zeros((2, 3)).at[1, number].set(1.0)
+    first, second = np.asarray(mark.make_symmetric(fields, gates))
+    np.testing.assert_array_equal(first, fields[0])
+    for other, axes in enumerate(((1,), (0,), (0, 1))):
+        assert np.allclose(second, np.flip(second, axes), atol=1e-6) == (other == number)
+    np.testing.assert_allclose(second.mean(), fields[1].mean(), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_gates_are_opened_by_z_and_learn_when_to_open():
+    generator = marked(table=TABLE)
+    alike = lambda picture: jnp.abs(picture - picture[:, :, ::-1]).mean()
+    assert alike(call(generator, latents(), train=False)) > 1e-3
+    steepness = lambda network: alike(network(latents(), train=False))
+    learned = jax.jit(nnx.grad(steepness, argnums=nnx.DiffState(0, nnx.Param)))(generator)["gates"]
+    assert float(jnp.abs(learned["kernel"][...]).max()) > 0
+    generator.gates.bias[...] = jnp.array([50.0, -50.0, -50.0])
+    for scale in (1, 3):
+        assert alike(call(generator, latents(), train=False, scale=scale)) < 1e-5
+
+
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 @pytest.mark.parametrize(("inks", "channels"), [(1, 3), (3, 4), (2, 1)])
 def test_every_generator_draws_marks(name, inks, channels):
