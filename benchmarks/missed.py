@@ -63,9 +63,9 @@ def edge_share(cover: np.ndarray) -> np.ndarray:
     return 1 - inner.sum((1, 2)) / np.maximum(ink.sum((1, 2)), 1)
 
 
-def asymmetry(cover: np.ndarray) -> np.ndarray:
-    """Return how much a mark differs from its mirror image: 0 for a symmetric one."""
-    return np.abs(cover - cover[:, :, ::-1]).sum((1, 2)) / np.maximum(cover.sum((1, 2)), 1e-6)
+def difference(cover: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return how much a mark differs from itself after a reflection or a turn: 0 for a symmetric one."""
+    return np.abs(cover - other).sum((1, 2)) / np.maximum(cover.sum((1, 2)), 1e-6)
 
 
 # Each property with the bounds of its groups: a value belongs to the last bound that it reaches.
@@ -73,7 +73,8 @@ PROPERTIES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], list[float]]] = 
     "ink on the picture": (lambda cover: cover.mean((1, 2)), [0, 0.18, 0.27, 0.38]),
     "ink on an edge": (edge_share, [0, 0.5, 0.7, 0.95]),
     "connected parts": (count_parts, [0, 2, 3, 5, 9]),
-    "difference from the mirror image": (asymmetry, [0, 0.1, 0.44, 0.78]),
+    "difference from the mirror image": (lambda cover: difference(cover, cover[:, :, ::-1]), [0, 0.1, 0.44, 0.78]),
+    "difference after half a turn": (lambda cover: difference(cover, cover[:, ::-1, ::-1]), [0, 0.1, 0.44, 0.78]),
 }
 
 

@@ -2,7 +2,7 @@
 
     python -m logogan_jax.main --config=configs/quickstart.py
 
-Expect letters, rings, tiles and strips that look like wordmarks, each in one clean colour on white, as in
+Expect letters, rings, tiles, emblems and strips like wordmarks, each in one clean colour on white, as in
 docs/quickstart.png. It suits logos in one colour on a light ground. For others set --config.mark.inks to the number of
 their colours, or to 0 for photographs and gradients.
 """
