@@ -48,9 +48,10 @@ def ink_shares(logits: jax.Array) -> jax.Array:
 
 def make_symmetric(fields: jax.Array, gates: jax.Array) -> jax.Array:
     """Return fields [n, h, w, k] as symmetric as gates [n, 3] in [0, 1] say: exactly so where a gate is 1."""
-    for axes, gate in zip(SYMMETRIES, jnp.moveaxis(gates, -1, 0), strict=True):
+    for number, axes in enumerate(SYMMETRIES):
+        gate = gates[:, number, None, None, None]
         # Half of the way to the other side: both sides meet in their mean.
-        fields = fields + gate[:, None, None, None] / 2 * (jnp.flip(fields, axes) - fields)
+        fields = fields + gate / 2 * (jnp.flip(fields, axes) - fields)
     return fields
 
 
