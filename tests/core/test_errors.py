@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from conftest import ROOT, TOY_MODEL, TOY_TRAIN, environment, failing, four, on_toy_networks, summary
+from conftest import ROOT, command, environment, failing, four, on_toy_networks, summary
 
 from logogan_jax import loop, sample
 from logogan_jax.config import defaults
@@ -176,9 +176,8 @@ def test_a_disk_that_fills_up_is_one_line(config_file, tmp_path):
         pytest.skip("this machine does not let a process mount a file system of its own")
     # Room for the checkpoints at the start; the ballast arrives when the run is under way. Where it meets a
     # write, the writer's threads leave traces, each of which ends alike; nothing else may, and our line comes last.
-    script = f'(sleep 10; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
-    config = config_file(10**6, lines=[TOY_MODEL])
-    training = [*TOY_TRAIN, f"--config={config}", f"--workdir={disk / 'run'}"]
+    script = f'(sleep 14; head -c 9000000 /dev/zero > {disk}/ballast 2>/dev/null) & exec "$@"'
+    training = command("logogan_jax.main", f"--config={config_file(10**6)}", f"--workdir={disk / 'run'}")
     process = subprocess.run(
         [*small_disk(disk, 8), "sh", "-c", script, "sh", *training, "--config.report.keep=1"],
         env=environment(), cwd=ROOT, text=True, capture_output=True, timeout=240,
