@@ -65,12 +65,12 @@ def test_a_file_draws_the_pictures_of_a_seed_without_the_library(exported, workd
     elsewhere = [folder for folder in sys.path if folder and not pathlib.Path(folder).is_relative_to(ROOT)]
     reader = pathlib.Path(__file__).with_name("reader.py")
     subprocess.run(
-        [sys.executable, reader, out, "1", str(COUNT), tmp_path / "read.npy"],
+        [sys.executable, reader, out, str(COUNT), tmp_path / "read"],
         cwd=tmp_path, env=environment(PYTHONPATH=os.pathsep.join(elsewhere)), check=True,
     )  # fmt: skip
-    found = np.load(tmp_path / "read.npy")
-    wanted = np.stack([drawn[f"{i:05d}.png"] for i in range(COUNT)])
-    assert found.dtype == np.uint8 and found.shape == wanted.shape
+    read = pictures(tmp_path / "read")
+    found, wanted = (np.stack([shown[f"{i:05d}.png"] for i in range(COUNT)]) for shown in (read, drawn))
+    assert len(read) == COUNT and found.dtype == np.uint8 and found.shape == wanted.shape
     # Programs for other numbers of pictures may round otherwise.
     assert np.abs(found.astype(int) - wanted).max() <= 1
     assert wanted.std(axis=0).max() > 0
