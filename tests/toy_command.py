@@ -1,11 +1,12 @@
 """The training command with the networks of two layers by the name "toy", the toy of a feature network, and no pauses.
 
 Several devices share these networks' kernels, and "momentum" is an optimizer.
-Uploads to a bucket follow one another every half a second.
+Uploads to a bucket follow one another every half a second, and a lost process is noticed after ten.
 """
 
 from logogan_jax import main
 from logogan_jax.core import backend
+from logogan_jax.distributed import multihost
 
 start_jax = backend.start
 
@@ -29,5 +30,6 @@ def start():
 
 
 if __name__ == "__main__":
+    multihost.HEARTBEAT_TIMEOUT = 10
     backend.start = start
     main.command()

@@ -200,7 +200,8 @@ def _find_lost(key: str) -> str:
 def _missing_from(error: Exception) -> str:
     """Name the processes that the error of a barrier lists."""
     listed = re.search(r"timed out task names:\s*([\d,\s]+)", str(error))
-    if not listed:
+    missing = re.findall(r"\d+", listed[1]) if listed else rendezvous.silent_processes(str(error))
+    if not missing:
         # Process 0 keeps the barrier. Without a list the others know that it is process 0 that does not answer.
         return "another process" if is_primary() else rendezvous.name_processes([0])
-    return rendezvous.name_processes(sorted({int(number) for number in re.findall(r"\d+", listed[1])}))
+    return rendezvous.name_processes(sorted({int(number) for number in missing}))

@@ -5,6 +5,7 @@ JAX's own start-up waits too, but its error does not say which process is missin
 
 import contextlib
 import json
+import re
 import socket
 import time
 
@@ -43,6 +44,13 @@ def wait_for_all(coordinator: str, count: int, process_id: int) -> None:
 def name_processes(process_ids: list[int]) -> str:
     """Name processes in words: [1] -> "process 1", [1, 3] -> "processes 1, 3"."""
     return f"process{'es' if len(process_ids) > 1 else ''} {', '.join(map(str, process_ids))}"
+
+
+def silent_processes(message: str) -> list[int]:
+    """Return the processes that give no sign of life, from what JAX's coordinator says; none if it says nothing."""
+    listed = re.findall(r"stopped sending heartbeats\):\s*([\d\s]+)", message)
+    single = re.findall(r"Task (\d+) heartbeat timeout", message)
+    return sorted({int(number) for number in " ".join(listed + single).split()})
 
 
 def _accept_all(port: int, count: int, deadline: float) -> list[int]:
