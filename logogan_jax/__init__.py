@@ -33,8 +33,8 @@ def load(workdir: str | os.PathLike, step: str | int = "best", data: str | None 
     return loaded_run.load(os.fspath(workdir), str(step), data)
 
 
-# Functions, though python -m logogan_jax.evaluate is a command: what they call is in loop.py and evaluation.py, so that
-# no import of a module takes their names.
+# Functions, though python -m logogan_jax.evaluate is a command: nothing imports that module, nor is there one called
+# train, so that no module takes their names.
 def get_config(name: str) -> "ConfigDict":
     """Return the config of a name, such as "quickstart", or of a config file, to change it and to train it."""
     from logogan_jax.config import python_calls
@@ -83,8 +83,7 @@ def evaluate(
 
     Raises a UserError, of one line, for what the user can mend.
     """
-    from logogan_jax import evaluation
-    from logogan_jax.config import measuring, python_calls
+    from logogan_jax.config import evaluation, measuring, python_calls
 
     with python_calls.started():
         options = measuring.Options(num_samples, seed, data, against, real_vs_real)

@@ -10,6 +10,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import types
 
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 # Most of a test's time is compiling.
@@ -165,6 +166,11 @@ def environment(**extra):
 def command(module, *arguments):
     """The command line of a module of ours."""
     return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def evaluate_command():
+    """The command logogan_jax.evaluate, whose import would hide the function of that name."""
+    return types.SimpleNamespace(**runpy.run_module("logogan_jax.evaluate"))
 
 
 def pictures(folder):

@@ -17,8 +17,8 @@ def counts():
 
 
 def test_the_root_of_the_package_is_a_table_of_contents():
-    # export and studio are commands, as the others are, and evaluate.py only starts evaluation.py.
-    assert structure.root_entries(ROOT / "logogan_jax") <= 21
+    # Three more than planned: plan, export and studio are commands that came later.
+    assert structure.root_entries(ROOT / "logogan_jax") <= 20
 
 
 def test_names_are_assigned_one_by_one(counts):

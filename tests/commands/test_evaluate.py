@@ -7,10 +7,21 @@ import subprocess
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, command, devices, drawing, environment, four, on_toy_networks, pictures, summary
+from conftest import (
+    ROOT,
+    command,
+    devices,
+    drawing,
+    environment,
+    evaluate_command,
+    four,
+    on_toy_networks,
+    pictures,
+    summary,
+)
 from toy_networks import toy_features
 
-from logogan_jax import evaluation, loop, replay, sample
+from logogan_jax import loop, replay, sample
 from logogan_jax.config import build_training, copies, default_dataset, defaults, measuring, restore, run_config
 from logogan_jax.config.drawer import Drawer
 from logogan_jax.core.errors import Diverged, UserError
@@ -24,6 +35,7 @@ from logogan_jax.training.reporting import run_writer
 
 pytestmark = pytest.mark.usefixtures("toy_networks")
 KID = "evaluation/kid_toy"
+EVALUATE = evaluate_command()
 LOAD_NETWORK = features.load_network
 
 
@@ -408,15 +420,15 @@ def test_two_folders_are_compared_without_a_model(call, tmp_path, whole):
             drawing(i + first, size=30 + i).save(tmp_path / folder / f"{more}{i}.png")
     (tmp_path / "a" / "notes.png").write_text("no picture")
     out = tmp_path / "numbers.json"
-    said = call(evaluation, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
+    said = call(EVALUATE, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'b'}", "--size=28", f"--out={out}")
     assert "1 files of" in said and "notes.png" in said and "12 against 12" in said
     other = json.loads(out.read_text())["against"][str(tmp_path / "b")]
-    call(evaluation, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
+    call(EVALUATE, f"--images={tmp_path / 'a'}", f"--against={tmp_path / 'c'}", "--size=28", f"--out={out}")
     same = json.loads(out.read_text())["against"][str(tmp_path / "c")]
     assert same["kid_toy"]["value"] < other["kid_toy"]["value"]
     assert same["precision_toy"]["value"] == 1.0 and same["fd_toy"]["value"] == pytest.approx(0, abs=1e-6)
     # A run against a folder of other images.
-    said = call(evaluation, f"--workdir={whole()}", "--num_samples=24", f"--against={tmp_path / 'b'}")
+    said = call(EVALUATE, f"--workdir={whole()}", "--num_samples=24", f"--against={tmp_path / 'b'}")
     assert "24 against 12" in said and "held out" not in said.splitlines()[1]
 
 
@@ -431,7 +443,7 @@ def test_two_folders_are_compared_without_a_model(call, tmp_path, whole):
 def test_what_cannot_be_measured_is_one_line(call, monkeypatch, flags, message):
     monkeypatch.setattr(features, "load_network", LOAD_NETWORK)
     with pytest.raises(UserError) as caught:
-        call(evaluation, *flags)
+        call(EVALUATE, *flags)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -532,6 +544,6 @@ def test_the_embedded_logos_of_another_machines_cache_are_those_of_this_one(tiny
 def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match=r"--out=.*thesis.txt is there and was not written by this command"):
-        evaluation._file_of_numbers(str(tmp_path / "thesis.txt"))
+        EVALUATE._file_of_numbers(str(tmp_path / "thesis.txt"))
     (tmp_path / "numbers.json").write_text(json.dumps({"network": "efflite0", "network_sha256": "0"}))
-    assert evaluation._file_of_numbers(str(tmp_path / "numbers.json")) == tmp_path / "numbers.json"
+    assert EVALUATE._file_of_numbers(str(tmp_path / "numbers.json")) == tmp_path / "numbers.json"

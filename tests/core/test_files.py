@@ -5,10 +5,10 @@ import errno
 import os
 
 import pytest
-from conftest import failing
+from conftest import evaluate_command, failing
 
 from data_prep import download_images
-from logogan_jax import evaluation, sample
+from logogan_jax import sample
 from logogan_jax.core import files, outputs
 from logogan_jax.core.errors import UserError
 from logogan_jax.training.workdir import locked_folder
@@ -126,7 +126,7 @@ UNWRITABLE = "/dev/null/a"
 
 
 @pytest.mark.parametrize(("module", "flags"), [
-    (evaluation, ["--images=logos", "--against=logos", "--size=28", f"--out={UNWRITABLE}"]),
+    (evaluate_command(), ["--images=logos", "--against=logos", "--size=28", f"--out={UNWRITABLE}"]),
     (sample, ["--workdir=run", f"--out={UNWRITABLE}"]),
 ])  # fmt: skip
 def test_commands_know_before_their_work_that_they_cannot_write(call, module, flags):
