@@ -55,11 +55,11 @@ def main() -> None:
             config.copy_and_resolve_references(), info, target, devices=values.devices, hosts=values.hosts,
             dollars_per_hour=price,
         )  # fmt: skip
-        found.append(row)
+        found.append(rows.to_json(name, row))
         print(rows.describe(name, row), end="\n\n", flush=True)
         if out:
             with out.open("a", encoding="utf-8") as file:
-                print(json.dumps(rows.to_json(name, row)), file=file)
+                print(json.dumps(found[-1]), file=file)
     if len(found) > 1:
         print(rows.table(found), end="\n\n")
     print(rows.HOW)

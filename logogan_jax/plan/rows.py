@@ -2,10 +2,11 @@
 
 import datetime
 import importlib.metadata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from logogan_jax.core import timing
-from logogan_jax.plan import prediction
+from logogan_jax.plan import prediction, targets
 from logogan_jax.plan.estimate import Estimate, Memory
 
 HOW = (
@@ -65,26 +66,25 @@ def _fits(estimate: Estimate) -> str:
     return f"it does not fit, {largest}: use --config.train.batch_size={estimate.largest_batch}"
 
 
-def table(estimates: list[Estimate]) -> str:
-    """Return a Markdown table of the targets, the cheapest run first; those without a price come last."""
-    ordered = sorted(estimates, key=lambda found: (not found.fits, not found.dollars, found.dollars, found.hours))
-    rows = [_HEADER, tuple("---" for _ in _HEADER), *map(_cells, ordered)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a Markdown table of rows of `to_json`, the cheapest run first; those without a price come last."""
+    ordered = sorted(rows, key=lambda row: (not row["fits"], not row["dollars"], row["dollars"] or 0, row["hours"]))
+    cells = [_HEADER, tuple("---" for _ in _HEADER), *map(_cells, ordered)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-def _cells(estimate: Estimate) -> tuple[str, ...]:
-    step = estimate.prediction.step
-    hosts = f" x {estimate.hosts}" if estimate.hosts > 1 else ""
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    hosts = f" x {row['hosts']}" if row["hosts"] > 1 else ""
     return (
-        f"{estimate.devices}{hosts} x {estimate.target.title}",
-        "yes" if estimate.fits else "no",
-        f"{estimate.largest_batch:,}",
-        f"{estimate.counts.kernels:,}",
-        gigabytes(estimate.counts.bytes),
-        f"{1e3 * step:.3g}",
-        rate(1 / step),
-        f"{estimate.hours:.2f}",
-        f"{estimate.dollars:.2f}" if estimate.dollars_per_hour else "?",
+        f"{row['devices']}{hosts} x {targets.load()[row['target']].title}",
+        "yes" if row["fits"] else "no",
+        f"{row['largest_batch']:,}",
+        f"{row['kernels']:,}",
+        gigabytes(row["bytes"]),
+        f"{1e3 * row['step_seconds']:.3g}",
+        rate(1 / row["step_seconds"]),
+        f"{row['hours']:.2f}",
+        "?" if row["dollars"] is None else f"{row['dollars']:.2f}",
     )
 
 

@@ -104,7 +104,8 @@ def test_a_table_begins_with_the_cheapest_run_that_fits():
         memory=Memory(1, 1, 1, 10 if fits else 2), counts=estimate.Counts(1, 1, 1, 0, 0, 0, 0, 0, 0),
         prediction=estimate.Prediction(1.0, 0, 0, 0, 0, 0), compile_seconds=1.0, dollars_per_hour=dollars,
     )  # fmt: skip
-    lines = rows.table([made(False, 1.0), made(True, 0.0), made(True, 9.0), made(True, 2.0)]).splitlines()[2:]
+    found = [made(False, 1.0), made(True, 0.0), made(True, 9.0), made(True, 2.0)]
+    lines = rows.table([rows.to_json("toy", row) for row in found]).splitlines()[2:]
     assert [line.split(" | ")[-1].strip(" |") for line in lines] == ["0.56", "2.50", "?", "0.28"]
 
 
