@@ -7,6 +7,7 @@ import pytest
 from conftest import ROOT, command, environment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [["--help"], ["--path=/nowhere", "--size=28", "--target_path=none"]])
 def test_it_says_the_same_and_ends_alike(flags):
     words = command("data_prep.write_tfrecords", *flags)

@@ -83,6 +83,7 @@ def half(shards, tmp_path_factory):
     return copied
 
 
+@pytest.mark.slow
 def test_a_run_measures_itself_and_draws_its_best(whole):
     run = whole()
     assert [line["step"] for line in looks(run)] == [2, 4]
@@ -510,6 +511,7 @@ def test_other_images_at_the_runs_path_do_not_keep_it_from_a_folder(
     assert "holds other images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [{}, {"against": "", "real_vs_real": True}])
 def test_what_needs_the_runs_own_images_names_the_flag_for_where_they_lie_now(moved, toy, values):
     with pytest.raises(UserError, match=r"my shards, which is no folder here: say where they lie now by --data=DIR"):

@@ -67,6 +67,7 @@ def turned_by_hand(image, angle, outside):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(9, 9), (12, 6), (5, 10)])
 @pytest.mark.parametrize(("channels", "corners", "outside"), [(3, "white", 1), (4, "white", -1), (1, "edge", None)])
 def test_a_turn_is_that_of_plain_numpy(size, channels, corners, outside):

@@ -244,6 +244,7 @@ def test_the_fingerprint_is_of_the_images(shards, damaged):
 # ── sources ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "cores"),
     [

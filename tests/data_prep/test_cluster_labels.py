@@ -104,6 +104,7 @@ def test_the_sheet_shows_a_row_for_each_cluster(kinds, tmp_path):
     assert middle[0][0] == middle[1][0] == 180 and (cells[0][1][8] == 255).all() and not (cells[1][1][8] == 255).all()
 
 
+@pytest.mark.slow
 def test_the_same_images_give_the_same_bytes(kinds, tmp_path):
     for name in ("one", "other"):
         tool("--path", kinds[0], "--clusters", 3, "--target_path", tmp_path / name)
@@ -111,6 +112,7 @@ def test_the_same_images_give_the_same_bytes(kinds, tmp_path):
     assert one == other
 
 
+@pytest.mark.slow
 def test_what_a_stopped_run_left_is_no_part_of_the_shards(kinds, tmp_path):
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "kinds-train.tfrecord-00007-of-00008").write_bytes(b"old")

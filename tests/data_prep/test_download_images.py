@@ -311,6 +311,7 @@ def test_a_long_list_is_read_no_further_than_the_work_needs(tmp_path, monkeypatc
     assert len(ahead) == 500 and max(ahead) <= 10  # four at work, four in the queue, one at either door
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("header", ["600", "date", "1e400"])
 def test_a_server_that_wants_a_long_pause_is_asked_no_more(tmp_path, server, status, header, capsys):
@@ -536,6 +537,7 @@ def wait_for(condition, process):
 INTERRUPTS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "status"),
     [(signal.SIGKILL, -9), *(pytest.param(*case, marks=pytest.mark.slow) for case in INTERRUPTS)],

@@ -117,6 +117,7 @@ def test_the_pngs_of_drawings_lie_beside_them(tmp_path, capsys):
     assert "png (made by our tools from images that are read here)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "result",
     [
@@ -191,6 +192,7 @@ def test_a_cleaned_copy_has_the_manifests_of_what_was_read_alone(logos, tmp_path
     assert sorted(os.listdir(tmp_path / "clean" / "a")) == ["0.png", "manifest.jsonl"]
 
 
+@pytest.mark.slow
 def test_results_from_elsewhere_are_images_like_others(logos, tmp_path):
     for label in "ab":
         resize_center.main([f"--path={logos / label}", "--size=28", f"--target_path={tmp_path / 'squares' / label}"])

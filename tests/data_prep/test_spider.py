@@ -60,6 +60,7 @@ def expected(server):
 # ── the spider ──────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_category_is_listed_to_its_end_in_any_script(server, tmp_path):
     said, _ = run(spider(server, tmp_path, "--contact=me@example.org"))
     assert said == f"20 files listed in {tmp_path}/items.csv, 3 rejected (reasons in items.rejects.jsonl there)."

@@ -99,6 +99,7 @@ def test_svg_is_drawn_for_a_rectangle(height, width, within, covering):
         assert found.aspect == pytest.approx(2 * height / width)
 
 
+@pytest.mark.slow
 def test_embedded_logos_with_transparency(monkeypatch, tmp_path, capsys):
     items = icon_sets.simple_icons()[:40]
     monkeypatch.setattr(icon_sets, "simple_icons", lambda: items)
@@ -175,6 +176,7 @@ def test_two_first_runs_may_draw_the_embedded_logos_at_once(monkeypatch, tmp_pat
         make_logos.embedded_logos(size=28, channels=1)
 
 
+@pytest.mark.slow
 def test_every_shape_of_the_embedded_logos_has_a_folder_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("LOGOGAN_CACHE", str(tmp_path))
     items = icon_sets.simple_icons()[:3]

@@ -32,6 +32,7 @@ def logos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tool", "how"), [("write_tfrecords", "file"), ("resize_center", "stdin")])
 def test_a_script_without_a_main_guard_calls_a_tool(logos, tmp_path, tool, how):
     script = tmp_path / "script.py"

@@ -74,6 +74,7 @@ def test_devices_under_pmap_and_a_device_alone_hold_everything():
     assert data_parallel.DataParallel("shard_map", 8, DEVICES).parts == len(DEVICES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VALUES)
 def test_an_optimizer_does_to_shares_what_it_does_to_the_whole(toy_networks, monkeypatch, name):
     monkeypatch.setattr(data_parallel, "LEAST_SHARED", 64)

@@ -79,6 +79,7 @@ def by_onnxruntime(content, **values):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "values"),
     [

@@ -55,6 +55,7 @@ def test_features_are_those_of_the_published_network(efflite0, size, shift):
     np.testing.assert_allclose(found.taps[0, ::43], taps, atol=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [6, 7])
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("stride", [1, 2])

@@ -73,6 +73,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_planted_copies_are_found(logos, others, detector, kind):
     """Five of a hundred are copies of training logos; the others are logos that the detector never saw."""

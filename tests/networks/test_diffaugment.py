@@ -166,6 +166,7 @@ def test_without_strength_nothing_changes_and_with_all_of_it_most(words, channel
     assert changed == 0 if (words, channels) == ("saturation", 1) else changed > 0.8
 
 
+@pytest.mark.slow
 def test_each_image_and_each_transform_draws_for_itself():
     rows = prng.per_example_keys(jax.random.key(1), jnp.arange(600))
     grey = jnp.full((600, 8, 8, 3), 0.25)

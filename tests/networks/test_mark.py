@@ -60,6 +60,7 @@ def test_a_mark_at_a_larger_size_is_the_same_mark():
     assert soft(large) < soft(small) / 2
 
 
+@pytest.mark.slow
 def test_shares_of_one_ink_are_a_sigmoid_and_of_more_leave_the_rest_to_the_ground():
     logits = jnp.linspace(-200, 200, 81)[:, None]
     np.testing.assert_allclose(mark.ink_shares(logits)[:, 0], jax.nn.sigmoid(logits[:, 0]), atol=1e-6)

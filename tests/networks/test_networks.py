@@ -117,6 +117,7 @@ def test_every_name_has_every_role():
     assert all(tuple(roles) == ROLES for roles in NETWORKS.values())
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize(("size", "channels"), SIZES)
 def test_every_size_and_channel_count_comes_out_as_asked(name, size, channels):
@@ -157,6 +158,7 @@ def test_bfloat16_networks_take_and_give_float32(name):
     assert mean.dtype == log_variance.dtype == jnp.float32
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("train", [False, True])
 def test_a_critic_scores_each_image_on_its_own(name, train):
@@ -167,6 +169,7 @@ def test_a_critic_scores_each_image_on_its_own(name, train):
     assert abs(float(after[1] - before[1])) > 1e-3
 
 
+@pytest.mark.slow
 @EVERY
 def test_a_generator_that_is_not_training_draws_each_picture_on_its_own(name):
     generator, z = perturbed(make(name, "generator")), jnp.asarray(np.random.default_rng(0).normal(size=(3, 10)), "f")
@@ -231,6 +234,7 @@ def test_the_latent_says_more_than_a_label_beside_it(name):
     assert of_z.std(axis=0).mean() > 3 * of_label.std(axis=0).mean() > 0
 
 
+@pytest.mark.slow
 @EVERY
 def test_without_classes_labels_are_ignored(name):
     generator, critic = make(name, "generator"), make(name, "critic")

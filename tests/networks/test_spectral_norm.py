@@ -32,6 +32,7 @@ def calls(layer, x, count, train):
     return nnx.merge(graph, jax.tree.map(lambda leaf: leaf[0], state))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [False, True])
 def test_the_normalised_kernel_has_spectral_norm_one(train):
     geometry = conv_geometry.same((4, 4), 3, 1)

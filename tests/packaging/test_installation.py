@@ -95,6 +95,7 @@ def test_a_shipped_config_is_a_new_one_each_time(tmp_path, monkeypatch):
 DOORS = ["logogan_jax.main", "logogan_jax.benchmark", "logogan_jax.tune", "data_prep.preview_augment"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", DOORS)
 def test_every_command_with_a_config_takes_a_name(door):
     assert "did you mean wgan56? " in failing("--config=wgan65", module=door)

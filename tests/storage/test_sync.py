@@ -366,6 +366,7 @@ def test_what_was_not_copied_yet_is_not_lost_here(bucket, machine):
         assert names(address) == ours(copy.local) | {"samples/000003.png"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["went on elsewhere", "another run", "removed"])
 def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machine, change, capsys):
     address = f"{bucket}/run"
@@ -387,6 +388,7 @@ def test_what_was_not_copied_yet_does_not_mix_with_what_others_did(bucket, machi
     assert "has gone on elsewhere: checkpoints" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     [(lease.Lease, "_keep_renewing"), (commit_markers.CommitMarkers, "repair"), (object_store.Bucket, "get")],
@@ -413,6 +415,7 @@ def dead(*_):
     raise Dead
 
 
+@pytest.mark.slow
 @BOTH
 def test_one_machine_at_a_time(bucket, machine, monkeypatch, capsys):
     address = f"{bucket}/run"

@@ -72,6 +72,7 @@ def test_what_matters_is_told_from_what_does_not(tuned):
     assert next(iter(told)) == rate and told[rate] > 0.5 and sum(told.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_what_is_worse_than_most_gets_sigterm_and_its_folder_says_so(tuned, monkeypatch):
     monkeypatch.setenv("FAKE_PAUSE", "0.1")
     trials = tuned(9)
