@@ -198,9 +198,9 @@ FORMS = [
     ("wgan_gp", {"name": "resnet"}, 32, 32, 3, True, False),
     ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 24, 16, 4, True, True),
     ("wgan_gp", {"name": "wgan", "kernel": 4}, 28, 28, 1, True, False),
-    ("vae", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 96, 48, 1, True, False),
+    ("vae", {"name": "dcgan", "kernel": 4, "dropout": 0.0}, 48, 24, 1, True, False),
     ("glo", {"name": "wgan", "kernel": 4}, 28, 28, 4, True, False),
-    ("r3gan", {"name": "r3gan", "blocks": 1, "expansion": 1}, 96, 48, 3, True, False),
+    ("r3gan", {"name": "r3gan", "blocks": 1, "expansion": 1}, 48, 24, 3, True, False),
     ("gan", {"name": "dcgan", "kernel": 4, "dropout": 0.0, "inks": 1}, 28, 28, 4, True, False),
     ("wgan_gp", {"name": "resnet", "inks": 3}, 28, 56, 3, False, False),
 ]
