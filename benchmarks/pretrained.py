@@ -4,7 +4,7 @@
 
 Trains configs/quickstart.py on the embedded logos, which takes minutes on two CPU cores. A run that is there already
 goes on, or is taken as it is. Writes logogan_jax/config/pretrained: the archive in safetensors with generator and
-critic, and its card in JSON and Markdown.
+critic of the last step, and its card in JSON and Markdown.
 """
 
 import importlib.util
@@ -22,6 +22,7 @@ from logogan_jax.core import files
 
 TARGET = ROOT / "logogan_jax" / "config" / "pretrained"
 NAME = "pretrained.safetensors"
+STEP = "--step=newest"  # the run's own few pictures tell the last steps from one another by chance
 LICENCE = "CC0-1.0 as the drawings of simple-icons; the trademarks that they show belong to their owners"
 _PAGE = """
 ## How it was made
@@ -45,7 +46,7 @@ Licence: {licence}.
 def measure(workdir: pathlib.Path) -> dict[str, Any]:
     """Return what evaluate says of a run, by all feature networks that are installed."""
     networks = "efflite0,ppocr" if importlib.util.find_spec("rapidocr_onnxruntime") else "efflite0"
-    words = ["python", "-m", "logogan_jax.evaluate", f"--workdir={workdir}", f"--features={networks}"]
+    words = ["python", "-m", "logogan_jax.evaluate", f"--workdir={workdir}", STEP, f"--features={networks}"]
     status, last_line = runs.run([*words, f"--num_samples={SAMPLES}", "--real_vs_real"])
     assert status == 0, last_line
     evaluation = json.loads((workdir / "evaluation.json").read_text(encoding="utf-8"))
@@ -63,8 +64,8 @@ def write(workdir: pathlib.Path, words: list[str], evaluation: dict[str, Any]) -
     }
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / NAME
-        export = ["python", "-m", "logogan_jax.export", f"--workdir={workdir}", "--format=safetensors", "--critic"]
-        status, last_line = runs.run([*export, f"--out={out}"])
+        export = ["python", "-m", "logogan_jax.export", f"--workdir={workdir}", STEP, f"--out={out}"]
+        status, last_line = runs.run([*export, "--format=safetensors", "--critic"])
         assert status == 0, last_line
         card = json.loads(out.with_name(f"{NAME}.json").read_text(encoding="utf-8"))
         page = out.with_name(f"{NAME}.md").read_text(encoding="utf-8")
