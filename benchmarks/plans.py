@@ -71,19 +71,19 @@ def eight_tables(record: dict[str, dict[str, Any]]) -> str:
     """Write the table of all configs for eight devices of each target."""
     parts = []
     for target in EIGHT:
-        title = targets.load()[target].title
-        lines = [_HEADER[0] + f" {title}", *_HEADER[1:]]
-        cells = [lines, ["---", *("---:" for _ in lines[1:])]]
-        for config, name, devices in wanted():
-            row = record.get(key(config, name, devices))
-            if row and (name, devices) == (target, 8):
-                cells.append(_cells(row))
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n")
+        chosen = [record.get(key(*row)) for row in wanted() if row[1:] == (target, 8)]
+        lines = [
+            (f"{_HEADER[0]} {targets.load()[target].title}", *_HEADER[1:]),
+            ("---", *["---:"] * (len(_HEADER) - 1)),
+        ]
+        lines += [_cells(row) for row in chosen if row]
+        if any(chosen):
+            parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
     return "\n" + "\n".join(parts) + "\n"
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
         row["config"],
         str(row["batch_size"]),
         f"{row['kernels']:,}",
@@ -93,7 +93,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{1e3 * row['exposed_seconds']:.2g}",
         f"{row['hours']:.2f}",
         "?" if row["dollars"] is None else f"{row['dollars']:.2f}",
-    ]
+    )
 
 
 def main() -> None:

@@ -1,0 +1,28 @@
+"""The page shows what plans.py recorded, which is some of what it is to record."""
+
+import sys
+
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
+import plans
+
+from logogan_jax.plan import targets
+
+RECORD = plans.read_record()
+
+
+def test_every_row_is_wanted_and_of_what_its_name_says():
+    wanted = plans.wanted()
+    assert len(wanted) == len(set(wanted)) and {name for _, name, _ in wanted} == targets.load().keys()
+    assert RECORD.keys() <= {plans.key(*row) for row in wanted}
+    for name, row in RECORD.items():
+        assert name == plans.key(row["config"], row["target"], row["devices"])
+        assert row["step_seconds"] > 0 and row["kernels"] > 0 and row["compiler"]
+
+
+def test_the_page_shows_the_record():
+    page = (ROOT / "docs" / "speed.md").read_text()
+    for marker, table in (("plans", plans.single_tables), ("plans-eight", plans.eight_tables)):
+        shown = page.partition(f"<!-- {marker} -->\n")[2].partition(f"<!-- /{marker} -->")[0]
+        assert shown == table(RECORD), marker
