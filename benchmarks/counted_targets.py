@@ -24,6 +24,7 @@ from record import RESULTS, parser, rewrite_table, write_record
 from logogan_jax.config import shipped
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.plan import estimate, rows
+from logogan_jax.plan.estimate import Estimate
 
 NAME = "counted-targets"
 CONFIGS = ("wgan28", "wgan56", "dcgan56", "r3gan56")
@@ -35,12 +36,17 @@ TOLERANCE = 0.02
 COUNTS = ("kernels", "bytes", "temporary_bytes", "copies", "pads", "host_transfers", "collectives", "exchanged_bytes")
 
 
-def count(config: str, target: str, devices: int) -> dict[str, Any]:
-    """Compile the step of a shipped config for some devices of a target -> the counts of one device, by name."""
+def compile_step(config: str, target: str, devices: int) -> Estimate:
+    """Compile the step of a shipped config for some devices of a target; return what it needs."""
     info = DatasetInfo("", IMAGES, {}, ("#000000",))
-    found = estimate.estimate(
+    return estimate.estimate(
         shipped.get_config(config), info, targets.load()[target], devices=devices, hosts=1, dollars_per_hour=0.0
     )
+
+
+def count(config: str, target: str, devices: int) -> dict[str, Any]:
+    """Compile the step of a shipped config for some devices of a target -> the counts of one device, by name."""
+    found = compile_step(config, target, devices)
     figures = {**dataclasses.asdict(found.counts), "temporary_bytes": found.memory.temporaries}
     return {name: figures[name] for name in COUNTS}
 

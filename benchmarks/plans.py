@@ -16,16 +16,14 @@ from logogan_jax.plan import targets
 if __name__ == "__main__":
     os.environ.update(targets.ENVIRONMENT)  # before JAX is imported
 
+from counted_targets import IMAGES, compile_step, title
 from record import RESULTS, ROOT, parser, rewrite_table, write_record
 
-from logogan_jax.config import shipped
-from logogan_jax.data.dataset import DatasetInfo
-from logogan_jax.plan import estimate, rows
+from logogan_jax.plan import rows
 
 NAME = "plans"
 EVERYWHERE = ("wgan56", "dcgan112", "r3gan112")  # on one device of each target
 EIGHT = ("h100", "v5e")  # of which eight train each config
-IMAGES = 2_929  # in the data set, about as many as are embedded
 _HEADER = ("8 x", "batch", "kernels", "GB a step", "ms a step", "steps/s", "exposed, ms", "hours", "$")
 
 
@@ -36,25 +34,10 @@ def wanted() -> list[tuple[str, str, int]]:
     return single + [(config, target, 8) for target in EIGHT for config in configs]
 
 
-def key(config: str, target: str, devices: int) -> str:
-    """Return the name of a row in the record."""
-    return f"{config} on {devices} x {target}"
-
-
 def read_record() -> dict[str, dict[str, Any]]:
     """Read the recorded rows: {"wgan56 on 8 x h100": row}."""
     path = RESULTS / f"{NAME}.json"
     return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
-
-
-def predict(config: str, target: str, devices: int) -> dict[str, Any]:
-    """Compile a shipped config for some devices of a target; return its row."""
-    info = DatasetInfo("", IMAGES, {}, ("#000000",))
-    chosen = targets.load()[target]
-    found = estimate.estimate(
-        shipped.get_config(config), info, chosen, devices=devices, hosts=1, dollars_per_hour=0.0
-    )  # fmt: skip
-    return rows.to_json(config, found)
 
 
 def single_tables(record: dict[str, dict[str, Any]]) -> str:
@@ -71,7 +54,7 @@ def eight_tables(record: dict[str, dict[str, Any]]) -> str:
     """Write the table of all configs for eight devices of each target."""
     parts = []
     for target in EIGHT:
-        chosen = [record.get(key(*row)) for row in wanted() if row[1:] == (target, 8)]
+        chosen = [record.get(title(*row)) for row in wanted() if row[1:] == (target, 8)]
         lines = [
             (f"{_HEADER[0]} {targets.load()[target].title}", *_HEADER[1:]),
             ("---", *["---:"] * (len(_HEADER) - 1)),
@@ -104,12 +87,12 @@ def main() -> None:
     args = flags.parse_args()
     record = read_record()
     for config, target, devices in wanted():
-        name = key(config, target, devices)
+        name = title(config, target, devices)
         compiler = rows.versions(targets.load()[target].platform)
         chosen = config in (args.only or config).split(",") and target in (args.targets or target).split(",")
         if not chosen or record.get(name, {}).get("compiler") == compiler:
             continue
-        record[name] = predict(config, target, devices)
+        record[name] = rows.to_json(config, compile_step(config, target, devices))
         print(name, f"{1e3 * record[name]['step_seconds']:.3g} ms a step", flush=True)
         write_record(NAME, "python benchmarks/plans.py", {"images": IMAGES, "rows": record})
         rewrite_table("docs/speed.md", NAME, single_tables(record))

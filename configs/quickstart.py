@@ -18,7 +18,7 @@ def get_config():
     config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0)
     # R1 keeps the critic from outrunning the generator: of every fourth image it costs little.
     config.objective = defaults.block(name="gan", critic_updates=1, r1=0.2, lazy=4)
-    # High rates suit a short training: a third of them learns less (docs/quality.md), and 3.2e-3 and 6.4e-3 diverged.
+    # High rates suit a short training: with a third of them it learns less (docs/quality.md).
     config.optimizer.generator = defaults.block(name="adam", learning_rate=1.2e-3, b1=0.5, b2=0.999)
     config.optimizer.critic = defaults.block(name="adam", learning_rate=2.4e-3, b1=0.5, b2=0.999)
     config.train.steps = 3_000

@@ -15,9 +15,9 @@ RECORD = plans.read_record()
 def test_every_row_is_wanted_and_of_what_its_name_says():
     wanted = plans.wanted()
     assert len(wanted) == len(set(wanted)) and {name for _, name, _ in wanted} == targets.load().keys()
-    assert RECORD.keys() <= {plans.key(*row) for row in wanted}
+    assert RECORD.keys() <= {plans.title(*row) for row in wanted}
     for name, row in RECORD.items():
-        assert name == plans.key(row["config"], row["target"], row["devices"])
+        assert name == plans.title(row["config"], row["target"], row["devices"])
         assert row["step_seconds"] > 0 and row["kernels"] > 0 and row["compiler"]
 
 
