@@ -95,11 +95,11 @@ def _start(plan: Plan, folder: pathlib.Path, claim: Claim, environment: dict[str
 def _check(study: Study, job: _Job) -> _Job:
     """Report a job's new evaluations to the study, and ask a job that is worse than most to stop."""
     evaluations = job.process.new_evaluations()
-    if not evaluations or job.pruned:
+    if not evaluations:
         return job
     claim, should_stop = study.report_evaluations(job.claim, evaluations)
     job = job._replace(claim=claim)
-    if not should_stop or job.process.ended:
+    if not should_stop or job.pruned or job.process.ended:
         return job
     job.process.stop()
     step, kid = evaluations[-1]

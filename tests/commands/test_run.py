@@ -166,8 +166,12 @@ def test_a_users_own_folder_trains_in_two_commands(tmp_path):
 @pytest.mark.slow
 def test_commands_need_no_tensorflow_and_no_tfds():
     loaded = "print([name for name in sys.modules if name.startswith('tensorflow')])"
-    doors = ("loop", "main", "sample", "evaluation", "replay", "tune")  # all in one program, as in a notebook
-    script = f"import sys, {', '.join(f'logogan_jax.{door}' for door in doors)}; {loaded}"
+    package = ROOT / "logogan_jax"
+    commands = {path.stem for path in package.glob("*.py") if '__name__ == "__main__"' in path.read_text()}
+    commands |= {path.parent.name for path in package.glob("*/__main__.py")}
+    assert commands > {"main", "sample", "evaluate", "tune"}
+    modules = ["loop", *sorted(commands)]  # all in one program, as in a notebook
+    script = f"import sys, {', '.join(f'logogan_jax.{module}' for module in modules)}; {loaded}"
     command_line = [*command("x")[:1], "-c", script]
     found = subprocess.run(command_line, env=environment(), cwd=ROOT, text=True, capture_output=True, check=True)
     assert found.stdout.strip() == "[]"

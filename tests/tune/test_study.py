@@ -89,6 +89,17 @@ def test_what_is_worse_than_most_gets_sigterm_and_its_folder_says_so(tuned, monk
     assert not any((tuned.folder / "trials" / f"{trial.number:04d}" / "pruned.txt").exists() for trial in finished)
 
 
+@pytest.mark.slow
+def test_a_run_that_ends_before_sigterm_reaches_it_is_finished_with_all_its_evaluations(tuned, monkeypatch):
+    asked = []
+    monkeypatch.setenv("FAKE_PAUSE", "0.1")
+    monkeypatch.setattr(trial_process.TrialProcess, "stop", lambda process: asked.append(process.folder.name))
+    trials = tuned(9)
+    assert asked  # some are worse than the median
+    assert all(trial.state == "finished" and len(trial.curve) == EVALUATIONS for trial in trials)
+    assert not list(tuned.folder.glob("trials/*/pruned.txt"))
+
+
 def test_a_run_that_fails_is_a_failed_trial_with_its_reason(tuned, monkeypatch):
     monkeypatch.setenv("FAKE_FAILS", "4.0")
     trials = tuned(6, ranges={"objective.critic_updates": search_space.even(4, 5)})
