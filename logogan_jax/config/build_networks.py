@@ -13,6 +13,7 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.data import inks
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
+from logogan_jax.metrics import efflite0, features
 from logogan_jax.networks import NETWORKS, ROLES, diffaugment
 from logogan_jax.networks.augmented_critic import AugmentedCritic
 from logogan_jax.networks.mark import MarkGenerator
@@ -35,6 +36,11 @@ def takes_inks(config: ConfigDict) -> bool:
     return bool(config.mark.inks) and (config.mark.colours == "data" or (config.mark.colours == "auto" and suits))
 
 
+def looks_through_features(name: str) -> bool:
+    """Return whether the critic of config.model.name looks at images through efflite0, a published network."""
+    return "feature_weights" in registry.parameters(registry.lookup(NETWORKS, name, "config.model.name")["critic"])
+
+
 def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, classes: int) -> dict[str, nnx.Module]:
     """Return {role: network} with their first weights, each drawn at an address of its own.
 
@@ -52,6 +58,8 @@ def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, 
         "dtype": registry.lookup(DTYPES, config.train.dtype, "config.train.dtype"),
         "axis_name": data_parallel.AXIS,
     }
+    if looks_through_features(name):
+        given["feature_weights"] = _feature_weights(config)
     values = {key: value for key, value in config.model.items() if key not in ("name", "latent")}
     taken = {role: registry.parameters(constructor).keys() - given for role, constructor in constructors.items()}
     by_any = set().union(*taken.values())
@@ -104,6 +112,20 @@ def _check_mark(config: ConfigDict, objective: Objective) -> None:
             f"config.mark.colours is 'data', so networks see no colour, and config.objective.name "
             f"{config.objective.name!r} shows images again: use --config.mark.colours=network"
         )
+
+
+def _feature_weights(config: ConfigDict) -> dict[str, Any]:
+    """Return the weights of the published network through which a critic looks.
+
+    Raises a UserError where that network would also judge the pictures: whoever trains on features looks good in them.
+    """
+    name = config.model.name
+    if config.evaluate.every_images and config.evaluate.features == efflite0.NAME:
+        raise UserError(
+            f"config.evaluate.features is {efflite0.NAME!r}, through which the critic of config.model.name {name!r} "
+            f"looks, so it is no judge: use --config.evaluate.features=ppocr"
+        )
+    return features.load_network(efflite0.NAME, f"config.model.name {name!r}").weights
 
 
 def _given_for_mark(config: ConfigDict, role: str) -> dict[str, Any]:

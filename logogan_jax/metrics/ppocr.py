@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from logogan_jax.core import target
-from logogan_jax.metrics import folded_conv, installed_weights
-from logogan_jax.metrics.folded_conv import FoldedConv, Layer
+from logogan_jax.metrics import installed_weights
+from logogan_jax.networks import folded_conv
 from logogan_jax.networks.conv_geometry import NHWC
+from logogan_jax.networks.folded_conv import FoldedConv, Layer
 
 SIDE = 48  # pixels: the height of a line of text that the recogniser was trained on
 PACKAGE = "rapidocr_onnxruntime"

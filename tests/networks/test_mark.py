@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from test_networks import call, perturbed, traced
+from test_networks import FAMILIES, call, perturbed, traced
 from test_networks import make as make_network
 
-from logogan_jax.networks import NETWORKS, mark
+from logogan_jax.networks import mark
 
 SHARP = jnp.float32(1e4)  # edges of no width
 TABLE = np.array([[1, 0, 0], [0, 0.5, 0], [0, 0, 0.25]], np.float32)
@@ -105,7 +105,7 @@ def test_gates_are_opened_by_z_and_learn_when_to_open():
         assert alike(call(generator, latents(), train=False, scale=scale)) < 1e-5
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize(("inks", "channels"), [(1, 3), (3, 4), (2, 1)])
 def test_every_generator_draws_marks(name, inks, channels):
     def drawn():

