@@ -17,6 +17,7 @@ CONFIGS = {
     "cgan": ("cgan56", {"generator": 4e-4, "critic": 8e-4}),
     "can": ("can56", {"generator": 2e-4, "critic": 4e-4}),
     "hinge": ("hinge56", {"generator": 4e-4, "critic": 8e-4}),
+    "projected": ("projected56", {"generator": 4e-4, "critic": 4e-4}),
     "lsgan": ("lsgan56", {"generator": 4e-4, "critic": 8e-4}),
     "wgan": ("wgan_clip56", {"generator": 2e-4, "critic": 2e-4}),
     "wgan_gp": ("wgan56", {"generator": 4e-4, "critic": 4e-4}),
@@ -26,6 +27,8 @@ CONFIGS = {
     "walkthrough_dcgan": ("walkthrough_dcgan56", {"generator": 4e-4, "critic": 4e-4}),
     "walkthrough_wgan": ("walkthrough_wgan56", {"generator": 4e-4, "critic": 4e-4}),
 }
+# Critics that are not the DCGAN's, and their values.
+SMALL = {"projected": {"mixed_width": 16, "feature_side": 64}}
 STEPS = 2_000
 
 
@@ -35,7 +38,10 @@ def get_config(objective: str) -> ConfigDict:
     config = shipped.get_config(name)
     config.data.update(size=28, rotate=0.0, mirror=False)
     options = {key: config.model[key] for key in ("conditioning", "spectral") if key in config.model}
-    config.model = defaults.block(name="dcgan", latent=64, width=16, kernel=4, dropout=0.0, **options)
+    name = config.model.name if config.model.name in SMALL else "dcgan"
+    options |= SMALL.get(name, {})
+    config.model = defaults.block(name=name, latent=64, width=16, kernel=4, dropout=0.0, **options)
+    config.mark.inks = 0
     for role, rate in rates.items():
         config.optimizer[role].learning_rate = rate
     config.train.update(steps=STEPS, batch_size=32, ema_images=5_000)

@@ -31,7 +31,7 @@ STRIPS = RESULTS / "objectives"  # one strip of pictures for each objective
 SIDE = 28  # pixels
 SHOWN = 36  # pictures of each objective
 COLUMNS = 5  # objectives side by side
-KID = "evaluation/kid_efflite0"
+JUDGE = "efflite0"
 
 
 def sample(workdir: pathlib.Path, *flags: str, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +55,10 @@ def train(config: str, workdir: pathlib.Path, name: str) -> dict[str, Any]:
     lines = runs.log_lines(workdir)
     drawn, _ = sample(workdir, "--step=newest", count=64)
     reals = split_grid(np.asarray(Image.open(workdir / "reals.png")), 64)
-    evaluations = {line["step"]: line for line in lines if KID in line}
+    # That of a critic which looks through the usual judge is another one.
+    judge = json.loads((workdir / "config.json").read_text(encoding="utf-8"))["config"]["evaluate"]["features"]
+    kid = f"evaluation/kid_{judge}"
+    evaluations = {line["step"]: line for line in lines if kid in line}
     last = evaluations[max(evaluations)]
     save_strip(name, drawn)
     if name in ("vae", "glo"):
@@ -67,7 +70,7 @@ def train(config: str, workdir: pathlib.Path, name: str) -> dict[str, Any]:
         "steps": summary["steps"],
         "status": summary["status"],
         "events": summary["events"],
-        "kid_efflite0": {"": last[KID], "low": last[f"{KID}_low"], "high": last[f"{KID}_high"]},
+        f"kid_{judge}": {"": last[kid], "low": last[f"{kid}_low"], "high": last[f"{kid}_high"]},
         "pairwise_distance": {
             "samples": float(mean_pairwise_distance(drawn)),
             "reals": float(mean_pairwise_distance(reals)),
@@ -142,9 +145,9 @@ def table(record: dict[str, Any], head: str = "objective") -> str:
     """Format the rows of a record as a Markdown table whose first column is called `head`."""
     lines = [f"| {head} | KID | pairwise distance, of that of real logos |", "|---|---|---|"]
     for name, row in record["rows"].items():
-        kid = row["kid_efflite0"]
+        kid = row.get(f"kid_{JUDGE}")
         distance = row["pairwise_distance"]
-        value = f"{kid['']:.3f} ({kid['low']:.3f} to {kid['high']:.3f})"
+        value = f"{kid['']:.3f} ({kid['low']:.3f} to {kid['high']:.3f})" if kid else "-"
         lines.append(f"| `{name}` | {value} | {distance['samples'] / distance['reals']:.0%} |")
     return "\n".join(lines) + "\n"
 
@@ -165,7 +168,7 @@ def main() -> None:
             workdir = (args.runs or pathlib.Path(folder)) / name
             row = train(f"benchmarks/narrow.py:{name}", workdir, name)
             save_strip("reals", split_grid(np.asarray(Image.open(workdir / "reals.png")), 64))
-            print(name, row["kid_efflite0"], row["pairwise_distance"], row["events"], flush=True)
+            print(name, row["pairwise_distance"], row["events"], flush=True)
             rows = {**record["rows"], name: row}
             record = {"version": __version__, "rows": {key: rows[key] for key in CONFIGS if key in rows}}
             write_record("objectives-cpu", "python benchmarks/objectives.py", record)

@@ -30,7 +30,7 @@ def test_the_climb_begins_with_the_quickstart():
     assert whole == shipped_config["train.steps"]
 
 
-@pytest.mark.parametrize("variant", sorted(climb.VARIANTS.keys() - {climb.BASE, "whole"}))
+@pytest.mark.parametrize("variant", sorted(climb.VARIANTS.keys() - {climb.BASE, "whole", "projected"}))
 def test_a_variant_changes_one_block(variant):
     changed = changes(variant)
     assert changed and len({key.split(".")[0] for key in changed}) == 1, changed
@@ -38,6 +38,17 @@ def test_a_variant_changes_one_block(variant):
     if not climb.VARIANTS[variant].other_step:
         assert {key.split(".")[0] for key in changed} <= {"optimizer", "objective", "train"}, changed
         assert "train.batch_size" not in changed and not {key for key in changed if key.endswith((".name", ".r2"))}
+
+
+def test_a_critic_that_looks_through_a_judge_is_not_judged_by_it(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(climb, "python", lambda words, core: asked.append(words))
+    with pytest.raises(FileNotFoundError):  # nothing was trained
+        climb.measure("projected", 0, 10, tmp_path, "efflite0,ppocr", 0)
+    assert "--features=ppocr" in asked[1]
+    run = {"steps": 1, "against": {"kid_ppocr": {"value": 0.5}}, "copies": {"value": 0.0}}
+    last = climb.table({"projected": {"cost": 2.0, "runs": {"0": run}}, **RECORD["variants"]}).splitlines()[-1]
+    assert last.startswith("| Projected GAN | 2.00 | - | - | - | 0.500 (0.500) |")
 
 
 def test_every_run_took_as_long_as_2000_steps_of_the_quickstart():
