@@ -1,6 +1,6 @@
 """Try what helps the quickstart, one change at a time at equal cost: results/climb-cpu.json and docs/quality.md.
 
-    python benchmarks/climb.py --folder=DIR [--only=VARIANT,VARIANT] [--seeds=0,1] [--features=efflite0,ppocr]
+    python benchmarks/climb.py --folder=DIR [--only=VARIANT,VARIANT] [--seeds=0,1]
 
 This file is also a config: `python -m logogan_jax.main --config=benchmarks/climb.py:batch-16` trains one variant. Each
 trains as long as STEPS steps of the quickstart take: a variant whose step costs more gets fewer. What a step costs is
@@ -25,13 +25,16 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 from record import RESULTS, ROOT, parser, rewrite_table, write_record
 
+from data_prep import make_logos
 from logogan_jax.config import defaults, shipped
 
 NAME = "climb-cpu"
 STEPS = 2_000  # of the quickstart: two thirds of its length
 SAMPLES = 1_024
+JUDGES = ("efflite0", "ppocr")
 ROUNDS = 3  # of timing a step, in turn with the quickstart's
 BASE = "quickstart"
+COLOURS = "iconify-logos.tgz"  # in the folder of the runs: what `npm pack @iconify-json/logos` writes, 2,064 logos
 
 
 class Variant(NamedTuple):
@@ -43,6 +46,7 @@ class Variant(NamedTuple):
         other_step: whether its step is another program, whose cost is timed.
         length: of the training, times that of the others.
         looks_through: a judge through which the critic looks, which may not judge the pictures.
+        data: the set that it trains on, as of DATA; "" for the embedded logos.
     """
 
     words: str
@@ -50,6 +54,7 @@ class Variant(NamedTuple):
     other_step: bool = False
     length: float = 1.0
     looks_through: str = ""
+    data: str = ""
 
 
 def _rates(generator: float, critic: float) -> Callable[[ConfigDict], None]:
@@ -91,6 +96,10 @@ def _model(**values: Any) -> Callable[[ConfigDict], None]:
 
 def _train(**values: Any) -> Callable[[ConfigDict], None]:
     return lambda config: config.train.update(values)
+
+
+def _inks(count: int) -> Callable[[ConfigDict], Any]:
+    return lambda config: config.mark.update(inks=count)
 
 
 def _projected(config: ConfigDict) -> None:
@@ -135,6 +144,24 @@ VARIANTS = {
         "R3GAN's objective", _objective(name="r3gan", critic_updates=1, gamma=0.2, lazy=4), True
     ),
     "projected": Variant("Projected GAN", _projected, True, looks_through="efflite0"),
+    "clusters-16": Variant(
+        "labels of 16 clusters", lambda config: config.data.update(labels=True), True, data="clusters"
+    ),
+    # Of another set, so they are compared with one another only.
+    "colours-rgb": Variant("no inks: colours for every pixel", _inks(0), True, data="colours"),
+    "colours-1": Variant("one ink, with the colours of the data", _inks(1), True, data="colours"),
+    "colours-2": Variant("two inks", _inks(2), True, data="colours"),
+    "colours-3": Variant("three inks", _inks(3), True, data="colours"),
+    "colours-4": Variant("four inks", _inks(4), True, data="colours"),
+}  # fmt: skip
+
+
+# Of each set of data the command that makes it in a folder, but for its target.
+DATA: dict[str, Callable[[pathlib.Path], list[str]]] = {
+    "clusters": lambda folder: [
+        "data_prep.cluster_labels", f"--path={make_logos.embedded_logos(size=28, channels=3)}", "--clusters=16"
+    ],
+    "colours": lambda folder: ["data_prep.make_logos", f"--source={folder / COLOURS}", "--size=28"],
 }  # fmt: skip
 
 
@@ -160,10 +187,21 @@ def python(words: list[str], core: int) -> str:
     return done.stdout
 
 
+def training_flags(variant: str, folder: pathlib.Path, core: int) -> list[str]:
+    """Return the flags that train a variant, and make the data that it needs."""
+    flags = [f"--config=benchmarks/climb.py:{variant}"]
+    if data := VARIANTS[variant].data:
+        shards = folder / data
+        if not shards.exists():
+            python([*DATA[data](folder), f"--target_path={shards}"], core)
+        flags.append(f"--config.data.dir={shards}")
+    return flags
+
+
 def step_seconds(variant: str, folder: pathlib.Path, core: int) -> float:
     """Time a step of a variant."""
     out = folder / "step.json"
-    python(["logogan_jax.benchmark", f"--config=benchmarks/climb.py:{variant}", f"--json={out}"], core)
+    python(["logogan_jax.benchmark", *training_flags(variant, folder, core), f"--json={out}"], core)
     found = json.loads(out.read_text(encoding="utf-8").splitlines()[-1])
     out.unlink()
     return 1 / found["steps_per_second"]["median"]
@@ -176,21 +214,23 @@ def cost(variant: str, folder: pathlib.Path, core: int) -> float:
     )
 
 
-def measure(variant: str, seed: int, steps: int, folder: pathlib.Path, features: str, core: int) -> dict[str, Any]:
-    """Train a variant on one core and measure it: {"steps", "against": {metric: Estimate}, "copies": Estimate}."""
-    judges = [name for name in features.split(",") if name != VARIANTS[variant].looks_through]
-    workdir = folder / f"{variant}-{seed}"
-    python(
-        [
-            "logogan_jax.main", f"--config=benchmarks/climb.py:{variant}", f"--workdir={workdir}",
-            f"--config.train.seed={seed}", f"--config.train.steps={steps}",
-        ],
-        core,
-    )  # fmt: skip
+def measure(
+    flags: list[str], workdir: pathlib.Path, *, seed: int, steps: int, judges: list[str], core: int
+) -> dict[str, Any]:
+    """Train with some flags on one core and measure: {"steps", "against": {metric: Estimate}, "copies": Estimate}."""
+    length = [f"--config.train.seed={seed}", f"--config.train.steps={steps}"]
+    python(["logogan_jax.main", *flags, f"--workdir={workdir}", *length], core)
     words = [f"--workdir={workdir}", "--step=newest", f"--num_samples={SAMPLES}", f"--features={','.join(judges)}"]
     python(["logogan_jax.evaluate", *words], core)
     found = json.loads((workdir / "evaluation.json").read_text(encoding="utf-8"))
     return {"steps": steps, "against": found["against"]["held out"], "copies": found["copies"]["share"]}
+
+
+def measure_variant(variant: str, seed: int, steps: int, folder: pathlib.Path, core: int) -> dict[str, Any]:
+    """Train a variant and measure it by the judges through which its critic does not look."""
+    judges = [name for name in JUDGES if name != VARIANTS[variant].looks_through]
+    flags = training_flags(variant, folder, core)
+    return measure(flags, folder / f"{variant}-{seed}", seed=seed, steps=steps, judges=judges, core=core)
 
 
 # ── the page ────────────────────────────────────────────────────────────────────────────────
@@ -222,13 +262,19 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_tables(record: dict[str, Any]) -> None:
+    """Write the tables of docs/quality.md."""
+    for name, of_colours in ((NAME, False), ("colours-cpu", True)):
+        rows = {key: row for key, row in record.items() if (VARIANTS[key].data == "colours") is of_colours}
+        rewrite_table("docs/quality.md", name, table(rows))
+
+
 def main() -> None:
     """Run the command."""
     flags = parser(__doc__)
     flags.add_argument("--folder", required=True, type=pathlib.Path, help="where the runs go")
     flags.add_argument("--only", default=",".join(VARIANTS), help="variants, comma-separated; default: all")
     flags.add_argument("--seeds", default="0,1", help="comma-separated")
-    flags.add_argument("--features", default="efflite0,ppocr", help="judges, as of logogan_jax.evaluate")
     args = flags.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{NAME}.json"
@@ -247,7 +293,7 @@ def main() -> None:
         core = cores.get()
         try:
             steps = round(STEPS * VARIANTS[variant].length / record[variant]["cost"])
-            return variant, seed, measure(variant, int(seed), steps, args.folder, args.features, core)
+            return variant, seed, measure_variant(variant, int(seed), steps, args.folder, core)
         finally:
             cores.put(core)
 
@@ -258,11 +304,11 @@ def main() -> None:
         for done in concurrent.futures.as_completed([pool.submit(work, *each) for each in missing]):
             variant, seed, found = done.result()
             record[variant]["runs"][seed] = found
-            print(variant, seed, found["against"]["kid_efflite0"], flush=True)
+            print(variant, seed, found["against"]["kid_ppocr"], flush=True)
             finished = {name: row for name, row in record.items() if row["runs"]}
             values = {"steps": STEPS, "samples": SAMPLES, "variants": finished}
             write_record(NAME, "python benchmarks/climb.py --folder=RUNS", values)
-            rewrite_table("docs/quality.md", NAME, table(finished))
+            write_tables(finished)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Projected GAN at 56 pixels, which draws marks: its critic looks through a published network. For GPUs.
+"""Projected GAN at 56 pixels: its critic looks through EfficientNet-Lite0, which is not trained. It draws marks.
 
     python -m logogan_jax.main --config=configs/projected56.py
 
-Its pictures are judged by a second network, which python -m pip install "logogan-jax[judge]" installs.
+About 2.1 days on two CPU cores; made for a GPU. Expect shapes from the first thousand steps on. The critic knows much
+from the start, so on a small data set the best checkpoint may come long before the end. A second network judges the
+pictures: docs/metrics.md says how to install it.
 """
 
 from logogan_jax.config import defaults
