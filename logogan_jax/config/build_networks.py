@@ -14,7 +14,7 @@ from logogan_jax.data import inks
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import efflite0, features
-from logogan_jax.networks import NETWORKS, ROLES, diffaugment
+from logogan_jax.networks import NETWORKS, ROLES, diffaugment, image_sizes
 from logogan_jax.networks.augmented_critic import AugmentedCritic
 from logogan_jax.networks.mark import MarkGenerator
 from logogan_jax.networks.spectral_norm import PowerIterationVector
@@ -98,6 +98,7 @@ def _check_mark(config: ConfigDict, objective: Objective) -> None:
         raise UserError(f"config.mark.inks is {inks}: it should be a number of flat colours up to {MAX_INKS}, or 0")
     if colours not in COLOURS:
         raise UserError(f"config.mark.colours is {colours!r}: it should be one of {', '.join(COLOURS)}")
+    _check_scale(config)
     if takes_inks(config) and inks > 1:
         raise UserError(
             f"config.mark.inks is {inks}, and colours of the data are for one ink: use --config.mark.colours=network"
@@ -111,6 +112,24 @@ def _check_mark(config: ConfigDict, objective: Objective) -> None:
         raise UserError(
             f"config.mark.colours is 'data', so networks see no colour, and config.objective.name "
             f"{config.objective.name!r} shows images again: use --config.mark.colours=network"
+        )
+
+
+def _check_scale(config: ConfigDict) -> None:
+    """Raise a UserError where the fields cannot have the sides that config.mark.scale asks for."""
+    scale = config.mark.scale
+    if scale != 1 and not config.mark.inks:
+        raise UserError(f"config.mark.scale is {scale}, and there are no inks to draw: use --config.mark.inks=1 too")
+    sides = image_size(config)
+    field = tuple(side // scale for side in sides) if scale >= 1 else (0, 0)
+    try:
+        image_sizes.base_and_doublings(field)
+    except UserError:
+        field = (0, 0)
+    if tuple(scale * side for side in field) != sides:
+        raise UserError(
+            f"config.mark.scale is {scale}: the images, {sides[0]} x {sides[1]} pixels, should be so many times as "
+            f"large as fields that networks can make, such as 28 x 28 or 32 x 32"
         )
 
 
@@ -131,7 +150,9 @@ def _feature_weights(config: ConfigDict) -> dict[str, Any]:
 def _given_for_mark(config: ConfigDict, role: str) -> dict[str, Any]:
     """Return what a network of a role gets instead of its usual values where marks are drawn."""
     if role == "generator" and config.mark.inks:
-        return {"channels": config.mark.inks, "latent": config.model.latent - takes_inks(config)}
+        height, width = image_size(config)
+        field = (height // config.mark.scale, width // config.mark.scale)
+        return {"size": field, "channels": config.mark.inks, "latent": config.model.latent - takes_inks(config)}
     return {"channels": 1} if role == "critic" and takes_inks(config) else {}
 
 
@@ -141,6 +162,7 @@ def _mark_generator(
     return MarkGenerator(
         trunk,
         inks=config.mark.inks,
+        scale=config.mark.scale,
         channels=config.data.channels,
         latent=config.model.latent,
         classes=classes,

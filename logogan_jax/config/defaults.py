@@ -59,6 +59,7 @@ def _add_model(config: ConfigDict) -> None:
     )
     config.mark = block(
         inks=0,  # flat inks of the mark that the generator draws on its ground; 0: colours for every pixel
+        scale=1,  # sides of the images over those of the fields that the trunk makes: 2 draws 56 pixels from 28
         colours="auto",  # of inks: "data" (of the images, for one ink), "network" (made from z), or by the inks
     )
     config.objective = block(

@@ -56,8 +56,9 @@ def read(workdir: pathlib.Path) -> tuple[ConfigDict, DatasetInfo] | None:
 
 def parse(content: dict[str, Any]) -> tuple[ConfigDict, DatasetInfo]:
     """Return the config and what is known of the data set from the content of config.json, or of an archive."""
+    config = ConfigDict(content["config"])
     # Runs from before there were marks draw none, and those from before anything could be frozen froze nothing.
-    config = ConfigDict({"mark": {"inks": 0, "colours": "auto"}, **content["config"]})
+    config.mark = ConfigDict({"inks": 0, "scale": 1, "colours": "auto", **content["config"].get("mark", {})})
     config.train = ConfigDict({"freeze_critic": 0, **content["config"]["train"]})
     return config, DatasetInfo(**{**content["data"], "inks": tuple(content["data"].get("inks", ()))})
 

@@ -3,7 +3,8 @@
 A logo is a shape in few flat colours. A generator that gives colours for every pixel spends its capacity on keeping
 them flat. Here the last layer of any generator gives one field for each ink. An ink covers the points at which its
 field is above 0 and above the fields of all other inks. The share of a pixel that an ink covers is the mean over 2 x 2
-points in the pixel. Between the centres of pixels a field is interpolated bilinearly.
+points in the pixel. Between the centres of its own pixels a field is interpolated bilinearly, so a field of 28 x 28
+can draw 56 x 56 pixels.
 
 Logos are often symmetric, and convolutions do not see that. So z also opens gates. An open gate makes the fields equal
 to their mirror image, or to themselves after half a turn.
@@ -107,6 +108,7 @@ class MarkGenerator(nnx.Module):
         trunk: Any,
         *,
         inks: int,
+        scale: int = 1,
         channels: int,
         latent: int,
         classes: int,
@@ -119,6 +121,7 @@ class MarkGenerator(nnx.Module):
         Args:
             trunk: generator whose `logits` are `inks` fields, from a last layer `out` with a bias.
             inks: number of inks.
+            scale: sides of an image over those of the fields.
             channels: of the images.
             latent: length of z.
             classes: number of labels, or 0.
@@ -130,6 +133,7 @@ class MarkGenerator(nnx.Module):
         self.trunk = trunk
         self.channels = channels
         self.inks = inks
+        self.scale = scale
         self.gates = layers.dense(latent - (table is not None), len(SYMMETRIES), dtype=jnp.float32, rngs=rngs)
         self.sharpness = nnx.Param(jnp.float32(SHARPNESS))
         trunk.out.bias = nnx.Param(jnp.full_like(trunk.out.bias[...], FIELD_BIAS))
@@ -170,7 +174,7 @@ class MarkGenerator(nnx.Module):
         colours, z = self.choose_colours(z, label)
         fields = self.trunk.logits(z, label, keys=keys, train=train).astype(jnp.float32)
         gates = nnx.sigmoid(GATE_SLOPE * (self.gates(z) + GATE_BIAS))
-        return coverage(make_symmetric(fields, gates), self.sharpness[...], scale), colours
+        return coverage(make_symmetric(fields, gates), self.sharpness[...], self.scale * scale), colours
 
     def choose_colours(self, z: jax.Array, label: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Return the colours of the inks, [n, inks, 1|3] in [0, 1], and what of z the trunk gets."""
