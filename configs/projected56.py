@@ -2,9 +2,10 @@
 
     python -m logogan_jax.main --config=configs/projected56.py
 
-About 2.1 days on two CPU cores; made for a GPU. Expect shapes from the first thousand steps on. The critic knows much
-from the start, so on a small data set the best checkpoint may come long before the end. A second network judges the
-pictures: docs/metrics.md says how to install it.
+About 2.1 days on two CPU cores (estimated by benchmarks/minutes.py, and more where EfficientNet's filters are slow); no
+GPU has been timed yet. Expect smooth marks; see `projected` in docs/objectives.png for 2,000 steps at 28 pixels, in
+colours that a network made. The best checkpoint may come long before the end. A second network judges the pictures:
+docs/metrics.md says how to install it.
 """
 
 from logogan_jax.config import defaults

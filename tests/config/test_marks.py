@@ -53,6 +53,11 @@ def test_colours_of_a_network_need_no_inks_of_the_data(marks):
             {"colours": "data"},
             r"config.objective.name 'vae' shows images again: use --config.mark",
         ),
+        ("gan", {"inks": 0, "scale": 2}, r"config.mark.scale is 2, and there are no inks to draw: use --config.mark"),
+        ("gan", {"scale": 0}, r"config.mark.scale is 0: the images, 28 x 28 pixels, should be so many times as large"),
+        ("gan", {"scale": -1}, r"config.mark.scale is -1: the images"),
+        ("gan", {"scale": 3}, r"config.mark.scale is 3: the images"),
+        ("gan", {"scale": 2}, r"config.mark.scale is 2: .* fields that networks can make, such as 28 x 28"),
     ],
 )
 def test_what_does_not_suit_is_one_line(marks, objective, mark, said):
@@ -67,6 +72,17 @@ def test_a_latent_of_one_number_has_none_for_the_shape(marks):
         build_training.build(config, devices=jax.devices()[:1])
     config.mark.colours = "network"
     build_training.build(config, devices=jax.devices()[:1])
+
+
+@pytest.mark.parametrize(("size", "scale"), [((56, 56), 2), ((96, 48), 3)])
+def test_fields_may_be_smaller_than_pictures(marks, drawings, size, scale):
+    config = marks(scale=scale, colours="network")
+    config.data.update(size=size[0], width=size[1], dir=str(drawings(*size, 3, "white")))
+    made = build_training.build(config, devices=jax.devices()[:1])
+    fields = made.state.params["generator"]["trunk"]["out"]["kernel"].shape[-1]
+    assert fields == size[0] * size[1] // scale**2
+    drawn = np.asarray(made.model.generate(made.state, jax.random.key(0), np.arange(2)))
+    assert drawn.shape == (2, *size, 3)
 
 
 def test_a_run_from_before_there_were_marks_draws_none(marks, tmp_path):
