@@ -121,8 +121,6 @@ VARIANTS = {
     "annealed": Variant("rates that fall to a tenth by a cosine", _anneal(1.2e-3, 2.4e-3)),
     "annealed-4e-4": Variant("rates that fall from 4e-4 and 8e-4 to a tenth", _anneal(4e-4, 8e-4)),
     "no-momentum": Variant("Adam with b1 = 0", _momentum(0.0)),
-    "ema-5k": Variant("moving average with a half-life of 5,000 images", _train(ema_images=5_000)),
-    "ema-30k": Variant("moving average with a half-life of 30,000 images", _train(ema_images=30_000)),
     "r1-low": Variant("R1 of 0.05", _objective(name="gan", critic_updates=1, r1=0.05, lazy=4)),
     "r1-high": Variant("R1 of 0.8", _objective(name="gan", critic_updates=1, r1=0.8, lazy=4)),
     "r1-r2": Variant("R1 and R2 of 0.2", _objective(name="gan", critic_updates=1, r1=0.2, r2=0.2, lazy=4), True),

@@ -23,6 +23,5 @@ def get_config():
     config.optimizer.critic = defaults.block(name="adam", learning_rate=2.4e-3, b1=0.5, b2=0.999)
     config.train.steps = 3_000
     config.train.batch_size = 32
-    config.train.ema_images = 15_000
     config.evaluate.update(every_images=32_000, samples=256)  # seconds each on a CPU
     return config

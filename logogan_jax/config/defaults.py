@@ -80,7 +80,7 @@ def _add_run(config: ConfigDict) -> None:
         freeze_critic=0,  # first layers of the critic that stay as they come from --init_from (FreezeD), for few images
         seed=0,  # seed of initialisation, data order and every random draw
         dtype="auto",  # arithmetic of the networks: "float32", "bfloat16", or by device ("auto")
-        ema_images=10_000,  # half-life of the generator's moving average (EMA), in images
+        ema_images=10_000,  # half-life of the generator's moving average (EMA), in images; at most 5 % of those seen
         parallel="shard_map",  # or "pmap": the same training with the older way to map over devices
         steps_per_dispatch=0,  # steps in one compiled program; 0: 1 on a CPU, up to 10 on an accelerator
     )
