@@ -47,6 +47,7 @@ class Variant(NamedTuple):
         length: of the training, times that of the others.
         looks_through: a judge through which the critic looks, which may not judge the pictures.
         data: the set that it trains on, as of DATA; "" for the embedded logos.
+        table: where it is shown: figures of other images are compared with one another only.
     """
 
     words: str
@@ -55,6 +56,7 @@ class Variant(NamedTuple):
     length: float = 1.0
     looks_through: str = ""
     data: str = ""
+    table: str = NAME
 
 
 def _rates(generator: float, critic: float) -> Callable[[ConfigDict], None]:
@@ -102,6 +104,15 @@ def _inks(count: int) -> Callable[[ConfigDict], Any]:
     return lambda config: config.mark.update(inks=count)
 
 
+def _pixels_56(scale: int, r1: float) -> Callable[[ConfigDict], None]:
+    def change(config: ConfigDict) -> None:
+        config.data.size = 56
+        config.mark.scale = scale
+        config.objective.r1 = r1
+
+    return change
+
+
 def _projected(config: ConfigDict) -> None:
     """Let the critic look through EfficientNet-Lite0 at 64 pixels, a third of the side that it was trained for."""
     networks = {"mixed_width": 16, "feature_side": 64, "width": 16, "kernel": 4, "dropout": 0.0}
@@ -145,12 +156,15 @@ VARIANTS = {
     "clusters-16": Variant(
         "labels of 16 clusters", lambda config: config.data.update(labels=True), True, data="clusters"
     ),
-    # Of another set, so they are compared with one another only.
-    "colours-rgb": Variant("no inks: colours for every pixel", _inks(0), True, data="colours"),
-    "colours-1": Variant("one ink, with the colours of the data", _inks(1), True, data="colours"),
-    "colours-2": Variant("two inks", _inks(2), True, data="colours"),
-    "colours-3": Variant("three inks", _inks(3), True, data="colours"),
-    "colours-4": Variant("four inks", _inks(4), True, data="colours"),
+    "colours-rgb": Variant("no inks: colours for every pixel", _inks(0), True, data="colours", table="colours-cpu"),
+    "colours-1": Variant("one ink, with colours of the data", _inks(1), True, data="colours", table="colours-cpu"),
+    "colours-2": Variant("two inks", _inks(2), True, data="colours", table="colours-cpu"),
+    "colours-3": Variant("three inks", _inks(3), True, data="colours", table="colours-cpu"),
+    "colours-4": Variant("four inks", _inks(4), True, data="colours", table="colours-cpu"),
+    "pixels-56-r1-low": Variant("fields of 28 x 28, R1 of 0.2", _pixels_56(2, 0.2), True, table="pixels-56-cpu"),
+    "pixels-56-by-1": Variant("fields of 56 x 56, R1 of 0.8", _pixels_56(1, 0.8), True, table="pixels-56-cpu"),
+    "pixels-56-by-2": Variant("fields of 28 x 28, R1 of 0.8", _pixels_56(2, 0.8), True, table="pixels-56-cpu"),
+    "pixels-56-r1-high": Variant("fields of 28 x 28, R1 of 3", _pixels_56(2, 3.0), True, table="pixels-56-cpu"),
 }  # fmt: skip
 
 
@@ -262,8 +276,8 @@ def table(record: dict[str, Any]) -> str:
 
 def write_tables(record: dict[str, Any]) -> None:
     """Write the tables of docs/quality.md."""
-    for name, of_colours in ((NAME, False), ("colours-cpu", True)):
-        rows = {key: row for key, row in record.items() if (VARIANTS[key].data == "colours") is of_colours}
+    for name in sorted({VARIANTS[key].table for key in record}):
+        rows = {key: row for key, row in record.items() if VARIANTS[key].table == name}
         rewrite_table("docs/quality.md", name, table(rows))
 
 
