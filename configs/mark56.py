@@ -1,6 +1,6 @@
 """Marks at 56 pixels, drawn from fields of 28 x 28: the quickstart's networks, twice as wide, trained much longer.
 
-    python -m logogan_jax.main --config=configs/mark56.py
+python -m logogan_jax.main --config=configs/mark56.py
 """
 
 from logogan_jax.config import defaults, shipped
@@ -13,10 +13,10 @@ def get_config():
     config.mark.scale = 2
     config.model.width = 32
     # The critic's gradient is spread over four times as many pixels as at 28.
-    config.objective.r1 = 1.0
+    config.objective.r1 = 0.8
     config.augment.update(policy="logo", adaptive=True)
-    config.train.update(steps=6_400, batch_size=64, ema_images=20_000)
-    for role, rate in (("generator", 1.2e-3), ("critic", 2.4e-3)):
+    config.train.update(steps=5_600, batch_size=64, ema_images=20_000)
+    for role, rate in (("generator", 5e-4), ("critic", 1e-3)):
         config.optimizer[role] = defaults.block(
             name="adam", learning_rate=rate, b1=0.5, b2=0.999, anneal="cosine",
             anneal_images=defaults.images_of_run(config), final=0.1,
