@@ -120,16 +120,17 @@ def _check_scale(config: ConfigDict) -> None:
     scale = config.mark.scale
     if scale != 1 and not config.mark.inks:
         raise UserError(f"config.mark.scale is {scale}, and there are no inks to draw: use --config.mark.inks=1 too")
-    sides = image_size(config)
-    field = tuple(side // scale for side in sides) if scale >= 1 else (0, 0)
-    try:
-        image_sizes.base_and_doublings(field)
-    except UserError:
-        field = (0, 0)
-    if tuple(scale * side for side in field) != sides:
+    height, width = image_size(config)
+    fits = scale >= 1 and height % scale == 0 and width % scale == 0
+    if fits:
+        try:
+            image_sizes.base_and_doublings((height // scale, width // scale))
+        except UserError:
+            fits = False
+    if not fits:
         raise UserError(
-            f"config.mark.scale is {scale}: the images, {sides[0]} x {sides[1]} pixels, should be so many times as "
-            f"large as fields that networks can make, such as 28 x 28 or 32 x 32"
+            f"config.mark.scale is {scale}: the images, {height} x {width} pixels, should be so many times as large as "
+            f"fields that networks can make, such as 28 x 28 or 32 x 32"
         )
 
 
