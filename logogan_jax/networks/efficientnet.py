@@ -78,6 +78,7 @@ def _inverted_residual(
     """Widen, filter each channel, narrow; add the input where its shape is that of the result."""
     wide = _relu6(_pointwise(x, block["expand"])) if "expand" in block else x
     out = _pointwise(_relu6(depthwise(wide, block["depthwise"], stride=stride)), block["project"])
+    # No activation after the narrow layer: with few channels it would lose too much (Sandler et al. 2018).
     return out + x if out.shape == x.shape else out
 
 
@@ -104,4 +105,5 @@ def grouped(x: jax.Array, layer: Layer, *, stride: int) -> jax.Array:
 
 
 def _relu6(x: jax.Array) -> jax.Array:
+    # Limited for the sake of small integers on phones, for which the network was made.
     return jnp.clip(x, 0, 6)

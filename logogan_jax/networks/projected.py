@@ -66,6 +66,7 @@ class Head(nnx.Module):
         self.convs = nnx.List()
         self.norms = nnx.List()
         weights = {"spectral": True, "axis_name": axis_name, **layer_args}
+        # Scores of places, not of the whole image: each place is a sample of its own, which a small data set needs.
         while max(size) > last_side:
             geometry = conv_geometry.same(size, 4, 2)
             wider = min(2 * features, most_features)
@@ -80,6 +81,7 @@ class Head(nnx.Module):
         """Score each place of the last map."""
         for layer, norm in zip(self.convs, self.norms, strict=True):
             x = nnx.leaky_relu(norm(layer(x, train=train), use_running_average=not train), SLOPE)
+        # No activation after the last layer: the hinge loss takes any number.
         scores = self.out(x, train=train)[..., 0].astype(jnp.float32)
         if self.label_vectors is not None:
             assert label is not None, "a critic that is conditioned on labels was called without"
@@ -135,6 +137,8 @@ class Critic(nnx.Module):
         self.network = nnx.data(frozen)
         sizes = stage_sizes(self.seen_size)
         widths = [mixed_width * 2**level for level in range(HEADS)]
+        # Random filters mix what EfficientNet keeps apart, so that no head can live on a few of its channels (section
+        # 3.2 of the paper). They are not trained, so the heads cannot undo them.
         self.across_channels = nnx.List([_random_layer(1, *pair, rngs) for pair in zip(CHANNELS, widths, strict=True)])
         self.across_scales = nnx.List(
             [_random_layer(3, coarse, fine, rngs) for fine, coarse in itertools.pairwise(widths)]
@@ -156,6 +160,7 @@ class Critic(nnx.Module):
     def project(self, x: jax.Array) -> list[jax.Array]:
         """Return what the heads see, from the finest mixture to the coarsest."""
         x = jax.image.resize(x, (len(x), *self.seen_size, x.shape[-1]), "bilinear")
+        # EfficientNet was trained on colours from 0 to 255.
         pixels = 127.5 * (jnp.broadcast_to(x, (*x.shape[:3], 3)) + 1)
         weights = jax.tree.map(
             lambda layer: layer.cast(self.dtype), self.network, is_leaf=lambda node: isinstance(node, FrozenLayer)
@@ -165,6 +170,8 @@ class Critic(nnx.Module):
             folded_conv.conv(stages[i], layer.cast(self.dtype))
             for i, layer in zip(STAGES, self.across_channels, strict=True)
         ]
+        # From the coarsest on, so that each mixture has what all coarser ones saw: without it the finest heads would
+        # judge texture alone.
         for level in reversed(range(HEADS - 1)):
             finer = mixtures[level]
             coarser = jax.image.resize(
