@@ -1,6 +1,10 @@
 """Marks at 56 pixels, drawn from fields of 28 x 28: the quickstart's networks, twice as wide, trained much longer.
 
-python -m logogan_jax.main --config=configs/mark56.py
+    python -m logogan_jax.main --config=configs/mark56.py
+
+About 22 minutes on two CPU cores (estimated by benchmarks/minutes.py); two of an Intel Xeon server took 49, as
+benchmarks/results/flagships-cpu.json says. No GPU has been timed yet. Expect discs, tiles, shields, letters and strips
+like wordmarks with smooth edges, as in docs/mark56.png.
 """
 
 from logogan_jax.config import defaults, shipped
@@ -12,10 +16,11 @@ def get_config():
     config.data.size = 56
     config.mark.scale = 2
     config.model.width = 32
-    # The critic's gradient is spread over four times as many pixels as at 28.
+    # At 56 pixels a higher weight than at 28 was better.
     config.objective.r1 = 0.8
     config.augment.update(policy="logo", adaptive=True)
     config.train.update(steps=5_600, batch_size=64, ema_images=20_000)
+    # At the quickstart's rates networks of this width diverge within 400 steps.
     for role, rate in (("generator", 5e-4), ("critic", 1e-3)):
         config.optimizer[role] = defaults.block(
             name="adam", learning_rate=rate, b1=0.5, b2=0.999, anneal="cosine",

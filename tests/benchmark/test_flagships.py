@@ -1,0 +1,34 @@
+"""What is said of the configs that were trained to their end is what was recorded."""
+
+import json
+import sys
+
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
+import flagships
+
+from logogan_jax.config import shipped
+
+RECORD = json.loads((ROOT / "benchmarks" / "results" / "flagships-cpu.json").read_text())
+
+
+def test_the_page_shows_the_record():
+    page = (ROOT / "docs" / "quality.md").read_text()
+    shown = page.partition("<!-- flagships-cpu -->\n")[2].partition("<!-- /flagships-cpu -->")[0]
+    assert shown == flagships.table(RECORD["rows"]) and tuple(RECORD["rows"]) == flagships.CONFIGS
+
+
+@pytest.mark.parametrize("name", flagships.CONFIGS)
+def test_a_config_was_trained_as_it_is_and_copied_no_logo(name):
+    row, config = RECORD["rows"][name], shipped.get_config(name)
+    assert row["command"] == f"python -m logogan_jax.main --config=configs/{name}.py --workdir=RUN"
+    assert row["images"] == config.train.steps * config.train.batch_size and row["size"] == config.data.size
+    copies = row["evaluation"]["copies"]
+    assert row["events"] == [] and copies["share"]["value"] <= copies["false_alarm_rate"]
+    minutes = f"{row['seconds'] / 60:.0f}"
+    assert f"took {minutes}, as" in " ".join((ROOT / "configs" / f"{name}.py").read_text().split())
+    assert f"for {minutes} minutes" in (ROOT / "README.md").read_text()
+    assert Image.open(ROOT / "docs" / f"{name}.png").width > 8 * flagships.SHEET_SIDE
