@@ -105,5 +105,5 @@ def grouped(x: jax.Array, layer: Layer, *, stride: int) -> jax.Array:
 
 
 def _relu6(x: jax.Array) -> jax.Array:
-    # Limited for the sake of small integers on phones, for which the network was made.
+    # The limit is for arithmetic in eight bits, for which the network was made.
     return jnp.clip(x, 0, 6)

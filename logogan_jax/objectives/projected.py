@@ -4,8 +4,8 @@
     generator:  minimise  Σ_l  -D_l(G(z))
 
 D_l is one of the heads of the critic. Where a head gives a map of scores, the loss is the mean over its places. The
-heads normalise their batch, so real and generated images are scored apart: statistics of both together would tell a
-head how many of each there are.
+heads normalise their batch, so real and generated images are scored apart: with statistics of both together the score
+of an image would depend on images of the other kind.
 """
 
 from types import SimpleNamespace
