@@ -50,7 +50,10 @@ from logogan_jax.training.workdir import locked_folder
         ({"data.channels": 2}, r"config.data.channels is 2: it should be 3 \(RGB\), 1 \(grey\) or 4 \(RGBA\)"),
         ({"data.dir": "/nowhere"}, r"config.data.dir is /nowhere, which is not a folder"),
         ({"data.source": "cloud"}, r"config.data.source is 'cloud': it should be one of resident, stream"),
-        ({"model.name": "dcgam"}, r"config.model.name is 'dcgam': it should be one of dcgan, r3gan, resnet, wgan"),
+        (
+            {"model.name": "dcgam"},
+            r"config.model.name is 'dcgam': it should be one of dcgan, projected, r3gan, resnet, wgan",
+        ),
         ({"optimizer.critic.name": "sgd"}, r"config.optimizer.critic.b1 is not a value of sgd"),
     ],
 )

@@ -11,7 +11,8 @@ import wheels
 from conftest import environment
 from test_features import picture
 
-from logogan_jax.metrics import features, folded_conv, inception, kid_fid
+from logogan_jax.metrics import features, inception, kid_fid
+from logogan_jax.networks import folded_conv
 
 
 def made(_, name, shape):
