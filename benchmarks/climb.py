@@ -226,23 +226,16 @@ def cost(variant: str, folder: pathlib.Path, core: int) -> float:
     )
 
 
-def measure(
-    flags: list[str], workdir: pathlib.Path, *, seed: int, steps: int, judges: list[str], core: int
-) -> dict[str, Any]:
-    """Train with some flags on one core and measure: {"steps", "against": {metric: Estimate}, "copies": Estimate}."""
-    length = [f"--config.train.seed={seed}", f"--config.train.steps={steps}"]
-    python(["logogan_jax.main", *flags, f"--workdir={workdir}", *length], core)
+def measure(variant: str, seed: int, steps: int, folder: pathlib.Path, core: int) -> dict[str, Any]:
+    """Train a variant on one core and measure it: {"steps", "against": {metric: Estimate}, "copies": Estimate}."""
+    judges = [name for name in JUDGES if name != VARIANTS[variant].looks_through]
+    workdir = folder / f"{variant}-{seed}"
+    flags = [f"--workdir={workdir}", f"--config.train.seed={seed}", f"--config.train.steps={steps}"]
+    python(["logogan_jax.main", *training_flags(variant, folder, core), *flags], core)
     words = [f"--workdir={workdir}", "--step=newest", f"--num_samples={SAMPLES}", f"--features={','.join(judges)}"]
     python(["logogan_jax.evaluate", *words], core)
     found = json.loads((workdir / "evaluation.json").read_text(encoding="utf-8"))
     return {"steps": steps, "against": found["against"]["held out"], "copies": found["copies"]["share"]}
-
-
-def measure_variant(variant: str, seed: int, steps: int, folder: pathlib.Path, core: int) -> dict[str, Any]:
-    """Train a variant and measure it by the judges through which its critic does not look."""
-    judges = [name for name in JUDGES if name != VARIANTS[variant].looks_through]
-    flags = training_flags(variant, folder, core)
-    return measure(flags, folder / f"{variant}-{seed}", seed=seed, steps=steps, judges=judges, core=core)
 
 
 # ── the page ────────────────────────────────────────────────────────────────────────────────
@@ -305,7 +298,7 @@ def main() -> None:
         core = cores.get()
         try:
             steps = round(STEPS * VARIANTS[variant].length / record[variant]["cost"])
-            return variant, seed, measure_variant(variant, int(seed), steps, args.folder, core)
+            return variant, seed, measure(variant, int(seed), steps, args.folder, core)
         finally:
             cores.put(core)
 

@@ -37,12 +37,13 @@ def append_label_maps(x: jax.Array, label: jax.Array | None, classes: int) -> ja
     """
     if not classes:
         return x
-    one_hot = jax.nn.one_hot(_require(label), classes, dtype=x.dtype)
+    one_hot = jax.nn.one_hot(require_label(label), classes, dtype=x.dtype)
     one_hot = one_hot.reshape(-1, *[1] * (x.ndim - 2), classes)
     return jnp.concatenate([x, jnp.broadcast_to(one_hot, (*x.shape[:-1], classes))], axis=-1)
 
 
-def _require(label: jax.Array | None) -> jax.Array:
+def require_label(label: jax.Array | None) -> jax.Array:
+    """Return the labels of a network that is conditioned on them; without any its caller is wrong."""
     assert label is not None, "a network that is conditioned on labels was called without"
     return label
 
@@ -63,7 +64,7 @@ class LabelEmbedding(nnx.Module):
         """Return the latent vector followed by that of the label."""
         if self.table is None:
             return z
-        return jnp.concatenate([z, self.table[...][_require(label)]], axis=-1)
+        return jnp.concatenate([z, self.table[...][require_label(label)]], axis=-1)
 
 
 class CriticHead(layers.WeightLayer):
@@ -102,7 +103,7 @@ class CriticHead(layers.WeightLayer):
             table = spectral_norm.normalize(
                 self.table[...], self.table_singular_vector, train=train, axis_name=self.axis_name
             )
-            products = x * table[_require(label)].astype(self.dtype)
+            products = x * table[require_label(label)].astype(self.dtype)
             scores += jnp.sum(products.astype(bias.dtype), axis=-1, keepdims=True)
         # Losses are [n]: with [n, 1] a difference of two could become [n, n].
         return scores[:, 0] if scores.shape[1] == 1 else scores

@@ -19,7 +19,7 @@ from jax.typing import DTypeLike
 
 from logogan_jax.core.errors import UserError
 from logogan_jax.networks import conv_geometry, efficientnet, folded_conv, layers
-from logogan_jax.networks.conditioning import check_method
+from logogan_jax.networks.conditioning import check_method, require_label
 from logogan_jax.networks.image_sizes import Size
 
 STAGES = (1, 2, 4, 6)  # of EfficientNet, at a quarter, an eighth, a sixteenth and a thirty-second part of the sides
@@ -84,8 +84,7 @@ class Head(nnx.Module):
         # No activation after the last layer: the hinge loss takes any number.
         scores = self.out(x, train=train)[..., 0].astype(jnp.float32)
         if self.label_vectors is not None:
-            assert label is not None, "a critic that is conditioned on labels was called without"
-            one_hot = jax.nn.one_hot(label, self.label_vectors.kernel.shape[0])
+            one_hot = jax.nn.one_hot(require_label(label), self.label_vectors.kernel.shape[0])
             vectors = self.label_vectors(one_hot, train=train)[:, None, None]
             scores += jnp.sum((x * vectors).astype(jnp.float32), -1)
         return scores.reshape(len(x), -1)

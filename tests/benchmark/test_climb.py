@@ -47,7 +47,7 @@ def test_a_critic_that_looks_through_a_judge_is_not_judged_by_it(monkeypatch, tm
     asked = []
     monkeypatch.setattr(climb, "python", lambda words, core: asked.append(words))
     with pytest.raises(FileNotFoundError):  # nothing was trained
-        climb.measure_variant("projected", 0, 10, tmp_path, 0)
+        climb.measure("projected", 0, 10, tmp_path, 0)
     assert "--features=ppocr" in asked[1]
     run = {"steps": 1, "against": {"kid_ppocr": {"value": 0.5}}, "copies": {"value": 0.0}}
     last = climb.table({"projected": {"cost": 2.0, "runs": {"0": run}}, **RECORD["variants"]}).splitlines()[-1]
@@ -66,6 +66,12 @@ def test_the_page_shows_the_record():
     page = (ROOT / "docs" / "quality.md").read_text()
     shown = page.partition("<!-- climb-cpu -->\n")[2].partition("<!-- /climb-cpu -->")[0]
     assert shown == climb.table({key: row for key, row in RECORD["variants"].items() if key not in OTHER_IMAGES})
+
+
+@pytest.mark.parametrize("name", sorted({variant.table for variant in climb.VARIANTS.values()}))
+def test_the_page_has_a_place_for_each_table(name):
+    page = (ROOT / "docs" / "quality.md").read_text()
+    assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->") == 1
 
 
 def test_sets_of_other_logos_have_a_table_of_their_own(monkeypatch):

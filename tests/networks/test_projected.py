@@ -146,3 +146,8 @@ def test_two_devices_train_as_one_does_and_leave_the_published_network_alone(con
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (one.params, before.params)), strict=True))
+    # What two devices change is small beside what two steps change.
+    furthest = lambda a, b: max(np.abs(x - y).max() for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+    for role in ("generator", "critic"):
+        moves = furthest(one.params[role], before.params[role])
+        assert furthest(one.params[role], two.params[role]) < 1e-3 * moves
