@@ -28,6 +28,7 @@ from logogan_jax.plan.estimate import Estimate
 
 NAME = "counted-targets"
 CONFIGS = ("wgan28", "wgan56", "dcgan56", "r3gan56")
+TANH = "quickstart-tanh"  # the quickstart without marks, on images of one channel: what it costs to draw marks
 TARGETS = ("h100", "v5e")
 DEVICES = (1, 8)
 IMAGES = 2_929  # in the data set, about as many as are embedded
@@ -37,11 +38,12 @@ COUNTS = ("kernels", "bytes", "temporary_bytes", "copies", "pads", "host_transfe
 
 
 def compile_step(config: str, target: str, devices: int) -> Estimate:
-    """Compile the step of a shipped config for some devices of a target; return what it needs."""
+    """Compile the step of a shipped config, or of TANH, for some devices of a target; return what it needs."""
     info = DatasetInfo("", IMAGES, {}, ("#000000",))
-    return estimate.estimate(
-        shipped.get_config(config), info, targets.load()[target], devices=devices, hosts=1, dollars_per_hour=0.0
-    )
+    values = shipped.get_config(config.removesuffix("-tanh"))
+    if config == TANH:
+        values.mark.inks, values.data.channels = 0, 1
+    return estimate.estimate(values, info, targets.load()[target], devices=devices, hosts=1, dollars_per_hour=0.0)
 
 
 def count(config: str, target: str, devices: int) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def main() -> None:
     """Run the command."""
     flags = parser(__doc__)
     flags.add_argument("--targets", default=",".join(TARGETS), help="targets of logogan_jax.plan, comma-separated")
-    flags.add_argument("--only", default=",".join(CONFIGS), help="shipped configs, comma-separated")
+    flags.add_argument("--only", default=",".join(CONFIGS), help="shipped configs or quickstart-tanh, comma-separated")
     flags.add_argument("--devices", default=",".join(map(str, DEVICES)), help="numbers of devices, comma-separated")
     flags.add_argument("--check", action="store_true", help="write nothing; status 1 if something differs")
     args = flags.parse_args()

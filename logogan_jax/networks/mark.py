@@ -49,11 +49,18 @@ def ink_shares(logits: jax.Array) -> jax.Array:
 
 def make_symmetric(fields: jax.Array, gates: jax.Array) -> jax.Array:
     """Return fields [n, h, w, k] as symmetric as gates [n, 3] in [0, 1] say: exactly so where a gate is 1."""
-    for number, axes in enumerate(SYMMETRIES):
-        gate = gates[:, number, None, None, None]
-        # Half of the way to the other side: both sides meet in their mean.
-        fields = fields + gate / 2 * (jnp.flip(fields, axes) - fields)
-    return fields
+    # A gate takes the fields half of the way to the other side: both sides meet in their mean. Two of the reversals are
+    # the third one, so all three gates give a mean of four positions.
+    across, down, turn = (gate / 2 for gate in jnp.split(gates[..., None, None], len(SYMMETRIES), axis=1))
+    keep = (1 - across) * (1 - down) * (1 - turn) + across * down * turn
+    by_across = across * (1 - down) * (1 - turn) + (1 - across) * down * turn
+    by_down = (1 - across) * down * (1 - turn) + across * (1 - down) * turn
+    by_turn = (1 - across) * (1 - down) * turn + across * down * (1 - turn)
+    reversed_fields = [jnp.flip(fields, axes) for axes in SYMMETRIES]
+    # In pairs: then a symmetric sum has the same terms on both sides.
+    return (keep * fields + by_across * reversed_fields[0]) + (
+        by_down * reversed_fields[1] + by_turn * reversed_fields[2]
+    )
 
 
 def coverage(fields: jax.Array, sharpness: jax.Array, scale: int = 1) -> jax.Array:
@@ -63,10 +70,9 @@ def coverage(fields: jax.Array, sharpness: jax.Array, scale: int = 1) -> jax.Arr
     """
     # The points of a larger picture lie within the same pixels of the field, so the mark is the same.
     points = POINTS * scale
-    shares = [
-        [ink_shares(scale * sharpness * point) for point in points_along(row, 2, points)]
-        for row in points_along(fields, 1, points)
-    ]
+    # Sharpened before they are interpolated, so that the gradient of the sharpness is one sum.
+    sharp = scale * sharpness * fields
+    shares = [[ink_shares(point) for point in points_along(row, 2, points)] for row in points_along(sharp, 1, points)]
     pixel = lambda i, j: sum(shares[POINTS * i + a][POINTS * j + b] for a in range(POINTS) for b in range(POINTS))
     rows = [jnp.stack([pixel(i, j) / POINTS**2 for j in range(scale)], axis=3) for i in range(scale)]
     n, height, width, inks = fields.shape
@@ -134,7 +140,7 @@ class MarkGenerator(nnx.Module):
         self.channels = channels
         self.inks = inks
         self.scale = scale
-        self.gates = layers.dense(latent - (table is not None), len(SYMMETRIES), dtype=jnp.float32, rngs=rngs)
+        self.gates = layers.dense(latent - (table is not None), len(SYMMETRIES), dtype=dtype, rngs=rngs)
         self.sharpness = nnx.Param(jnp.float32(SHARPNESS))
         trunk.out.bias = nnx.Param(jnp.full_like(trunk.out.bias[...], FIELD_BIAS))
         if table is not None:
@@ -173,7 +179,7 @@ class MarkGenerator(nnx.Module):
         """Return the shares of pixels that inks cover, [n, h, w, inks], and their colours [n, inks, 1|3] in [0, 1]."""
         colours, z = self.choose_colours(z, label)
         fields = self.trunk.logits(z, label, keys=keys, train=train).astype(jnp.float32)
-        gates = nnx.sigmoid(GATE_SLOPE * (self.gates(z) + GATE_BIAS))
+        gates = nnx.sigmoid(GATE_SLOPE * (self.gates(z).astype(jnp.float32) + GATE_BIAS))
         return coverage(make_symmetric(fields, gates), self.sharpness[...], self.scale * scale), colours
 
     def choose_colours(self, z: jax.Array, label: jax.Array | None) -> tuple[jax.Array, jax.Array]:

@@ -92,6 +92,17 @@ def test_an_open_gate_makes_a_mark_symmetric_and_a_closed_one_leaves_it(number):
     np.testing.assert_allclose(second.mean(), fields[1].mean(), atol=1e-6)
 
 
+def test_gates_that_are_half_open_act_one_after_the_other():
+    rng = np.random.default_rng(1)
+    fields, gates = rng.normal(size=(7, 5, 4, 2)), rng.uniform(size=(7, 3))
+    expected = fields
+    for number, axes in enumerate(((2,), (1,), (1, 2))):
+        half = gates[:, number, None, None, None] / 2
+        expected = expected + half * (np.flip(expected, axes) - expected)
+    found = mark.make_symmetric(jnp.asarray(fields, jnp.float32), jnp.asarray(gates, jnp.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_gates_are_opened_by_z_and_learn_when_to_open():
     generator = marked(table=TABLE)
