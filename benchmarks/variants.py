@@ -105,6 +105,11 @@ def _networks(**values: Any) -> Callable[[ConfigDict], None]:
     return change
 
 
+def _r3gan(config: ConfigDict) -> None:
+    config.model = defaults.block(name="r3gan", latent=64, width=16, blocks=1, expansion=1)
+    config.objective = defaults.block(name="r3gan", critic_updates=1, gamma=0.2, lazy=4)
+
+
 def _hinge(config: ConfigDict) -> None:
     config.objective = defaults.block(name="hinge", critic_updates=1)
     config.model.spectral = True
@@ -142,6 +147,7 @@ VARIANTS = {
     "r3gan": Variant(
         "residual networks as R3GAN's, 16 wide", _networks(name="r3gan", width=16, blocks=1, expansion=1), True
     ),
+    "r3gan-whole": Variant("R3GAN's networks and objective, 16 wide", _r3gan, True),
     "filters-5": Variant("filters of 5 x 5", _model(kernel=5), True),
     "augmented": Variant(
         "augmentations that suit logos", lambda config: config.augment.update(policy="logo", strength=0.3), True
