@@ -8,9 +8,8 @@ the program before XLA optimises it must agree exactly. Counts of the optimised 
 below, for the versions that the file has. The limits hold for every version.
 
 A row is a shipped config, with its full networks, at batch size 16 on blank images, or 32 where a penalty is lazy: on
-one device, and on eight simulated devices to count what these exchange. It is compiled without oneDNN, as XLA does not
-count what oneDNN does. The row `loop` is the loop of loop.py, observed by the profiler during some dispatches between
-log lines.
+one device, and on eight simulated devices to count what these exchange. The row `loop` is the loop of loop.py,
+observed by the profiler during some dispatches between log lines.
 """
 
 import functools

@@ -22,14 +22,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from logogan_jax.core import compiler, target
+from logogan_jax.core import target
 from logogan_jax.networks import conv_forms
 from logogan_jax.networks.conv_geometry import Geometry
 
 Map = Callable[[jax.Array, jax.Array, Geometry], jax.Array]
 
 FEW_CHANNELS = 4  # an image with so few channels leaves the vector units of a CPU's convolution mostly empty
-# Without oneDNN a filter's gradient is summed over pieces of the batch: they run side by side and stay in the cache.
+# A filter's gradient is summed over pieces of the batch on a CPU: pieces run side by side and stay in the cache.
 PIECE_SIZE = 4  # images of a piece; one image where nothing is padded
 MAX_PIECES = 32
 LARGE_FILTER = 2**19  # weights; a larger filter is summed from two pieces, since every piece holds a copy of it
@@ -75,7 +75,7 @@ def conv_transpose(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 @_closed_linear_map
 def filter_grad(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
     """Apply the transpose of `conv` in w: x [n, H, W, in], y [n, h, w, out] -> [k, k, in, out]."""
-    if not target.is_cpu() or compiler.has_onednn():
+    if not target.is_cpu():
         return conv_forms.filter_gradient(x, y, geometry.stride, geometry.padding)
     if geometry.stride == 1 and y.shape[3] <= FEW_CHANNELS:
         return conv_forms.filter_gradient_exchanged(y, x, geometry.transposed_padding)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from logogan_jax.core import compiler, timing
+from logogan_jax.core import timing
 from logogan_jax.data.sources import Source
 from logogan_jax.distributed.data_parallel import REPLICATED, DataParallel
 from logogan_jax.training import cpu_estimate, flops
@@ -112,7 +112,7 @@ class StepRunner:
             if not self._compiled and self._parallel.devices[0].platform == "cpu":
                 self._say(_duration_hint(flops.count_flops(program, state, feed) / count, last - step))
             began = time.perf_counter()
-            compiled = lowered.compile(compiler_options=compiler.options())
+            compiled = lowered.compile()
             compiling = time.perf_counter() - began
             self._say(f"Compiled in {timing.format_duration(compiling)}.")
             self._compiled[count] = CompiledStep(compiled, tracing, compiling)
