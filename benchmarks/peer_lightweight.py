@@ -86,7 +86,7 @@ def main():
         np.save(args.out / f"{minutes}.npy", draw(trainer, args.num))
         drawing += time.process_time() - began
     versions = {"lightweight_gan": version.__version__, "torch": torch.__version__}
-    (args.out / "about.json").write_text(json.dumps({"steps": steps, "versions": versions}))
+    (args.out / "about.json").write_text(json.dumps({"steps": steps, "versions": versions}), encoding="utf-8")
 
 
 if __name__ == "__main__":
