@@ -229,7 +229,9 @@ def sheets(rows: dict[str, dict[str, Any]]) -> str:
         for size, reals in REALS.items()
         for name in (*(name for name, peer in PEERS.items() if peer.size == size), reals)
     ]
-    return "".join(f"\n{words[name]}\n\n![](equal-minutes/{name}.png)\n" for name in names if name in rows)
+    return "".join(
+        f"\n{words[name]}\n\n![Pictures of {name}](equal-minutes/{name}.png)\n" for name in names if name in rows
+    )
 
 
 def _line(size: int, words: str, minutes: str, steps: str, found: dict[str, Any]) -> str:
