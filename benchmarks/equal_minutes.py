@@ -168,12 +168,12 @@ class Judge:
             for network in self.networks
         }
 
-    def measure(self, pixels: np.ndarray, but: str = "") -> dict[str, Any]:
-        """Return {"against": {metric: Estimate}, "copies": {"share": Estimate, "false_alarm_rate": float}}."""
+    def measure(self, pixels: np.ndarray, left_out: str = "") -> dict[str, Any]:
+        """Return {"against": {metric: Estimate}, "copies": {"share": float, "false_alarm_rate": float}}."""
         column: dict[str, Any] = {}
         copies = None
         for network in self.networks:
-            if network.name == but:
+            if network.name == left_out:
                 continue
             ours = Images(pixels, features.embed(network, pixels))
             train, held_out = self.embedded[network.name]
@@ -261,7 +261,7 @@ def run_peer(name: str, folder: pathlib.Path, torch_python: str) -> None:
     judge = Judge(peer.size)
     after, pictures = {}, []
     for minutes, steps, pixels in runs:
-        after[str(minutes)] = {"steps": steps, **judge.measure(pixels, but=peer.looks_through)}
+        after[str(minutes)] = {"steps": steps, **judge.measure(pixels, left_out=peer.looks_through)}
         pictures.append(pixels)
         print(name, minutes, steps, after[str(minutes)]["against"]["kid_ppocr"], flush=True)
     about = folder / "about.json"

@@ -5,8 +5,8 @@
 It needs `pip install lightweight-gan`, with a PyTorch and a torchvision for CPUs. The package asks for CUDA when it is
 imported, and its trainer moves networks and batches there; here it is told that there is, and they stay where they are.
 All else is the package's: networks, losses, augmentations, and the defaults of its command, but for those that OPTIONS
-makes smaller: with the defaults a step at 64 pixels takes a processor core minutes. Minutes are those of the processor,
-all threads together. Writes OUT/MINUTES.npy, uint8[n, size, size, 3], and OUT/about.json.
+makes smaller, as they are made for GPUs. Minutes are those of the processor, all threads together. Writes
+OUT/MINUTES.npy, uint8[n, size, size, 3], and OUT/about.json.
 """
 
 import argparse

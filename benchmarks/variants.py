@@ -17,7 +17,7 @@ from logogan_jax.config import defaults, shipped
 TABLE = "climb-cpu"
 STEPS = 2_000  # of the quickstart: two thirds of its length
 BASE = "quickstart"
-COLOURS = "iconify-logos.tgz"  # in the folder of the runs: what `npm pack @iconify-json/logos` writes, 2,064 logos
+COLOURS = "iconify-logos.tgz"  # what `npm pack @iconify-json/logos` writes, under this name in the folder of the runs
 
 
 class Variant(NamedTuple):
@@ -105,14 +105,12 @@ def _networks(**values: Any) -> Callable[[ConfigDict], None]:
     return change
 
 
-def _r3gan(config: ConfigDict) -> None:
-    config.model = defaults.block(name="r3gan", latent=64, width=16, blocks=1, expansion=1)
-    config.objective = defaults.block(name="r3gan", critic_updates=1, gamma=0.2, lazy=4)
+def _both(first: Callable[[ConfigDict], Any], second: Callable[[ConfigDict], Any]) -> Callable[[ConfigDict], Any]:
+    return lambda config: (first(config), second(config))
 
 
-def _hinge(config: ConfigDict) -> None:
-    config.objective = defaults.block(name="hinge", critic_updates=1)
-    config.model.spectral = True
+_R3GAN_NETWORKS = _networks(name="r3gan", width=16, blocks=1, expansion=1)
+_R3GAN_OBJECTIVE = _objective(name="r3gan", critic_updates=1, gamma=0.2, lazy=4)
 
 
 def _projected(config: ConfigDict) -> None:
@@ -145,19 +143,22 @@ VARIANTS = {
     "width-24": Variant("one and a half times the width", _model(width=24), True),
     "resnet": Variant("residual networks, 32 wide", _networks(name="resnet", width=32), True),
     "r3gan": Variant(
-        "residual networks as R3GAN's, 16 wide", _networks(name="r3gan", width=16, blocks=1, expansion=1), True
+        "residual networks as R3GAN's, 16 wide", _R3GAN_NETWORKS, True
     ),
-    "r3gan-whole": Variant("R3GAN's networks and objective, 16 wide", _r3gan, True),
+    "r3gan-whole": Variant("R3GAN's networks and objective, 16 wide", _both(_R3GAN_NETWORKS, _R3GAN_OBJECTIVE), True),
     "filters-5": Variant("filters of 5 x 5", _model(kernel=5), True),
     "augmented": Variant(
         "augmentations that suit logos", lambda config: config.augment.update(policy="logo", strength=0.3), True
     ),
-    "hinge": Variant("the hinge loss and spectral normalisation, without R1", _hinge, True),
+    "hinge": Variant(
+        "the hinge loss and spectral normalisation, without R1",
+        _both(_objective(name="hinge", critic_updates=1), _model(spectral=True)), True,
+    ),
     "wgan-gp": Variant(
         "WGAN-GP with two critic updates", _objective(name="wgan_gp", critic_updates=2, penalty=10.0, lazy=1), True
     ),
     "relativistic": Variant(
-        "R3GAN's objective", _objective(name="r3gan", critic_updates=1, gamma=0.2, lazy=4), True
+        "R3GAN's objective", _R3GAN_OBJECTIVE, True
     ),
     "projected": Variant("Projected GAN", _projected, True, looks_through="efflite0"),
     "clusters-16": Variant(

@@ -49,8 +49,8 @@ def ink_shares(logits: jax.Array) -> jax.Array:
 
 def make_symmetric(fields: jax.Array, gates: jax.Array) -> jax.Array:
     """Return fields [n, h, w, k] as symmetric as gates [n, 3] in [0, 1] say: exactly so where a gate is 1."""
-    # A gate takes the fields half of the way to the other side: both sides meet in their mean. Two of the reversals are
-    # the third one, so all three gates give a mean of four positions.
+    # A gate takes the fields half of the way to the other side: both sides meet in their mean. Any two reversals, one
+    # after the other, are the third. So all three gates together give a weighted mean of four fields.
     across, down, turn = (gate / 2 for gate in jnp.split(gates[..., None, None], len(SYMMETRIES), axis=1))
     keep = (1 - across) * (1 - down) * (1 - turn) + across * down * turn
     by_across = across * (1 - down) * (1 - turn) + (1 - across) * down * turn
