@@ -1,5 +1,6 @@
 """The files of a run survive removed folders, a notebook's settings, and numbers that are not finite."""
 
+import contextlib
 import errno
 import json
 import shutil
@@ -127,6 +128,27 @@ def test_numbers_that_are_not_finite_stay_out_of_the_log(writer, tmp_path):
     writer.close()
     assert strictly((tmp_path / "metrics.jsonl").read_text()) == {"step": 1, "critic/loss": 1.0} == writer.lines[0]
     assert strictly((tmp_path / "events.jsonl").read_text())["rate"] is None
+
+
+@pytest.mark.parametrize("place", ["line", "later line", "rolled back", "summary"])
+def test_whatever_a_run_has_cost_stays_spent(tmp_path, place):
+    line = lambda step, dollars: files.to_json({"step": step, "dollars": dollars}, indent=None)
+    (tmp_path / "metrics.jsonl").write_text(line(5, 9.0 if place == "line" else 1.0))
+    if place == "later line":  # of a process that was killed after its last checkpoint
+        (tmp_path / "metrics.jsonl").write_text(line(5, 1.0) + line(15, 9.0))
+    if place == "rolled back":
+        (tmp_path / "rolled_back.jsonl").write_text(line(15, 9.0) + line(20, 8.0))
+    if place == "summary":  # the last steps of a run have no line
+        files.write_json(tmp_path / "summary.json", {"cost": {"dollars": 9.0, "dollars_per_hour": 3.0}})
+    with contextlib.closing(RunWriter(tmp_path, 10)) as writer:
+        assert writer.dollars == 9.0 and [line["step"] for line in writer.lines] == [5]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"cost": null}', '{"cost": {}}', "{"])
+def test_a_run_without_a_price_has_cost_nothing(tmp_path, text):
+    (tmp_path / "summary.json").write_text(text)
+    with contextlib.closing(RunWriter(tmp_path, 0)) as writer:
+        assert writer.dollars == 0.0
 
 
 def test_plots_are_drawn_again_where_there_is_more_to_show(writer, monkeypatch):

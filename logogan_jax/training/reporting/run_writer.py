@@ -13,7 +13,7 @@ import numpy as np
 
 from logogan_jax.core import files, images, pointers
 from logogan_jax.core.errors import UserError
-from logogan_jax.training.reporting import plots, run_page
+from logogan_jax.training.reporting import plots, run_page, summary
 from logogan_jax.training.reporting.run_page import About, Moment
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ class RunWriter:
     """Writer of the files of one run, from a step on. Older lines of later steps are removed.
 
     `lines` are the lines of metrics.jsonl. `events` are those of events.jsonl: warnings, roll-backs and stops.
-    `seconds` and `dollars` are what the run had taken and cost at that step. Images are drawn in a thread, so that
-    the devices do not wait. One that cannot be drawn is a warning by `say`, except on a full disk, which is raised by
-    the next image, or by `close`. Each of the `callbacks` is called with a step and a copy of what is written of it:
-    numbers by name, or pictures uint8[n, H, W, C] as "samples" or "reals".
+    `seconds` is what the run had taken at that step, `dollars` what it has cost until now. Images are drawn in a
+    thread, so that the devices do not wait. One that cannot be drawn is a warning by `say`, except on a full disk,
+    which is raised by the next image, or by `close`. Each of the `callbacks` is called with a step and a copy of what
+    is written of it: numbers by name, or pictures uint8[n, H, W, C] as "samples" or "reals".
     """
 
     def __init__(
@@ -52,6 +52,8 @@ class RunWriter:
         self._warned: set[str] = set()
         self._plotted: tuple[list[dict[str, Any]], ...] | None = None  # the lines of the newest plots
         self.lines = read_lines(self._metrics_path)
+        # Before lines are dropped: what their steps have cost is spent, wherever the run goes on from.
+        self.dollars = _read_dollars(workdir, self.lines)
         self.events = _drop_repeated(read_lines(self._events_path), step)
         _write_lines(self._events_path, self.events)
         # A run that was killed may have logged steps after its last checkpoint: they will be logged again.
@@ -59,7 +61,6 @@ class RunWriter:
         self._tensorboard = self._open_tensorboard(step)
         # Lines of evaluations have neither.
         self.seconds = max((line["seconds"] for line in self.lines if "seconds" in line), default=0.0)
-        self.dollars = max((line["dollars"] for line in self.lines if "dollars" in line), default=0.0)
 
     def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Add one line of numbers by name to metrics.jsonl and to TensorBoard, without those that are not finite."""
@@ -179,6 +180,13 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): move it away to go on without its history") from None
+
+
+def _read_dollars(workdir: pathlib.Path, lines: Sequence[Mapping[str, Any]]) -> float:
+    """Return the most that anything in the folder of a run says that it has cost; 0 if nothing does."""
+    costs = [line.get("dollars", 0.0) for line in [*lines, *read_lines(workdir / ROLLED_BACK)]]
+    # Between its last line and its end a run goes on costing.
+    return max([*costs, summary.read_dollars(workdir)])
 
 
 def _drop_repeated(events: list[dict[str, Any]], step: int) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The parts of a run's summary.json, and the writing of it."""
 
+import json
 import pathlib
 import platform
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,14 @@ def describe_cost(budget: Budget) -> dict[str, dict[str, float]]:
     if not budget.price:
         return {}
     return {"cost": {"dollars": budget.spent(), "dollars_per_hour": budget.price}}
+
+
+def read_dollars(workdir: pathlib.Path) -> float:
+    """Return what the run of a folder had cost when it wrote its summary.json; 0 without a file or a price."""
+    try:
+        return float(json.loads((workdir / "summary.json").read_text(encoding="utf-8"))["cost"]["dollars"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def describe_environment(devices: Sequence[Any]) -> dict[str, Any]:
