@@ -32,6 +32,7 @@ TANH = "quickstart-tanh"  # the quickstart without marks, on images of one chann
 TARGETS = ("h100", "v5e")
 DEVICES = (1, 8)
 IMAGES = 2_929  # in the data set, about as many as are embedded
+LABELS = 16  # of it, for a config that has labels
 # Of counts whose compiler is the recorded one. Layouts and tiles may change with the machine that compiles.
 TOLERANCE = 0.02
 COUNTS = ("kernels", "bytes", "temporary_bytes", "copies", "pads", "host_transfers", "collectives", "exchanged_bytes")
@@ -39,10 +40,11 @@ COUNTS = ("kernels", "bytes", "temporary_bytes", "copies", "pads", "host_transfe
 
 def compile_step(config: str, target: str, devices: int) -> Estimate:
     """Compile the step of a shipped config, or of TANH, for some devices of a target; return what it needs."""
-    info = DatasetInfo("", IMAGES, {}, ("#000000",))
     values = shipped.get_config(config.removesuffix("-tanh"))
     if config == TANH:
         values.mark.inks, values.data.channels = 0, 1
+    labels = {str(number): IMAGES // LABELS for number in range(LABELS)} if values.data.labels else {}
+    info = DatasetInfo("", IMAGES, labels, ("#000000",))
     return estimate.estimate(values, info, targets.load()[target], devices=devices, hosts=1, dollars_per_hour=0.0)
 
 

@@ -1,5 +1,6 @@
 """Features of images by published networks, computed in chunks of one compiled shape."""
 
+import concurrent.futures
 import hashlib
 import pathlib
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logogan_jax.core import files, images, target
+from logogan_jax.core import files, images, machine, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed import data_parallel
 from logogan_jax.distributed.data_parallel import DataParallel
@@ -102,24 +103,31 @@ def embed(network: FeatureNetwork, pixels: np.ndarray, *, parallel: DataParallel
     if parallel:
         put = lambda part: parallel.device_put(part, data_parallel.SHARDED)
         gather = data_parallel.gather
-        chunk = network.chunk * len(parallel.devices)
+        devices = len(parallel.devices)
     else:
         put = jax.device_put
         gather = jax.device_get
-        chunk = network.chunk
-    running = None
-    chunks = []
-    count = 0
-    for start in range(0, len(pixels), chunk):
+        devices = 1
+    chunk = network.chunk * devices
+
+    def embed_chunk(start: int) -> Features:
         part = pixels[start : start + chunk]
         count = len(part)
         part = np.concatenate([part, np.zeros((chunk - count, *part.shape[1:]), np.uint8)])
-        # One chunk runs while the one before it is fetched.
-        before, running = running, program(network.weights, put(part))
-        if before:
-            chunks.append(gather(before))
-    chunks.append(jax.tree.map(lambda rows: rows[:count], gather(running)))
-    return Features(*(np.concatenate(rows) for rows in zip(*chunks, strict=True)))
+        return jax.tree.map(lambda rows: rows[:count], gather(program(network.weights, put(part))))
+
+    first = embed_chunk(0)  # alone, so that only one thread compiles
+    with concurrent.futures.ThreadPoolExecutor(_threads(devices), thread_name_prefix="embed") as pool:
+        others = list(pool.map(embed_chunk, range(chunk, len(pixels), chunk)))
+    return Features(*(np.concatenate(rows) for rows in zip(first, *others, strict=True)))
+
+
+def _threads(devices: int) -> int:
+    """Return how many chunks are embedded at once."""
+    if jax.process_count() > 1:
+        return 1  # all processes exchange the chunks in the same order
+    # Layers are too small to keep all cores of a CPU busy. Elsewhere one chunk runs while another is fetched.
+    return machine.available_cores() if target.is_cpu() and devices == 1 else 2
 
 
 def to_rgb(pixels: jax.Array) -> jax.Array:

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+import threading
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from conftest import ROOT, environment
 from test_torch_weights import MAIN, ROWS, new
 
+from logogan_jax.core import machine
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.metrics import features
@@ -104,6 +106,29 @@ def test_one_shape_is_traced_once(efflite0):
             found = features.embed(network, pixels[:count])
             np.testing.assert_allclose(found.head, 2 * pixels[:count].mean((1, 2)), rtol=1e-5)
     assert traced == [(4, 16, 16, 3)]
+
+
+def test_a_cpu_embeds_several_chunks_at_once_and_keeps_their_order(monkeypatch):
+    together = threading.Barrier(2)
+
+    def mean(pixels):
+        if pixels.max():  # not the first chunk, which is alone as it compiles
+            together.wait(timeout=60)
+        return pixels.mean((1, 2), dtype=np.float32)
+
+    def apply(weights, pixels):
+        shape = jax.ShapeDtypeStruct((len(pixels), 3), np.float32)
+        return features.Features(*[jax.pure_callback(mean, shape, pixels)] * 2)
+
+    monkeypatch.setattr(machine, "available_cores", lambda: 2)
+    pixels = np.stack([np.full((4, 4, 3), shade, np.uint8) for shade in range(6)])
+    found = features.embed(
+        features.FeatureNetwork("mean", "", (), apply, chunk=1), np.concatenate([pixels, pixels[5:]])
+    )
+    np.testing.assert_array_equal(found.head[:, 0], [0, 1, 2, 3, 4, 5, 5])
+    assert not together.broken and features._threads(devices=4) == 2
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert features._threads(devices=4) == features._threads(devices=1) == 1
 
 
 @pytest.mark.slow

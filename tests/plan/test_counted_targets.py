@@ -7,6 +7,8 @@ import sys
 import pytest
 from conftest import ROOT, environment
 
+from logogan_jax.config import build_model
+
 sys.path.insert(0, str(ROOT / "benchmarks"))  # whose scripts are no package
 import counted_targets
 
@@ -21,6 +23,17 @@ def test_the_step_costs_an_accelerator_what_is_recorded(target, compiler):
     words = [sys.executable, "benchmarks/counted_targets.py", f"--targets={target}", "--only=wgan28", "--devices=1"]
     done = subprocess.run([*words, "--check"], cwd=ROOT, env=environment(), text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("config", ["cgan56", "lld_icon32", "quickstart"])
+def test_a_config_gets_a_data_set_that_it_can_train_on(config, monkeypatch):
+    def made(values, info, *_, **options):
+        values.train.dtype = "float32"
+        return build_model.build_model(values.copy_and_resolve_references(), info)
+
+    monkeypatch.setattr(counted_targets.estimate, "estimate", made)
+    model = counted_targets.compile_step(config, "h100", 1)
+    assert model.objective.players
 
 
 def test_the_page_has_the_counts_that_are_recorded():
