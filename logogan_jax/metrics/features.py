@@ -17,6 +17,8 @@ from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.metrics import efflite0, inception, onnx_weights, ppocr, torch_weights
 from logogan_jax.networks import efficientnet
 
+MAX_THREADS = 8  # each holds the activations of a chunk
+
 
 class Features(NamedTuple):
     """Features of n images, float32: `head` [n, D] for distances between images, `taps` [n, T] for the Frechet one.
@@ -127,7 +129,7 @@ def _threads(devices: int) -> int:
     if jax.process_count() > 1:
         return 1  # all processes exchange the chunks in the same order
     # Layers are too small to keep all cores of a CPU busy. Elsewhere one chunk runs while another is fetched.
-    return machine.available_cores() if target.is_cpu() and devices == 1 else 2
+    return min(machine.available_cores(), MAX_THREADS) if target.is_cpu() and devices == 1 else 2
 
 
 def to_rgb(pixels: jax.Array) -> jax.Array:
