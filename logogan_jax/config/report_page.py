@@ -1,15 +1,13 @@
 """The page of a run: what its config, its data and its machine say on it."""
 
-import json
 import pathlib
 import time
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from logogan_jax.config import defaults, run_config
 from logogan_jax.config.build_training import Training
-from logogan_jax.core import images, locks
+from logogan_jax.core import files, images, locks
 from logogan_jax.core.nested import flatten
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.training.reporting import run_page, run_writer, summary
@@ -84,10 +82,7 @@ def refresh(folder: pathlib.Path, *, in_bucket: bool) -> None:
 
 def _summarized(folder: pathlib.Path, step: int, steps: int) -> Moment:
     """Return what summary.json tells of a run that has no page yet."""
-    try:
-        found: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = {}
+    found = files.read_object(folder / "summary.json")
     environment = {name: found[name] for name in _ENVIRONMENT if name in found}
     dollars = found.get("cost", {}).get("dollars")
     status = found.get("status", "interrupted")

@@ -73,6 +73,15 @@ def _without_non_finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def read_object(path: pathlib.Path) -> dict[str, Any]:
+    """Return the JSON object in a file, or an empty one where the file is missing or is not a whole object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write a value as indented JSON."""
     with atomic_write(path) as partial:

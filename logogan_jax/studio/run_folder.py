@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from logogan_jax.core import locks
+from logogan_jax.core import files, locks
 from logogan_jax.core.errors import UserError
 from logogan_jax.training.reporting.run_page import NAME as REPORT
 
@@ -79,8 +79,8 @@ class RunFolder:
     def about(self, name: str) -> dict[str, Any]:
         """Return what a list of runs shows: its status, step, last KID, and what it draws."""
         path = self.path(name)
-        config = _read_json(path / "config.json").get("config", {})
-        summary = _read_json(path / "summary.json")
+        config = files.read_object(path / "config.json").get("config", {})
+        summary = files.read_object(path / "summary.json")
         last = _last_line(path / "metrics.jsonl")
         step = last.get("step", summary.get("step", 0))
         best = (summary.get("best") or {}).get("kid_efflite0") or {}
@@ -132,15 +132,6 @@ def _changed(folder: pathlib.Path) -> float:
         return (folder / "metrics.jsonl").stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Return an object in a file, or an empty one where it is missing or not whole."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _last_line(path: pathlib.Path) -> dict[str, Any]:

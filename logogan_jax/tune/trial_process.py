@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO, Any
 
-from logogan_jax.core import die_with_parent
+from logogan_jax.core import die_with_parent, files
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.tune.trial import Outcome
 
@@ -76,7 +76,7 @@ class TrialProcess:
     def outcome(self) -> Outcome:
         """Return the Outcome of a process that has ended."""
         path = self.folder / "summary.json"
-        summary = _read_json(path)
+        summary = files.read_object(path)
         status = summary.get("status")
         best = summary.get("best") or {}
         numbers = best.get(self._metric) or {}
@@ -122,10 +122,3 @@ def _stamp(path: pathlib.Path) -> tuple[int, int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}

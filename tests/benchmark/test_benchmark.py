@@ -1,7 +1,6 @@
 """The benchmark: the step that trains, timed in turn with others, and what is said of it."""
 
 import json
-import math
 import subprocess
 import types
 
@@ -17,7 +16,7 @@ from logogan_jax.core.errors import UserError
 from logogan_jax.plan import targets
 from logogan_jax.training import cpu_estimate, train_state
 
-QUICK = {"repeats": 3, "seconds": 0.05}
+QUICK = {"repeats": 3, "seconds": 0.3}  # a shorter time is noise where other tests run
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +74,13 @@ def rows(toy):
     return [benchmark.with_efficiency(row, first) for row in (first, second)]
 
 
+def test_the_time_that_waits_for_input_is_what_a_constant_feed_saves():
+    slow, quick = (lambda count, seconds=seconds: (count, count * seconds) for seconds in (0.010, 0.008))
+    steps = types.SimpleNamespace(run=slow, run_on_one_feed=quick)
+    pace, share, others = measurement.paces(steps, [slow], repeats=3, seconds=0.1)
+    assert pace.median == pytest.approx(100) and share == pytest.approx(0.2) and len(others) == 1
+
+
 @pytest.mark.slow
 def test_a_row_says_what_a_step_costs(rows):
     for count, row in enumerate(rows, 1):
@@ -85,8 +91,7 @@ def test_a_row_says_what_a_step_costs(rows):
         assert row["real_images_per_second"] == 2 * 8 * pace["median"]
         assert row["model_flops_per_second"] == row["model_flops_per_step"] * pace["median"] > 0
         assert row["share_of_product"] == row["model_flops_per_second"] / row["product_flops_per_second"]
-        # Less than 0 where the machine was slower while one feed was timed; steps of toys take milliseconds.
-        assert math.isfinite(row["input_bound_share"]) and row["input_bound_share"] < 1
+        assert -1 < row["input_bound_share"] < 1
         assert row["seconds"]["tracing"] > 0 and 0 < row["seconds"]["compiling_warm"] < row["seconds"]["compiling_cold"]
         assert row["predicted_seconds"] is None  # of a CPU
         assert row["peak_bytes"] > 1e5 and "compiler" in row["peak_bytes_by"]

@@ -121,12 +121,12 @@ def test_a_cpu_embeds_several_chunks_at_once_and_keeps_their_order(monkeypatch):
         return features.Features(*[jax.pure_callback(mean, shape, pixels)] * 2)
 
     monkeypatch.setattr(machine, "available_cores", lambda: 2)
-    pixels = np.stack([np.full((4, 4, 3), shade, np.uint8) for shade in range(6)])
-    found = features.embed(
-        features.FeatureNetwork("mean", "", (), apply, chunk=1), np.concatenate([pixels, pixels[5:]])
-    )
-    np.testing.assert_array_equal(found.head[:, 0], [0, 1, 2, 3, 4, 5, 5])
+    pixels = np.stack([np.full((4, 4, 3), shade, np.uint8) for shade in range(7)])
+    found = features.embed(features.FeatureNetwork("mean", "", (), apply, chunk=1), pixels)
+    np.testing.assert_array_equal(found.head[:, 0], range(7))
     assert not together.broken and features._threads(devices=4) == 2
+    monkeypatch.setattr(machine, "available_cores", lambda: 64)
+    assert features._threads(devices=1) == features.MAX_THREADS
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     assert features._threads(devices=4) == features._threads(devices=1) == 1
 

@@ -1,6 +1,5 @@
 """The parts of a run's summary.json, and the writing of it."""
 
-import json
 import pathlib
 import platform
 from collections.abc import Mapping, Sequence
@@ -36,10 +35,8 @@ def describe_cost(budget: Budget) -> dict[str, dict[str, float]]:
 
 def read_dollars(workdir: pathlib.Path) -> float:
     """Return what the run of a folder had cost when it wrote its summary.json; 0 without a file or a price."""
-    try:
-        return float(json.loads((workdir / "summary.json").read_text(encoding="utf-8"))["cost"]["dollars"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
+    cost = files.read_object(workdir / "summary.json").get("cost") or {}
+    return cost.get("dollars", 0.0)
 
 
 def describe_environment(devices: Sequence[Any]) -> dict[str, Any]:
