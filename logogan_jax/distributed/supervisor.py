@@ -2,7 +2,6 @@
 
 import collections
 import faulthandler
-import io
 import os
 import signal
 import sys
@@ -51,9 +50,8 @@ def run_supervised(work: Callable[[], Any]) -> NoReturn:
 
 def _log_into(pipe: int) -> None:
     """Send what libraries write to the standard error stream into a pipe; what Python writes goes where it went."""
-    # Only Python asks whether the stream is a terminal.
-    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "wb", 0)
-    sys.stderr = io.TextIOWrapper(terminal, sys.stderr.encoding, sys.stderr.errors, write_through=True)
+    # Only Python asks whether the stream is a terminal. Whole lines: the parent writes there too.
+    sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, sys.stderr.encoding, sys.stderr.errors)
     os.dup2(pipe, 2)
     os.close(pipe)
 
