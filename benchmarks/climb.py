@@ -138,7 +138,7 @@ def main() -> None:
     chosen = args.only.split(",")
     for variant in chosen:
         if variant not in record:
-            ratio = cost(variant, args.folder, 0) if VARIANTS[variant].other_step else 1.0
+            ratio = cost(variant, args.folder, min(os.sched_getaffinity(0))) if VARIANTS[variant].other_step else 1.0
             record[variant] = {"cost": ratio, "runs": {}}
             print(variant, f"costs {ratio:.3f}", flush=True)
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()

@@ -99,7 +99,8 @@ def _kernel(program: Program, instructions: dict[str, Instruction], instruction:
         end = _end(instructions, instruction.name) if "start" in instruction.opcode else ""
         # What it starts from is part of the result of a start.
         result = instructions[end] if end else instruction
-        whole = max(sum(operand.nbytes for operand in operands), result.nbytes)
+        # Devices exchange what lies in a scratchpad, too.
+        whole = max(sum(operand.whole_nbytes for operand in operands), result.whole_nbytes)
         return dataclasses.replace(kernel, exchanged_bytes=whole if kind == "all-reduce" else whole // 2, end=end)
     if instruction.opcode == "fusion":
         inner = program.computations[instruction.called("calls")]

@@ -24,9 +24,14 @@ class Array(NamedTuple):
     in_memory: bool = True
 
     @property
+    def whole_nbytes(self) -> int:
+        """Bytes of its elements, wherever it lies."""
+        return math.prod(self.shape) * bits(self.dtype) // 8
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of its elements, or 0 where it lies in a scratchpad of the chip."""
-        return math.prod(self.shape) * bits(self.dtype) // 8 if self.in_memory else 0
+        """Bytes of its elements in the main memory: 0 where it lies in a scratchpad of the chip."""
+        return self.whole_nbytes if self.in_memory else 0
 
 
 class Instruction(NamedTuple):
@@ -39,8 +44,13 @@ class Instruction(NamedTuple):
     attributes: str
 
     @property
+    def whole_nbytes(self) -> int:
+        """Bytes of the result, wherever it lies."""
+        return sum(array.whole_nbytes for array in self.arrays)
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of the result."""
+        """Bytes of the result in the main memory."""
         return sum(array.nbytes for array in self.arrays)
 
     def called(self, attribute: str) -> str:

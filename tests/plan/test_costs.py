@@ -121,6 +121,20 @@ ENTRY %main (x.1: f32[64,8]) -> f32[64,8] {
     assert found["start"].end == "whole"
 
 
+def test_what_devices_exchange_counts_where_it_lies_in_the_memory_of_the_chip_too():
+    text = """
+ENTRY %main (x.1: f32[64,8]) -> f32[64,8] {
+  %x.1 = f32[64,8]{1,0:T(8,128)} parameter(0)
+  %near = f32[64,8]{1,0:T(8,128)S(1)} copy(%x.1)
+  %sum = (f32[64,8]{1,0:T(8,128)S(1)}, f32[8]{0}) all-reduce(%near, %row), to_apply=%add
+  ROOT %far = f32[64,8]{1,0:T(8,128)} get-tuple-element(%sum), index=0
+}
+"""
+    found = {kernel.name: kernel for kernel in costs.kernels(hlo.parse(text))}
+    assert found["sum"].exchanged_bytes == 64 * 8 * 4 + 8 * 4
+    assert found["near"].nbytes == 64 * 8 * 4 and found["sum"].nbytes == 8 * 4  # of the main memory
+
+
 def test_a_step_is_a_share_of_its_program():
     found = costs.kernels(hlo.parse(GPU))
     whole = costs.count(found, 1)
