@@ -5,10 +5,12 @@ a fusion, an operand of which only slices or gathered rows are used counts as th
 """
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator
 
-from logogan_jax.plan import products
+from logogan_jax.plan import exchanges, products
+from logogan_jax.plan.exchanges import FusedExchange
 from logogan_jax.plan.hlo import Instruction, Program
 
 # These move no data.
@@ -17,7 +19,6 @@ _FREE = (
     "opt-barrier", "add-dependency", "domain", "async-update",
 )  # fmt: skip
 WAIT = "wait"  # for the end of what began before: a place in the order, no kernel
-_COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 _HOST = ("infeed", "outfeed", "send", "recv")
 _SLICES = ("dynamic-slice", "gather", "slice")
 
@@ -71,7 +72,7 @@ def _kernels(program: Program, computation: str, runs: int) -> Iterator[Kernel]:
             end = _end(instructions, instruction.name)
             for kernel in _kernels(program, instruction.called("calls"), runs):
                 yield dataclasses.replace(kernel, end=end)
-        elif opcode.endswith("-done"):
+        elif opcode.endswith("-done") or _fused_exchange(program, instruction).part == exchanges.END:
             yield Kernel(instruction.name, WAIT, 0, runs=0)
         elif opcode not in _FREE and not _is_buffer(instruction):
             yield _kernel(program, instructions, instruction, runs)
@@ -95,15 +96,17 @@ def _kernel(program: Program, instructions: dict[str, Instruction], instruction:
         cycles=int(cycles.group(1)) if cycles else 0,
         runs=runs,
     )
-    if kind in _COLLECTIVES:
+    if kind in exchanges.KINDS:
         end = _end(instructions, instruction.name) if "start" in instruction.opcode else ""
         # What it starts from is part of the result of a start.
-        result = instructions[end] if end else instruction
-        # Devices exchange what lies in a scratchpad, too.
-        whole = max(sum(operand.whole_nbytes for operand in operands), result.whole_nbytes)
-        return dataclasses.replace(kernel, exchanged_bytes=whole if kind == "all-reduce" else whole // 2, end=end)
+        moved = exchanges.moved_bytes(kind, operands, instructions[end] if end else instruction)
+        return dataclasses.replace(kernel, exchanged_bytes=moved, end=end)
     if instruction.opcode == "fusion":
         inner = program.computations[instruction.called("calls")]
+        fused = _fused_exchange(program, instruction)
+        if fused.part in (exchanges.ALL, exchanges.START):
+            end = _end_of_chain(program, instructions, instruction.name, fused.chain)
+            return dataclasses.replace(kernel, kind=fused.kind, exchanged_bytes=fused.moved_bytes, end=end)
         counted = [products.count(other, inner) for other in inner.values()]
         return dataclasses.replace(
             kernel, nbytes=_fusion_bytes(instruction, operands, inner), **products.total(counted)
@@ -135,17 +138,21 @@ def _fusion_bytes(instruction: Instruction, operands: list[Instruction], inner: 
     parameters = [other for other in inner.values() if other.opcode == "parameter"]
     numbers = {parameter.name: int(parameter.operands[0]) for parameter in parameters}
     root = list(inner.values())[-1]
+    passed_on = exchanges.passed_on(inner)
     total = 0
     updated = ""
     if root.opcode == "dynamic-update-slice":
         # Only the slice is written into an array that stays where it is.
         updated = root.operands[0]
         total += inner[root.operands[1]].nbytes
+    elif passed_on:
+        written = zip(root.operands, instruction.arrays, strict=True)
+        total += sum(array.nbytes for name, array in written if name not in passed_on)
     else:
         total += instruction.nbytes
     for name, number in numbers.items():
         users = [other for other in inner.values() if name in other.operands]
-        if name == updated and users == [root]:
+        if name in passed_on or (name == updated and users == [root]):
             continue
         if users and all(user.opcode in _SLICES and user.operands[0] == name for user in users):
             total += sum(user.nbytes for user in users)
@@ -175,6 +182,19 @@ def _end(instructions: dict[str, Instruction], start: str) -> str:
     )
 
 
+def _fused_exchange(program: Program, instruction: Instruction) -> FusedExchange:
+    """Return what devices exchange in a fusion."""
+    inner = program.computations[instruction.called("calls")] if instruction.opcode == "fusion" else {}
+    return exchanges.in_fusion(instruction, inner)
+
+
+def _end_of_chain(program: Program, instructions: dict[str, Instruction], start: str, chain: str) -> str:
+    """Return the fusion that waits for an exchange that began in the fusion `start`, or "" where that waits itself."""
+    later = itertools.dropwhile(lambda name: name != start, instructions)
+    found = ((name, _fused_exchange(program, instructions[name])) for name in later)
+    return next((name for name, fused in found if chain and (fused.part, fused.chain) == (exchanges.END, chain)), "")
+
+
 # ── sums ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -200,7 +220,7 @@ class Counts:
 def count(found: list[Kernel], steps: int) -> Counts:
     """Add up the kernels of a program that takes some steps."""
     each = lambda value: round(sum(kernel.runs * value(kernel) for kernel in found) / steps)
-    exchanges = lambda kernel: kernel.kind in _COLLECTIVES
+    exchanged = lambda kernel: kernel.kind in exchanges.KINDS
     return Counts(
         kernels=each(lambda kernel: 1),
         bytes=each(lambda kernel: kernel.nbytes),
@@ -209,6 +229,6 @@ def count(found: list[Kernel], steps: int) -> Counts:
         pads=each(lambda kernel: "pad" in kernel.kind),
         library_calls=each(lambda kernel: kernel.kind.startswith("__")),
         host_transfers=each(lambda kernel: kernel.kind in _HOST or "callback" in kernel.kind),
-        collectives=each(exchanges),
+        collectives=each(exchanged),
         exchanged_bytes=each(lambda kernel: kernel.exchanged_bytes),
     )
