@@ -50,7 +50,7 @@ def run_supervised(work: Callable[[], Any]) -> NoReturn:
 
 def _log_into(pipe: int) -> None:
     """Send what libraries write to the standard error stream into a pipe; what Python writes goes where it went."""
-    # Only Python asks whether the stream is a terminal. Whole lines: the parent writes there too.
+    # Only Python asks whether the stream is a terminal. It writes whole lines, because the parent writes there, too.
     stream = sys.stderr
     sys.stderr = os.fdopen(os.dup(stream.fileno()), "w", buffering=1, encoding=stream.encoding, errors=stream.errors)
     os.dup2(pipe, 2)

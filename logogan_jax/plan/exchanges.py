@@ -31,7 +31,7 @@ class FusedExchange(NamedTuple):
 
 
 def moved_bytes(kind: str, operands: list[Instruction], result: Instruction) -> int:
-    """Return the bytes of an exchange as those of an all-reduce: of its two halves, other kinds have one."""
+    """Return the bytes of an exchange, counted in all-reduces: other kinds are half of one."""
     # Devices exchange what lies in a scratchpad, too.
     whole = max(sum(operand.whole_nbytes for operand in operands), result.whole_nbytes)
     return whole if kind == "all-reduce" else whole // 2

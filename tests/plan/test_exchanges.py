@@ -4,7 +4,8 @@ import pytest
 
 from logogan_jax.plan import costs, hlo
 
-# As libtpu 0.0.50 writes it, shortened: a gathering beside two fusions, and a sum of which each device keeps a part.
+# As libtpu 0.0.50 writes it, shortened: a gathering beside what a fusion computes, a sum of which each device keeps a
+# part, and a whole sum.
 TPU = """
 %begin (part: f32[8,128]) -> (f32[8,128], f32[64,128], u32[]) {
   %part = f32[8,128]{1,0:T(8,128)S(1)} parameter(0)

@@ -26,3 +26,11 @@ def test_the_page_shows_the_record():
     for marker, table in (("plans", plans.single_tables), ("plans-eight", plans.eight_tables)):
         shown = page.partition(f"<!-- {marker} -->\n")[2].partition(f"<!-- /{marker} -->")[0]
         assert shown == table(RECORD), marker
+
+
+def test_gpus_and_tpus_exchange_as_much():
+    """What devices exchange follows from the config: if little is counted of a target, its programs are misread."""
+    gpus = [row for name, row in RECORD.items() if name.endswith(" on 8 x h100")]
+    both = [(RECORD.get(f"{row['config']} on 8 x v5e"), row) for row in gpus]
+    shares = [tpu["exchanged_bytes"] / gpu["exchanged_bytes"] for tpu, gpu in both if tpu]
+    assert shares and min(shares) > 0.99 and max(shares) < 1.15
