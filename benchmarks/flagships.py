@@ -16,7 +16,7 @@ from typing import Any
 import runs
 from record import RESULTS, ROOT, machine, parser, portable, rewrite_table, write_record
 
-CONFIGS = ("mark56",)
+CONFIGS = ("mark28", "mark56")
 SAMPLES = 2_048
 SHOWN = 64
 SEED = 3
