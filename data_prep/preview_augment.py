@@ -2,7 +2,7 @@
 
 Each row of the picture is one logo of the shards, and then seven augmented views of it, made by the function and with
 the keys of the first training steps. With a config.augment.policy, seven more show what the critic sees of these: with
-probability config.augment.strength, or 1 if that is adaptive. Any key of the config can be given, such as
+probability config.augment.strength, the highest one if it is adaptive. Any key of the config can be given, such as
 --config.data.rotate=5 or --config.augment.policy=logo.
 """
 
@@ -38,7 +38,7 @@ def preview(config: Any) -> np.ndarray:
         rotate_degrees=data.rotate, mirror=data.mirror, corners=data.corners, frozen=bool(data.same_batch_for)
     )
     augment_seen = diffaugment.parse_policy(policy) if policy else None
-    strength = 1.0 if config.augment.adaptive else config.augment.strength
+    strength = config.augment.strength
 
     def views(step: jax.Array) -> list[jax.Array]:
         key = prng.fold_in(jax.random.key(config.train.seed), prng.STEP, step, 0, 0)

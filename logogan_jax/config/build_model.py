@@ -2,6 +2,7 @@
 
 import functools
 import shlex
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks.augmented_critic import adaptive_probability
 from logogan_jax.objectives import OBJECTIVES
-from logogan_jax.objectives.base import Objective, Player
+from logogan_jax.objectives.base import Batch, Loss, Metrics, Objective, Player
 from logogan_jax.training import freezing, sampling, train_state
 from logogan_jax.training.model import Model
 from logogan_jax.training.optimizers import OPTIMIZERS
@@ -81,14 +82,29 @@ def _check_labels(config: ConfigDict, objective: Objective, info: DatasetInfo) -
 def _with_adaptive_augmentation(config: ConfigDict, objective: Objective) -> Objective:
     """Return the objective, whose critic's players adapt the strength of the augmentation (ADA)."""
     images_per_update = _images_per_update(config, objective, "critic")
-    rule = adaptive_probability(images=config.augment.adapt_images, images_per_update=images_per_update)
+    augment = config.augment
+    rule = adaptive_probability(
+        images=augment.adapt_images, images_per_update=images_per_update, highest=augment.strength
+    )
 
     def adapting(player: Player) -> Player:
         if "critic" not in player.trains:
             return player
-        return player._replace(update_model_state={**player.update_model_state, "critic": rule})
+        update_model_state = {**player.update_model_state, "critic": rule}
+        return player._replace(loss=_logging_probability(player.loss), update_model_state=update_model_state)
 
     return objective._replace(players=tuple(map(adapting, objective.players)))
+
+
+def _logging_probability(loss: Loss) -> Loss:
+    """Return a critic's loss with one more metric: the probability of each augmentation in the update."""
+
+    def logging(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
+        per_example, metrics = loss(nets, batch, keys)
+        probability = nets.critic.augment_probability[...]
+        return per_example, {**metrics, "augment_probability": jnp.broadcast_to(probability, per_example.shape)}
+
+    return logging
 
 
 def _freeze(config: ConfigDict, objective: Objective, networks: dict[str, nnx.Module], optimizers: dict) -> None:

@@ -44,9 +44,9 @@ def _add_data(config: ConfigDict) -> None:
     )
     config.augment = block(
         policy="",  # augmentation of all images that the critic sees: "logo", "diffaugment", "translation,cutout"
-        strength=1.0,  # probability with which an image gets each augmentation
+        strength=1.0,  # probability with which an image gets each augmentation; with adaptive: the highest one
         adaptive=False,  # let the probability start at 0 and follow the critic's overfitting (ADA)
-        adapt_images=500_000,  # with adaptive: images in which the probability can rise from 0 to 1
+        adapt_images=500_000,  # with adaptive: images in which the probability can rise by 1
     )
 
 

@@ -45,17 +45,19 @@ class AugmentedCritic(nnx.Module):
         return self.critic(x, label, keys=keys, train=train)
 
 
-def adaptive_probability(*, images: float, images_per_update: float, target: float = TARGET) -> Callable[..., dict]:
+def adaptive_probability(
+    *, images: float, images_per_update: float, target: float = TARGET, highest: float = 1.0
+) -> Callable[..., dict]:
     """ADA's rule as a function (model_state, metrics) -> model_state of an AugmentedCritic.
 
     The probability rises while metrics["sign"], the mean sign of the scores of real images, is above `target`, and
-    falls while it is below. It needs `images` images to go from 0 to 1.
+    falls while it is below. It stays between 0 and `highest`, and needs `images` images to change by 1.
     """
     step = images_per_update / images
 
     def update(model_state: dict, metrics: dict[str, jax.Array]) -> dict:
         # A fixed step in the direction of the sign, not in proportion to it, as in the paper.
         probability = model_state["augment_probability"] + step * jnp.sign(metrics["sign"] - target)
-        return {**model_state, "augment_probability": jnp.clip(probability, 0.0, 1.0)}
+        return {**model_state, "augment_probability": jnp.clip(probability, 0.0, highest)}
 
     return update

@@ -69,7 +69,7 @@ def test_the_critic_s_views_follow_those_of_the_data(tiny):
     none = preview_augment.preview(tiny(**changes, augment__strength=0.0))
     data, critic = np.split(none[:, 1:], 2, axis=1)
     assert (critic == data).all()
-    adapting = preview_augment.preview(tiny(**changes, augment__strength=0.0, augment__adaptive=True))
+    adapting = preview_augment.preview(tiny(**changes, augment__adaptive=True))
     assert (adapting == found).all()  # as strong as it may become
 
 

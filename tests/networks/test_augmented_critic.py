@@ -75,6 +75,16 @@ def test_strength_follows_the_critic_and_stays_in_its_range():
     np.testing.assert_array_equal(statistics["critic"]["mean"], 1)
 
 
+def test_the_probability_stays_below_the_highest_one():
+    adapt = augmented_critic.adaptive_probability(images=10, images_per_update=2, highest=0.3)
+    seen = [{"augment_probability": jnp.float32(0)}]
+    for sign in (1.0, 1.0, 1.0, 0.0):
+        seen.append(adapt(seen[-1], {"sign": jnp.float32(sign)}))
+    np.testing.assert_allclose(
+        [float(each["augment_probability"]) for each in seen], [0, 0.2, 0.3, 0.3, 0.1], atol=1e-6
+    )
+
+
 def test_the_paper_s_target_is_the_default():
     higher, lower = (
         augmented_critic.adaptive_probability(images=10, images_per_update=1)({"augment_probability": 0.5}, {"sign": s})
