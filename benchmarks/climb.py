@@ -12,7 +12,6 @@ recorded is not run again.
 
 import concurrent.futures
 import json
-import math
 import os
 import pathlib
 import queue
@@ -75,7 +74,6 @@ def train(
 
 def measure(variant: str, seed: int, steps: int, folder: pathlib.Path, core: int) -> dict[str, Any]:
     """Train a variant on one core and measure it: {"steps", "against": {metric: Estimate}, "copies": Estimate}."""
-    judges = [name for name in JUDGES if name != VARIANTS[variant].looks_through]
     workdir = folder / f"{variant}-{seed}"
     start = []
     if after := VARIANTS[variant].after:
@@ -83,7 +81,7 @@ def measure(variant: str, seed: int, steps: int, folder: pathlib.Path, core: int
         train(BASE, seed, round(STEPS * after), folder, before, core)
         start = [f"--init_from={before}"]
     train(variant, seed, steps, folder, workdir, core, *start)
-    words = [f"--workdir={workdir}", "--step=newest", f"--num_samples={SAMPLES}", f"--features={','.join(judges)}"]
+    words = [f"--workdir={workdir}", "--step=newest", f"--num_samples={SAMPLES}", f"--features={','.join(JUDGES)}"]
     python(["logogan_jax.evaluate", *words], core)
     found = json.loads((workdir / "evaluation.json").read_text(encoding="utf-8"))
     return {"steps": steps, "against": found["against"]["held out"], "copies": found["copies"]["share"]}
@@ -93,26 +91,22 @@ def measure(variant: str, seed: int, steps: int, folder: pathlib.Path, core: int
 
 
 def table(record: dict[str, Any]) -> str:
-    """Write the variants as a table of Markdown, the best by KID first: means over the seeds, in brackets each seed.
-
-    Those whose critic looks through the judge are last, without its figures.
-    """
+    """Write the variants as a table of Markdown, the best by KID first: means over the seeds, in brackets each seed."""
     metrics = ("kid_efflite0", "recall_efflite0", "coverage_efflite0", "kid_ppocr", "recall_ppocr")
     lines = [f"| change | cost of a step | {' | '.join(metrics)} | copies |".replace("_", " ")]
     lines.append("|---|---:|" + "---:|" * (len(metrics) + 1))
 
     def kid(name: str) -> float:
-        found = [run["against"].get(metrics[0]) for run in record[name]["runs"].values()]
-        return statistics.mean(each["value"] if each else math.inf for each in found)
+        return statistics.mean(run["against"][metrics[0]]["value"] for run in record[name]["runs"].values())
 
     for name in sorted(record, key=kid):
         runs = [run for _, run in sorted(record[name]["runs"].items())]
         cells = [VARIANTS[name].words if name != BASE else f"**{VARIANTS[name].words}**", f"{record[name]['cost']:.2f}"]
         for metric in metrics:
-            values = [run["against"][metric]["value"] for run in runs if metric in run["against"]]
+            values = [run["against"][metric]["value"] for run in runs]
             digits = 4 if metric == metrics[0] else 3
             each = ", ".join(f"{value:.{digits}f}" for value in values)
-            cells.append(f"{statistics.mean(values):.{digits}f} ({each})" if values else "-")
+            cells.append(f"{statistics.mean(values):.{digits}f} ({each})")
         cells.append(f"{statistics.mean(run['copies']['value'] for run in runs):.1%}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -29,7 +29,6 @@ class Variant(NamedTuple):
         other_step: whether its step is another program, whose cost is timed.
         length: of the training, times that of the others.
         after: share of the length in which the quickstart is trained first; its weights are what it starts from.
-        looks_through: a judge through which the critic looks, which may not judge the pictures.
         data: the set that it trains on, as of DATA; "" for the embedded logos.
         table: where it is shown: figures of other images are compared with one another only.
     """
@@ -39,7 +38,6 @@ class Variant(NamedTuple):
     other_step: bool = False
     length: float = 1.0
     after: float = 0.0
-    looks_through: str = ""
     data: str = ""
     table: str = TABLE
 
@@ -89,11 +87,11 @@ def _inks(count: int) -> Callable[[ConfigDict], Any]:
     return lambda config: config.mark.update(inks=count)
 
 
-def _pixels_56(scale: int, r1: float) -> Callable[[ConfigDict], None]:
+def _pixels_56(scale: int) -> Callable[[ConfigDict], None]:
     def change(config: ConfigDict) -> None:
         config.data.size = 56
         config.mark.scale = scale
-        config.objective.r1 = r1
+        config.objective.r1 = 0.8  # that of mark56: four times the quickstart's, as there are four times the pixels
 
     return change
 
@@ -109,24 +107,12 @@ def _both(first: Callable[[ConfigDict], Any], second: Callable[[ConfigDict], Any
     return lambda config: (first(config), second(config))
 
 
-_R3GAN_OBJECTIVE = _objective(name="r3gan", critic_updates=1, gamma=0.2, lazy=4)
-
-
 def _r3gan(config: ConfigDict) -> None:
     """Train R3GAN's networks by its objective, with the rates of its narrow run (narrow.py)."""
     _networks(name="r3gan", width=16, blocks=1, expansion=1)(config)
-    _R3GAN_OBJECTIVE(config)
+    _objective(name="r3gan", critic_updates=1, gamma=0.2, lazy=4)(config)
     for role in config.optimizer:
         config.optimizer[role] = defaults.block(name="adam", learning_rate=4e-4, b1=0.0, b2=0.99)
-
-
-def _projected(config: ConfigDict) -> None:
-    """Let the critic look through EfficientNet-Lite0 at 64 pixels, a third of the side that it was trained for."""
-    networks = {"mixed_width": 16, "feature_side": 64, "width": 16, "kernel": 4, "dropout": 0.0}
-    config.model = defaults.block(name="projected", latent=64, **networks)
-    config.objective = defaults.block(name="projected", critic_updates=1)
-    for role in config.optimizer:
-        config.optimizer[role] = defaults.block(name="adam", learning_rate=1e-3, b1=0.0, b2=0.99)
 
 
 VARIANTS = {
@@ -135,22 +121,15 @@ VARIANTS = {
     "rates-4e-4": Variant("learning rates of 4e-4 and 8e-4, a third of the quickstart's", _rates(4e-4, 8e-4)),
     "rates-8e-4": Variant("learning rates of 8e-4 and 1.6e-3, two thirds of the quickstart's", _rates(8e-4, 1.6e-3)),
     "rates-16e-4": Variant("learning rates of 1.6e-3 and 3.2e-3, higher by a third", _rates(1.6e-3, 3.2e-3)),
-    "rates-equal": Variant("both learning rates 1.7e-3", _rates(1.7e-3, 1.7e-3)),
     "annealed": Variant("rates that fall to a tenth by a cosine", _anneal(1.2e-3, 2.4e-3)),
     "annealed-4e-4": Variant("rates that fall from 4e-4 and 8e-4 to a tenth", _anneal(4e-4, 8e-4)),
     "no-momentum": Variant("Adam with b1 = 0", _momentum(0.0)),
     "r1-low": Variant("R1 of 0.05", _objective(name="gan", critic_updates=1, r1=0.05, lazy=4)),
-    "r1-high": Variant("R1 of 0.8", _objective(name="gan", critic_updates=1, r1=0.8, lazy=4)),
-    "r1-r2": Variant("R1 and R2 of 0.2", _objective(name="gan", critic_updates=1, r1=0.2, r2=0.2, lazy=4), True),
-    "latent-32": Variant("a latent vector of 32 numbers", _model(latent=32), True),
-    "latent-128": Variant("a latent vector of 128 numbers", _model(latent=128), True),
     "batch-16": Variant("batches of 16", _train(batch_size=16), True),
     "batch-64": Variant("batches of 64", _train(batch_size=64), True),
-    "width-12": Variant("three quarters of the width", _model(width=12), True),
     "width-24": Variant("one and a half times the width", _model(width=24), True),
     "resnet": Variant("residual networks, 32 wide", _networks(name="resnet", width=32), True),
     "r3gan": Variant("R3GAN: its networks, 16 wide, its objective and its Adam", _r3gan, True),
-    "filters-5": Variant("filters of 5 x 5", _model(kernel=5), True),
     "augmented": Variant(
         "augmentations that suit logos", lambda config: config.augment.update(policy="logo", strength=0.3), True
     ),
@@ -161,26 +140,18 @@ VARIANTS = {
     "wgan-gp": Variant(
         "WGAN-GP with two critic updates", _objective(name="wgan_gp", critic_updates=2, penalty=10.0, lazy=1), True
     ),
-    "relativistic": Variant(
-        "R3GAN's objective", _R3GAN_OBJECTIVE, True
-    ),
-    "projected": Variant("Projected GAN", _projected, True, looks_through="efflite0"),
     "clusters-16": Variant(
         "labels of 16 clusters", lambda config: config.data.update(labels=True), True, data="clusters"
     ),
     "colours-rgb": Variant("no inks: colours for every pixel", _inks(0), True, data="colours", table="colours-cpu"),
     "colours-1": Variant("one ink, with colours of the data", _inks(1), True, data="colours", table="colours-cpu"),
-    "colours-2": Variant("two inks", _inks(2), True, data="colours", table="colours-cpu"),
     "colours-3": Variant("three inks", _inks(3), True, data="colours", table="colours-cpu"),
-    "colours-4": Variant("four inks", _inks(4), True, data="colours", table="colours-cpu"),
-    "pixels-56-r1-low": Variant("fields of 28 x 28, R1 of 0.2", _pixels_56(2, 0.2), True, table="pixels-56-cpu"),
-    "pixels-56-by-1": Variant("fields of 56 x 56, R1 of 0.8", _pixels_56(1, 0.8), True, table="pixels-56-cpu"),
-    "pixels-56-by-2": Variant("fields of 28 x 28, R1 of 0.8", _pixels_56(2, 0.8), True, table="pixels-56-cpu"),
+    "pixels-56-by-1": Variant("fields of 56 x 56", _pixels_56(1), True, table="pixels-56-cpu"),
+    "pixels-56-by-2": Variant("fields of 28 x 28", _pixels_56(2), True, table="pixels-56-cpu"),
     "pixels-56-fine": Variant(
-        "fields of 28 x 28, R1 of 0.8, after the quickstart for half of the time",
-        _pixels_56(2, 0.8), True, after=0.5, table="pixels-56-cpu",
+        "fields of 28 x 28, after the quickstart for half of the time",
+        _pixels_56(2), True, after=0.5, table="pixels-56-cpu",
     ),
-    "pixels-56-r1-high": Variant("fields of 28 x 28, R1 of 3", _pixels_56(2, 3.0), True, table="pixels-56-cpu"),
 }  # fmt: skip
 
 
