@@ -39,6 +39,7 @@ TINY = (
 EXACT = {"JAX_DEFAULT_MATMUL_PRECISION": "float32"}
 TOLERANCE = 1e-2  # relative difference of a loss after some steps, with sums in another order and kinks in between
 GRACE = 10.0  # seconds that a process gets to end after a request to stop
+SHARED = 4.0  # times as long as on a device may a command take with --tiny, on a CPU that others use, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +67,12 @@ def run(day: Day, seconds: float, module: str, *flags: str, **environment: str) 
     """Run a command of ours until its end; its output is added to FOLDER/log.txt.
 
     Raises:
-        Late: It took longer than `seconds`, or than what is left of the day, and was asked to stop.
+        Late: It took longer than `seconds`, with --tiny than SHARED times as long, or than what is left of the day, and
+            was asked to stop.
         subprocess.CalledProcessError: It failed.
     """
     words = [sys.executable, "-m", module, *flags]
+    seconds *= SHARED if day.tiny else 1
     with open(day.out / "log.txt", "a", encoding="utf-8") as log:
         print("$", *words[1:], file=log, flush=True)
         process = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment})

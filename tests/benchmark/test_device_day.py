@@ -39,7 +39,9 @@ def test_a_part_that_fails_leaves_what_it_found_and_the_next_goes_on(day, monkey
 
 
 def test_a_part_that_takes_too_long_is_stopped(day, monkeypatch):
-    monkeypatch.setattr(device_day, "PARTS", {"slow": lambda day: device_day.run(day, 1, "http.server", "0")})
+    monkeypatch.setattr(
+        device_day, "PARTS", {"slow": lambda day: device_day.run(day, 1 / device_day.SHARED, "http.server", "0")}
+    )
     began = time.monotonic()
     assert not device_day.do(day, "slow")
     assert time.monotonic() - began < 20
@@ -50,7 +52,7 @@ def test_a_part_that_takes_too_long_is_stopped(day, monkeypatch):
 def test_the_day_is_tried_on_a_cpu(shards, tmp_path, monkeypatch):
     """Its cheapest part, by the command; the others are the same commands with other flags."""
     out = tmp_path / "day"
-    monkeypatch.setattr(sys, "argv", ["device_day.py", f"--out={out}", "--tiny", "--only=resume"])
+    monkeypatch.setattr(sys, "argv", ["device_day.py", f"--out={out}", "--tiny", "--only=resume", "--minutes=20"])
     monkeypatch.delenv("JAX_NUM_CPU_DEVICES")
     monkeypatch.setattr(device_day, "subprocess", FORKING)
     monkeypatch.setattr(device_day, "TINY", (*device_day.TINY, f"--config.data.dir={shards}"))
