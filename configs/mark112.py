@@ -2,9 +2,8 @@
 
     python -m logogan_jax.main --config=configs/mark112.py
 
-About 2.1 days on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet. `python -m
-logogan_jax.plan` predicts how long one takes. Expect the same as from mark56, with finer shapes: no run of this config
-has gone to its end.
+About 2.1 days on two CPU cores (estimated by benchmarks/minutes.py); no GPU has been timed yet, and logogan_jax.plan
+predicts how long one takes. Nobody has trained it to its end. Expect the same as from mark56, with finer shapes.
 """
 
 from logogan_jax.config import shipped
