@@ -39,6 +39,7 @@ def train_and_measure(name: str, workdir: pathlib.Path) -> dict[str, Any]:
         "command": shlex.join(portable(word, workdir) for word in words),
         "machine": machine(),
         "seconds": summary["seconds"],
+        "config": config | {"data": config["data"] | {"dir": ""}},
         "size": config["data"]["size"],
         "images": summary["steps"] * config["train"]["batch_size"],
         "events": summary["events"],
