@@ -16,7 +16,7 @@ from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import efflite0, features
 from logogan_jax.networks import NETWORKS, ROLES, diffaugment, image_sizes
 from logogan_jax.networks.augmented_critic import AugmentedCritic
-from logogan_jax.networks.mark import MarkGenerator
+from logogan_jax.networks.mark import NO_INK, MarkGenerator
 from logogan_jax.networks.spectral_norm import PowerIterationVector
 from logogan_jax.objectives.base import Objective
 
@@ -84,10 +84,14 @@ def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, 
             networks[role] = _mark_generator(networks[role], config, info, role_classes, rngs)
     _check_no_batch_statistics(config, objective, networks)
     if config.augment.policy:
-        policy = diffaugment.parse_policy(config.augment.policy)
         probability = 0.0 if config.augment.adaptive else config.augment.strength
-        networks["critic"] = AugmentedCritic(networks["critic"], policy, probability)
+        networks["critic"] = AugmentedCritic(networks["critic"], augmentation(config), probability)
     return networks
+
+
+def augmentation(config: ConfigDict) -> diffaugment.Augment:
+    """Return config.augment.policy as a function of what the critic sees: of images, or of the coverage of marks."""
+    return diffaugment.parse_policy(config.augment.policy, outside=NO_INK if takes_inks(config) else None)
 
 
 def _check_mark(config: ConfigDict, objective: Objective) -> None:

@@ -8,6 +8,7 @@ changes the chosen images. Pixels from outside are background, so that a moved l
 premultiplied RGBA, colours change only where they are visible, and none becomes larger than its alpha.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -55,8 +56,11 @@ def contrast(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.A
     return _change_colours(images, chosen, change)
 
 
-def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.Array:
-    """Move an image by whole pixels, at most an eighth of each side, in both directions alike."""
+def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array, outside: float | None = None) -> jax.Array:
+    """Move an image by whole pixels, at most an eighth of each side, in both directions alike.
+
+    What lies outside has the value `outside`, or is background.
+    """
     size = images.shape[1:3]
     channels = images.shape[-1]
     reach = [int(side * SHIFT + 0.5) for side in size]
@@ -66,7 +70,7 @@ def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> ja
     places = jnp.floor(prng.uniform(row_keys, (2,)) * choices).astype(jnp.int32)
     places = jnp.where(chosen[:, None], places, centre)
     margins = ((0, 0), *((margin, margin) for margin in reach), (0, 0))
-    padded = jnp.pad(images, margins, constant_values=background(channels))
+    padded = jnp.pad(images, margins, constant_values=background(channels) if outside is None else outside)
     # The derivative of a slice is the transpose of a slice, at every order. Here it is three times as fast as products
     # with matrices of ones and zeros.
     crop = lambda image, place: jax.lax.dynamic_slice(image, (*place, 0), (*size, channels))
@@ -104,10 +108,11 @@ PRESETS = {
 }
 
 
-def parse_policy(policy: str) -> Augment:
+def parse_policy(policy: str, outside: float | None = None) -> Augment:
     """Make augment(row_keys, images, probability float32[]) of a list of presets and transforms: "logo,contrast".
 
-    Raises a UserError that lists the known names.
+    `outside` is the value of what lies outside an image, if that is not the background of colours: where a critic sees
+    the coverage of an ink, it is that of no ink. Raises a UserError that lists the known names.
     """
     # A set: neither order nor repetitions in a policy matter.
     wanted = set()
@@ -116,13 +121,14 @@ def parse_policy(policy: str) -> Augment:
             known = ", ".join([*PRESETS, *TRANSFORMS])
             raise UserError(f"config.augment.policy is {policy!r}, and {name!r} is none of {known}")
         wanted |= set(PRESETS.get(name, (name,)))
+    transforms = {**TRANSFORMS, "translation": functools.partial(translation, outside=outside)}
 
     def augment(row_keys: jax.Array, images: jax.Array, probability: jax.Array | float) -> jax.Array:
         # Every transform has its own keys, wanted or not: what it draws does not depend on the others.
-        for name, keys in zip(TRANSFORMS, prng.split(row_keys, len(TRANSFORMS)), strict=True):
+        for name, keys in zip(transforms, prng.split(row_keys, len(transforms)), strict=True):
             if name in wanted:
                 choice_keys, transform_keys = prng.split(keys, 2)
-                images = TRANSFORMS[name](transform_keys, images, prng.uniform(choice_keys) < probability)
+                images = transforms[name](transform_keys, images, prng.uniform(choice_keys) < probability)
         return images
 
     return augment

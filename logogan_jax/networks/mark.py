@@ -25,6 +25,7 @@ from logogan_jax.networks import layers
 from logogan_jax.networks.conditioning import LabelEmbedding
 from logogan_jax.networks.interpolation import points_along
 
+NO_INK = -1.0  # of `image_coverage`, where a pixel shows the ground alone
 POINTS = 2  # in a pixel, along each side
 SHARPNESS = 5.0  # first factor of the fields: from 2 on training leaves edges soft
 FIELD_BIAS = -0.3  # of the fields at first: a little more ground than ink
