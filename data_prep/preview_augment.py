@@ -2,8 +2,9 @@
 
 Each row of the picture is one logo of the shards, and then seven augmented views of it, made by the function and with
 the keys of the first training steps. With a config.augment.policy, seven more show what the critic sees of these: with
-probability config.augment.strength, the highest one if it is adaptive. Any key of the config can be given, such as
---config.data.rotate=5 or --config.augment.policy=logo.
+probability config.augment.strength, the highest one if it is adaptive. Of marks in colours of the data it sees the
+coverage alone, which is shown in black. Any key of the config can be given, such as --config.data.rotate=5 or
+--config.augment.policy=logo.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ def preview(config: Any) -> np.ndarray:
     from logogan_jax.data import augment
     from logogan_jax.data.dataset import TFRecordDataset
     from logogan_jax.distributed import data_parallel
-    from logogan_jax.networks import diffaugment
+    from logogan_jax.networks import diffaugment, mark
 
     data = config.data
     policy = config.augment.policy
@@ -37,15 +38,19 @@ def preview(config: Any) -> np.ndarray:
     augment_real = augment.pipeline(
         rotate_degrees=data.rotate, mirror=data.mirror, corners=data.corners, frozen=bool(data.same_batch_for)
     )
-    augment_seen = diffaugment.parse_policy(policy) if policy else None
+    has_inks = mark.has_inks_of_data(config.mark.inks, config.mark.colours, config.optimizer.keys())
+    view = mark.training_view(data.channels, has_inks)
+    augment_seen = diffaugment.parse_policy(policy, view.outside) if policy else None
     strength = config.augment.strength
 
     def views(step: jax.Array) -> list[jax.Array]:
         key = prng.fold_in(jax.random.key(config.train.seed), prng.STEP, step, 0, 0)
         real_keys, seen_keys = prng.split(prng.per_example_keys(key, np.arange(count)), 2)
         augmented = augment_real(real_keys, jax.numpy.asarray(images.to_float(pixels)))
-        shown = [augmented, augment_seen(seen_keys, augmented, strength)] if augment_seen else [augmented]
-        return [images.to_uint8(view) for view in shown]
+        shown = [augmented]
+        if augment_seen:
+            shown.append(view.show(augment_seen(seen_keys, view.of(augmented), strength)))
+        return [images.to_uint8(each) for each in shown]
 
     # The outer vmap is over steps; the inner one stands for one device of training, which has all rows.
     views_of_steps = jax.jit(jax.vmap(jax.vmap(views, axis_name=data_parallel.AXIS)))

@@ -14,9 +14,8 @@ from logogan_jax.data import inks
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
 from logogan_jax.metrics import efflite0, features
-from logogan_jax.networks import NETWORKS, ROLES, diffaugment, image_sizes
+from logogan_jax.networks import NETWORKS, ROLES, diffaugment, image_sizes, mark
 from logogan_jax.networks.augmented_critic import AugmentedCritic
-from logogan_jax.networks.mark import NO_INK, MarkGenerator
 from logogan_jax.networks.spectral_norm import PowerIterationVector
 from logogan_jax.objectives.base import Objective
 
@@ -32,8 +31,12 @@ def image_size(config: ConfigDict) -> tuple[int, int]:
 
 def takes_inks(config: ConfigDict) -> bool:
     """Return whether the generator of a config draws marks in colours of the data set, and trains on coverage alone."""
-    suits = config.mark.inks == 1 and {*config.optimizer} == {"generator", "critic"}
-    return bool(config.mark.inks) and (config.mark.colours == "data" or (config.mark.colours == "auto" and suits))
+    return mark.has_inks_of_data(config.mark.inks, config.mark.colours, config.optimizer.keys())
+
+
+def training_view(config: ConfigDict) -> mark.View:
+    """Return what the networks of a config are trained on."""
+    return mark.training_view(config.data.channels, takes_inks(config))
 
 
 def looks_through_features(name: str) -> bool:
@@ -85,13 +88,9 @@ def build_networks(config: ConfigDict, objective: Objective, info: DatasetInfo, 
     _check_no_batch_statistics(config, objective, networks)
     if config.augment.policy:
         probability = 0.0 if config.augment.adaptive else config.augment.strength
-        networks["critic"] = AugmentedCritic(networks["critic"], augmentation(config), probability)
+        augment = diffaugment.parse_policy(config.augment.policy, training_view(config).outside)
+        networks["critic"] = AugmentedCritic(networks["critic"], augment, probability)
     return networks
-
-
-def augmentation(config: ConfigDict) -> diffaugment.Augment:
-    """Return config.augment.policy as a function of what the critic sees: of images, or of the coverage of marks."""
-    return diffaugment.parse_policy(config.augment.policy, outside=NO_INK if takes_inks(config) else None)
 
 
 def _check_mark(config: ConfigDict, objective: Objective) -> None:
@@ -163,8 +162,8 @@ def _given_for_mark(config: ConfigDict, role: str) -> dict[str, Any]:
 
 def _mark_generator(
     trunk: nnx.Module, config: ConfigDict, info: DatasetInfo, classes: int, rngs: nnx.Rngs
-) -> MarkGenerator:
-    return MarkGenerator(
+) -> mark.MarkGenerator:
+    return mark.MarkGenerator(
         trunk,
         inks=config.mark.inks,
         scale=config.mark.scale,

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from logogan_jax.config import registry, validate
 from logogan_jax.config.build_model import build_model
-from logogan_jax.config.build_networks import image_size, takes_inks
+from logogan_jax.config.build_networks import image_size, takes_inks, training_view
 from logogan_jax.core import backend, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.core.storage import download
@@ -21,7 +21,6 @@ from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.metrics.evaluator import Evaluator
-from logogan_jax.networks import mark
 from logogan_jax.training import train_state
 from logogan_jax.training.model import Model
 from logogan_jax.training.schedule import Periods
@@ -155,9 +154,8 @@ def make_runner(
         corners=config.data.corners,
         frozen=bool(config.data.same_batch_for),
     )
-    # Where colours are taken from the data, networks are trained on coverage alone.
-    see = mark.image_coverage if takes_inks(config) else lambda images: images
-    prepare = lambda keys, images: see(augmentation(keys, images))
+    view = training_view(config)
+    prepare = lambda keys, images: view.of(augmentation(keys, images))
     unroll = target.is_cpu()
     shapes = jax.eval_shape(model.init_state)
     shares = data_parallel.share_layout(shapes.params, parallel.parts)

@@ -4,8 +4,8 @@ Real and generated images are augmented alike, so that the critic cannot memoris
 be differentiated at any order. Each image gets each transform by its own draw with a probability; 1 is as published.
 
 A transform is a function (row_keys key[b], images float32[b, H, W, C] in [-1, 1], chosen bool[b]) -> images, which
-changes the chosen images. Pixels from outside are background, so that a moved logo still lies on white. Of
-premultiplied RGBA, colours change only where they are visible, and none becomes larger than its alpha.
+changes the chosen images. Of premultiplied RGBA, colours change only where they are visible, and none becomes larger
+than its alpha.
 """
 
 import functools
@@ -16,7 +16,6 @@ import jax.numpy as jnp
 
 from logogan_jax.core import prng
 from logogan_jax.core.errors import UserError
-from logogan_jax.core.images import background
 
 SHIFT = 1 / 8  # largest translation, as a share of each side
 HOLE = 1 / 2  # the part of each side that is cut out
@@ -70,7 +69,7 @@ def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array, outsi
     places = jnp.floor(prng.uniform(row_keys, (2,)) * choices).astype(jnp.int32)
     places = jnp.where(chosen[:, None], places, centre)
     margins = ((0, 0), *((margin, margin) for margin in reach), (0, 0))
-    padded = jnp.pad(images, margins, constant_values=background(channels) if outside is None else outside)
+    padded = jnp.pad(images, margins, constant_values=outside)
     # The derivative of a slice is the transpose of a slice, at every order. Here it is three times as fast as products
     # with matrices of ones and zeros.
     crop = lambda image, place: jax.lax.dynamic_slice(image, (*place, 0), (*size, channels))
@@ -108,11 +107,11 @@ PRESETS = {
 }
 
 
-def parse_policy(policy: str, outside: float | None = None) -> Augment:
+def parse_policy(policy: str, outside: float) -> Augment:
     """Make augment(row_keys, images, probability float32[]) of a list of presets and transforms: "logo,contrast".
 
-    `outside` is the value of what lies outside an image, if that is not the background of colours: where a critic sees
-    the coverage of an ink, it is that of no ink. Raises a UserError that lists the known names.
+    `outside` is the value of pixels from outside an image. It should be that of the background, so that a moved logo
+    still lies on it. Raises a UserError that lists the known names.
     """
     # A set: neither order nor repetitions in a policy matter.
     wanted = set()

@@ -13,7 +13,8 @@ The inks are flat colours, made from z or taken from the data set. Where they ar
 colour have nothing to do with each other: what is trained is the coverage alone, and only pictures get an ink.
 """
 
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
+from logogan_jax.core.images import background
 from logogan_jax.networks import layers
 from logogan_jax.networks.conditioning import LabelEmbedding
 from logogan_jax.networks.interpolation import points_along
@@ -34,6 +36,18 @@ SLOPE = 0.2  # of leaky ReLU
 SYMMETRIES = ((2,), (1,), (1, 2))  # axes of [n, h, w, k] that left-right, top-bottom and half a turn reverse
 GATE_SLOPE = 8.0  # of the sigmoid of a gate: few marks are between symmetric and not
 GATE_BIAS = -1.4  # about a sixth of all marks have each symmetry at first
+
+
+def has_inks_of_data(inks: int, colours: str, networks: Collection[str]) -> bool:
+    """Return whether marks get their colours from the data set, so that networks are trained on coverage alone.
+
+    Args:
+        inks: config.mark.inks.
+        colours: config.mark.colours: "data", "network", or "auto", which is "data" where that suits.
+        networks: the roles that are trained.
+    """
+    suits = inks == 1 and {*networks} == {"generator", "critic"}
+    return bool(inks) and (colours == "data" or (colours == "auto" and suits))
 
 
 class InkTable(nnx.Variable):
@@ -102,6 +116,33 @@ def image_coverage(images: jax.Array) -> jax.Array:
     distance = jnp.sqrt(jnp.sum(jnp.square(1 - images), axis=-1, keepdims=True))
     largest = distance.max((1, 2, 3), keepdims=True)
     return 2 * distance / jnp.maximum(largest, 1e-6) - 1
+
+
+def in_black(covered: jax.Array, channels: int) -> jax.Array:
+    """Show a coverage, as `image_coverage` gives it, in black ink: [n, h, w, 1] -> [n, h, w, channels] in [-1, 1]."""
+    black = jnp.zeros((len(covered), 1, 1 if channels == 1 else 3))
+    return lay_on_ground((covered + 1) / 2, black, channels)
+
+
+class View(NamedTuple):
+    """What networks are trained on.
+
+    Attributes:
+        of: function of real images float32[n, H, W, C] in [-1, 1] that gives it.
+        outside: its value outside of an image.
+        show: function of it that gives images to look at, of C channels.
+    """
+
+    of: Callable[[jax.Array], jax.Array]
+    outside: float
+    show: Callable[[jax.Array], jax.Array]
+
+
+def training_view(channels: int, of_coverage: bool) -> View:
+    """Return the View of images of some channels: of their coverage, or of the images themselves."""
+    if of_coverage:
+        return View(image_coverage, NO_INK, lambda covered: in_black(covered, channels))
+    return View(lambda images: images, background(channels), lambda images: images)
 
 
 class MarkGenerator(nnx.Module):

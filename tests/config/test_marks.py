@@ -6,10 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from logogan_jax.config import build_training, defaults, run_config
+from logogan_jax.config import build_networks, build_training, defaults, run_config
+from logogan_jax.core import images, prng
 from logogan_jax.core.errors import UserError
 from logogan_jax.data import ink_counts
 from logogan_jax.data.dataset import DatasetInfo
+from logogan_jax.networks import diffaugment
+from logogan_jax.training import model
 
 
 @pytest.fixture
@@ -133,3 +136,20 @@ def test_networks_are_trained_on_coverage_and_see_no_colour(marks):
     plain, recoloured, turned_inside_out = states
     np.testing.assert_array_equal(recoloured, plain)
     assert (turned_inside_out != plain).any()
+
+
+@pytest.mark.parametrize("channels", [3, *(pytest.param(count, marks=pytest.mark.slow) for count in (1, 4))])
+@pytest.mark.parametrize("mark", [{"inks": 0}, {"inks": 1}, {"inks": 1, "colours": "network"}, {"inks": 2}])
+def test_the_critic_sees_a_moved_mark_on_its_ground(marks, channels, mark):
+    """Moving an image and then taking its coverage is the same as moving its coverage."""
+    config = marks(channels=channels, **mark)
+    config.augment.policy = "translation"
+    made = build_training.build(config, devices=jax.devices()[:1])
+    critic = model.merge(made.model.graphdefs, made.state.params, made.state.model_state).critic
+    pixels = np.full((16, 28, 28, channels), 0 if channels == 4 else 255, np.uint8)
+    pixels[:, 6:20, 9:18] = (20, 60, 200, 255)[:channels] if channels > 1 else 60
+    shown, rows = images.to_float(pixels), prng.per_example_keys(jax.random.key(0), np.arange(16))
+    see = build_networks.training_view(config).of
+    moved = diffaugment.parse_policy("translation", images.background(channels))(rows, shown, 1.0)
+    assert (np.asarray(moved) != shown).any((1, 2, 3)).mean() > 0.8
+    np.testing.assert_allclose(critic.augment(rows, see(shown), 1.0), see(moved), atol=1e-6)

@@ -73,6 +73,18 @@ def test_the_critic_s_views_follow_those_of_the_data(tiny):
     assert (adapting == found).all()  # as strong as it may become
 
 
+@pytest.mark.slow
+def test_of_marks_the_critic_sees_coverage_and_no_ink_comes_in(tiny):
+    found = preview_augment.preview(tiny(data__rotate=0.0, mark__inks=1, augment__policy="translation"))
+    data, critic = (views.astype(int) for views in np.split(found[:, 1:], 2, axis=1))
+    assert (critic == critic[..., :1]).all() and (critic.min((2, 3, 4)) < 10).all()
+    cover = np.linalg.norm(255 - data, axis=-1)
+    cover = (cover / cover.max((2, 3), keepdims=True)).sum((2, 3))
+    inked = (1 - critic[..., 0] / 255).sum((2, 3))
+    assert (inked <= cover + 1).all() and (np.abs(inked - cover) < 1).any()
+    assert (critic[:, :, :, :, 0] != critic[:, :1, :, :, 0]).any()  # they move
+
+
 def test_tall_transparent_logos_are_shown_on_white(tiny, drawings, tmp_path):
     changes = {"data__size": 32, "data__width": 16, "data__channels": 4, "data__rotate": 20.0}
     found = preview_augment.preview(tiny(**changes, data__dir=str(drawings(32, 16, 4))))

@@ -48,7 +48,9 @@ def test_a_viewed_critic_looks_through_its_view_while_it_trains():
 
 @pytest.mark.slow
 def test_strength_is_kept_among_the_statistics_and_is_not_trained():
-    graph, params, rest = nnx.split(AugmentedCritic(Sums(), diffaugment.parse_policy("logo"), 0.5), nnx.Param, ...)
+    graph, params, rest = nnx.split(
+        AugmentedCritic(Sums(), diffaugment.parse_policy("logo", outside=1.0), 0.5), nnx.Param, ...
+    )
     assert nnx.to_pure_dict(params) == {"critic": {"weight": 2.0}}
     assert (
         nnx.to_pure_dict(rest) == {"augment_probability": 0.5}

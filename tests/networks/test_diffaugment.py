@@ -26,6 +26,16 @@ def batch(channels, size=SIZE, count=COUNT):
     return np.asarray(images.to_float(pixels))
 
 
+def transform(name, rows, x, chosen):
+    """Apply a transform of colours, whose background is white or transparent."""
+    outside = {"outside": images.background(x.shape[-1])} if name == "translation" else {}
+    return diffaugment.TRANSFORMS[name](rows, x, chosen, **outside)
+
+
+def parse(words, channels=3):
+    return diffaugment.parse_policy(words, images.background(channels))
+
+
 def uniform(shape=(), **bounds):
     return np.asarray(prng.uniform(ROWS, shape, **bounds)).reshape(COUNT, *shape, *[1] * (3 if shape == () else 0))
 
@@ -69,7 +79,7 @@ NUMPY = {
 @pytest.mark.parametrize("name", diffaugment.TRANSFORMS)
 def test_a_transform_is_that_of_plain_numpy_and_leaves_others_alone(name, channels):
     x, some = batch(channels), jnp.arange(COUNT) % 3 > 0
-    found, expected = np.asarray(diffaugment.TRANSFORMS[name](ROWS, x, some)), NUMPY[name](x)
+    found, expected = np.asarray(transform(name, ROWS, x, some)), NUMPY[name](x)
     np.testing.assert_allclose(found[some], expected[some], atol=2e-6)
     np.testing.assert_array_equal(found[~some], x[~some])
     assert (name == "saturation" and channels == 1) or np.abs(found - x).max() > 0.1
@@ -77,20 +87,20 @@ def test_a_transform_is_that_of_plain_numpy_and_leaves_others_alone(name, channe
 
 @pytest.mark.parametrize("name", ["translation", "cutout"])
 def test_what_moves_pixels_treats_alpha_as_any_channel(name):
-    np.testing.assert_array_equal(diffaugment.TRANSFORMS[name](ROWS, batch(4), ALL), NUMPY[name](batch(4)))
+    np.testing.assert_array_equal(transform(name, ROWS, batch(4), ALL), NUMPY[name](batch(4)))
 
 
 @pytest.mark.parametrize("name", diffaugment.PRESETS["colour"])
 def test_colours_of_rgba_change_where_they_are_seen(name):
     x = batch(4)
-    found = np.asarray(diffaugment.TRANSFORMS[name](ROWS, x, ALL))
+    found = np.asarray(transform(name, ROWS, x, ALL))
     np.testing.assert_array_equal(found[..., 3], x[..., 3])
     np.testing.assert_array_equal(found[x[..., 3] == -1], -1)
     assert (found[..., :3] >= -1 - 1e-6).all() and (found[..., :3] <= found[..., 3:] + 1e-6).all()
     assert np.abs(found - x).max() > 0.1
     # Where all is opaque it is RGB, within the range of colours.
     opaque = np.concatenate([batch(3), np.ones((COUNT, *SIZE, 1), np.float32)], -1)
-    found = diffaugment.TRANSFORMS[name](ROWS, opaque, ALL)[..., :3]
+    found = transform(name, ROWS, opaque, ALL)[..., :3]
     np.testing.assert_allclose(found, NUMPY[name](batch(3)).clip(-1, 1), atol=2e-6)
 
 
@@ -105,11 +115,18 @@ def test_half_transparent_colours_change_half_as_much():
 def test_every_place_is_as_likely_as_any_other():
     rows = prng.per_example_keys(jax.random.key(0), jnp.arange(4000))
     corner = jnp.ones((4000, 16, 8, 1)).at[:, 4, 4].set(-1.0)
-    places = np.argwhere(np.asarray(diffaugment.translation(rows, corner, jnp.ones(4000, bool)))[..., 0] == -1)
+    places = np.argwhere(np.asarray(transform("translation", rows, corner, jnp.ones(4000, bool)))[..., 0] == -1)
     assert len(places) == 4000
     counts = np.zeros((5, 3))
     np.add.at(counts, (places[:, 1] - 2, places[:, 2] - 3), 1)
     assert counts.min() > 4000 / 15 * 0.7 and counts.max() < 4000 / 15 * 1.3
+
+
+def test_what_comes_from_outside_has_the_value_that_was_given():
+    x = jnp.zeros((COUNT, *SIZE, 1))
+    for outside in (-1.0, 1.0):
+        seen = np.asarray(diffaugment.parse_policy("translation", outside)(ROWS, x, 1.0))
+        assert set(np.unique(seen)) == {0.0, outside}
 
 
 # ── derivatives ─────────────────────────────────────────────────────────────────────────────
@@ -120,7 +137,7 @@ def test_every_place_is_as_likely_as_any_other():
 def test_derivatives_are_right_at_second_order(name):
     """A transform of RGB is y = J x + c, so the Hessian of a sum of f(y) is J' f''(y) J."""
     size, rows = (8, 6), ROWS[:1]
-    view = jax.jit(lambda x: diffaugment.TRANSFORMS[name](rows, x.reshape(1, *size, 3), ALL[:1]).reshape(-1))
+    view = jax.jit(lambda x: transform(name, rows, x.reshape(1, *size, 3), ALL[:1]).reshape(-1))
     x = jnp.asarray(batch(3, size, 1).reshape(-1))
     zero = view(jnp.zeros(x.size))
     jacobian = np.stack([view(unit) - zero for unit in jnp.eye(x.size)], 1)
@@ -138,14 +155,14 @@ def test_derivatives_are_right_at_second_order(name):
 def test_derivatives_of_rgba_are_those_of_differences():
     x = jnp.asarray(batch(4, (6, 4), 2))
     x = x.at[..., 3].set(0.6).at[..., :3].set(x[..., :3] * 0.1 - 0.1)  # nothing at its limits
-    seen = jax.jit(lambda x: jnp.sin(diffaugment.parse_policy("diffaugment")(ROWS[:2], x, 1.0)))
+    seen = jax.jit(lambda x: jnp.sin(parse("diffaugment", 4)(ROWS[:2], x, 1.0)))
     check_grads(seen, (x,), order=2, modes=["rev"], atol=2e-2, rtol=2e-2, eps=1e-2)
 
 
 @pytest.mark.slow
 def test_gradients_at_the_limits_of_rgba_are_finite():
     """Where everything is transparent, and where a network draws more colour than alpha."""
-    score = lambda x: jnp.square(diffaugment.parse_policy("diffaugment")(ROWS, x, 1.0)).sum()
+    score = lambda x: jnp.square(parse("diffaugment", 4)(ROWS, x, 1.0)).sum()
     norm = lambda x: jnp.square(jax.grad(score)(x)).sum()
     gradient = jax.jit(jax.grad(norm))
     for x in (jnp.full((COUNT, *SIZE, 4), -1.0), jnp.full((COUNT, *SIZE, 4), 1.0).at[..., 3].set(-1.0)):
@@ -158,7 +175,7 @@ def test_gradients_at_the_limits_of_rgba_are_finite():
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("words", [*diffaugment.PRESETS, *diffaugment.TRANSFORMS])
 def test_without_strength_nothing_changes_and_with_all_of_it_most(words, channels):
-    x, view = batch(channels), diffaugment.parse_policy(words)
+    x, view = batch(channels), parse(words, channels)
     np.testing.assert_array_equal(view(ROWS, x, 0.0), x)
     seen = np.asarray(view(ROWS, x, 1.0))
     assert seen.shape == x.shape and seen.dtype == np.float32
@@ -170,7 +187,7 @@ def test_without_strength_nothing_changes_and_with_all_of_it_most(words, channel
 def test_each_image_and_each_transform_draws_for_itself():
     rows = prng.per_example_keys(jax.random.key(1), jnp.arange(600))
     grey = jnp.full((600, 8, 8, 3), 0.25)
-    changed = np.asarray(diffaugment.parse_policy("brightness,cutout")(rows, grey, 0.3))
+    changed = np.asarray(parse("brightness,cutout")(rows, grey, 0.3))
     bright = np.abs(changed - 0.25).max((1, 2, 3), where=changed != 0, initial=0) > 1e-6
     cut = (changed == 0).any((1, 2, 3))
     for share, expected in ((bright.mean(), 0.3), (cut.mean(), 0.3), ((bright & cut).mean(), 0.09)):
@@ -179,20 +196,16 @@ def test_each_image_and_each_transform_draws_for_itself():
 
 def test_a_transform_draws_the_same_whatever_else_is_named():
     x = batch(3)
-    alone, with_others = (
-        diffaugment.parse_policy(words)(ROWS, x, 1.0) for words in ("cutout", " contrast, cutout,contrast")
-    )
+    alone, with_others = (parse(words)(ROWS, x, 1.0) for words in ("cutout", " contrast, cutout,contrast"))
     np.testing.assert_array_equal(alone == 0, with_others == 0)
-    one, other = (
-        diffaugment.parse_policy(words)(ROWS, x, 1.0) for words in ("diffaugment", "cutout,translation,colour")
-    )
+    one, other = (parse(words)(ROWS, x, 1.0) for words in ("diffaugment", "cutout,translation,colour"))
     np.testing.assert_array_equal(one, other)
 
 
 def test_the_logo_preset_keeps_colours_letters_and_the_white_ground():
     assert set(diffaugment.PRESETS["logo"]) <= {"translation", "cutout"}
     white = jnp.ones((COUNT, *SIZE, 3))
-    seen = np.asarray(diffaugment.parse_policy("logo")(ROWS, white, 1.0))
+    seen = np.asarray(parse("logo")(ROWS, white, 1.0))
     assert set(np.unique(seen)) == {0.0, 1.0}
     shares = (seen == 0).mean((1, 2, 3))
     assert shares.min() > 0.05 and shares.max() <= 0.25
@@ -201,7 +214,7 @@ def test_the_logo_preset_keeps_colours_letters_and_the_white_ground():
 def test_an_unknown_word_is_one_line_that_lists_the_others():
     for words in ("logo,mirror", "", "logo,"):
         with pytest.raises(UserError) as caught:
-            diffaugment.parse_policy(words)
+            parse(words)
         said = str(caught.value)
         assert f"config.augment.policy is {words!r}" in said and "diffaugment, logo, brightness" in said
         assert "\n" not in said
@@ -212,7 +225,7 @@ def test_an_unknown_word_is_one_line_that_lists_the_others():
 
 @pytest.mark.slow
 def test_any_number_of_devices_sees_the_same():
-    view, x = diffaugment.parse_policy("diffaugment"), jnp.asarray(batch(3))
+    view, x = parse("diffaugment"), jnp.asarray(batch(3))
 
     def gradients(key, x, strength):
         rows = prng.per_example_keys(key, data_parallel.replica_rows(len(x)))

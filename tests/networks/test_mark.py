@@ -177,7 +177,10 @@ def test_coverage_of_a_picture_is_its_alpha_or_how_far_it_is_from_white():
         np.testing.assert_allclose(mark.image_coverage(images), 2 * shares - 1, atol=1e-5)
     grey = mark.lay_on_ground(shares, colours[..., :1] / 2, 1)
     np.testing.assert_allclose(mark.image_coverage(grey), 2 * shares - 1, atol=1e-5)
-    np.testing.assert_array_equal(mark.image_coverage(jnp.ones((1, 8, 8, 3))), -jnp.ones((1, 8, 8, 1)))
+    np.testing.assert_array_equal(mark.image_coverage(jnp.ones((1, 8, 8, 3))), jnp.full((1, 8, 8, 1), mark.NO_INK))
+    for channels in (1, 3, 4):
+        black = mark.lay_on_ground(shares, jnp.zeros((3, 1, 1 if channels == 1 else 3)), channels)
+        np.testing.assert_allclose(mark.in_black(mark.image_coverage(black), channels), black, atol=1e-5)
 
 
 @pytest.mark.slow
