@@ -1,6 +1,6 @@
 """Count the flaws that one sees first on pictures of marks: ink that is cut off at the border, and specks.
 
-    python benchmarks/flaws.py quickstart=RUN mark28=RUN "mark28 with translations=RUN"
+    python benchmarks/flaws.py quickstart=RUN mark28=RUN "mark28, another run=RUN"
 
 A mark is cut off where a small part of it touches the border of the picture: real logos have a margin. A speck is a
 part of one or two pixels at 28 x 28, or of as much of a larger picture. Both are counted in pictures of the best step
@@ -8,6 +8,7 @@ of each run, and in all logos of its data set. The words before `=` name the row
 benchmarks/results/flaws-cpu.json and the table of docs/quality.md.
 """
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,10 @@ def main() -> None:
     flags = parser(__doc__)
     flags.add_argument("runs", nargs="+", metavar="NAME=RUN", help="a name for the row, and the run's folder")
     rows: dict[str, dict[str, Any]] = {}
+    words = ["python", "benchmarks/flaws.py"]
     for argument in flags.parse_args().runs:
         name, _, address = argument.partition("=")
+        words.append(f"{name}=RUN")
         run = restore.restore(address, "best")
         size = run.config.data.size
         drawn = restore.draw(run, count=PICTURES, seed=SEED)
@@ -61,7 +64,7 @@ def main() -> None:
         logos = Subset(dataset := restore.training_dataset(run), 0, len(dataset)).pixels()
         rows[f"logos at {size} pixels"] = {"pictures": len(logos), "size": size, **flaws(logos)}
     rows = dict(sorted(rows.items(), key=lambda row: row[1]["size"]))
-    write_record(NAME, 'python benchmarks/flaws.py "NAME=RUN" ...', {"rows": rows})
+    write_record(NAME, shlex.join(words), {"rows": rows})
     rewrite_table("docs/quality.md", NAME, table(rows))
 
 

@@ -55,10 +55,10 @@ def contrast(row_keys: jax.Array, images: jax.Array, chosen: jax.Array) -> jax.A
     return _change_colours(images, chosen, change)
 
 
-def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array, outside: float | None = None) -> jax.Array:
+def translation(row_keys: jax.Array, images: jax.Array, chosen: jax.Array, outside: float) -> jax.Array:
     """Move an image by whole pixels, at most an eighth of each side, in both directions alike.
 
-    What lies outside has the value `outside`, or is background.
+    Pixels from outside have the value `outside`.
     """
     size = images.shape[1:3]
     channels = images.shape[-1]

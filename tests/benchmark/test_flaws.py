@@ -25,18 +25,14 @@ def test_small_parts_at_the_border_are_cut_off():
     for corner in ((0, 10, 3, 14), (25, 10, 28, 14), (10, 0, 14, 3), (10, 25, 14, 28)):
         assert flaws.flaws(mark(DISC, corner)[None]) == {"cut off": 1, "specks": 0}
     # A tile that fills the picture is whole, and so is a strip from side to side.
-    assert flaws.flaws(np.stack([mark((0, 0, 28, 28)), mark((10, 0, 18, 28)), mark(DISC)])) == {
-        "cut off": 0,
-        "specks": 0,
-    }
+    whole = np.stack([mark((0, 0, 28, 28)), mark((10, 0, 18, 28)), mark(DISC)])
+    assert flaws.flaws(whole) == {"cut off": 0, "specks": 0}
 
 
 def test_specks_are_as_large_as_the_picture_allows():
     assert flaws.flaws(np.stack([mark(DISC, (2, 2, 3, 4)), mark(DISC, (2, 2, 4, 4))]))["specks"] == 0.5
-    large = (12, 12, 44, 44)
-    assert (
-        flaws.flaws(np.stack([mark(large, (2, 2, 4, 6), size=56), mark(large, (2, 2, 5, 5), size=56)]))["specks"] == 0.5
-    )
+    parts = ((2, 2, 4, 6), (2, 2, 5, 5))  # 8 and 9 pixels
+    assert flaws.flaws(np.stack([mark((12, 12, 44, 44), part, size=56) for part in parts]))["specks"] == 0.5
 
 
 def test_a_faint_speck_counts_and_anti_aliasing_does_not():
