@@ -1,4 +1,4 @@
-"""Train Projected GAN on few logos, well and until it collapses, and show what the guard and both judges see.
+"""Train Projected GAN on few logos, also with rates that are too high, and show what the guard and both judges see.
 
     python benchmarks/projected_collapse.py --folder=RUNS
 
@@ -25,7 +25,7 @@ IMAGES = 350  # of them to train on, nearly
 STEPS = 1_000
 EVERY = 3_200  # images between evaluations: 100 steps
 SAMPLES = 512
-FACTOR = 10  # of the rates with which it collapses
+FACTOR = 10  # of the rates that are too high
 # Of each run the factor of its learning rates, and config.evaluate.guard.
 RUNS = {
     "usual": (1, "on"),
