@@ -26,6 +26,7 @@ def test_what_no_step_takes_is_lost():
 def test_a_machine_that_becomes_slower_has_lost_nothing():
     slower = [1.0 + i / 100 for i in range(200)]
     assert abs(pace.lost(logged(*slower))["lost"]) < 0.002
+    assert abs(pace.lost(logged(*[1.0] * 100, *[2.0] * 60))["lost"]) < 0.002
     assert pace.lost(logged(*slower[:100], 9.0, *slower[100:]))["lost"] == pytest.approx(7 / 405, rel=0.1)
 
 
