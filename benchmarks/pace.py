@@ -3,9 +3,9 @@
     python benchmarks/pace.py
 
 Trains the quickstart ROUNDS times as a user starts it, but with a log line every EVERY steps. Between most log lines
-there are steps alone. So what steps alone would have taken is the median over NEAR lines before and after: one machine
-in one minute, as the speed of a shared one drifts. Compiling, which comes before the first log line, is not part of it.
-Writes benchmarks/results/pace-cpu.json.
+there are steps alone. So what steps alone would have taken is the median over the NEAR lines before and after. These
+are of the same half minute: the speed of a shared machine drifts. Compiling comes before the first log line and is not
+counted. Writes benchmarks/results/pace-cpu.json.
 """
 
 import itertools

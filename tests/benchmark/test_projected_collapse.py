@@ -30,6 +30,12 @@ def test_the_guard_leaves_the_usual_rates_alone_and_ends_the_run_that_becomes_wo
     assert [event["action"] for event in GUARDED["events"] if event["action"] != "warn"] == ["roll back", "stop"]
     assert all("kid_ppocr" in event["reason"] for event in GUARDED["events"])
     assert WARNED["status"] == "finished" and {event["action"] for event in WARNED["events"]} == {"warn"}
+    assert all(run["checkpoints"]["best"]["step"] == projected_collapse.STEPS for run in (USUAL, WARNED))
+    page = " ".join((ROOT / "docs" / "quality.md").read_text().split())
+    warned, back, _, ended = (event["step"] for event in GUARDED["events"])
+    to = GUARDED["events"][1]["to"]
+    assert f"warns at step {warned}. At step {back} it goes back to step {to}," in page
+    assert f"ends the run at step {ended}." in page
 
 
 def test_the_judge_that_the_critic_does_not_look_through_sees_it():
