@@ -9,7 +9,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
 
-from logogan_jax.core import files, locks
+from logogan_jax.core import errors, files, locks
 from logogan_jax.core.errors import UserError
 
 # What systems put into folders that their users call empty.
@@ -42,7 +42,7 @@ def create(target: pathlib.Path, flag: str = "target_path", working: Sequence[st
             check(target, flag)
             yield partial
         except UserError as error:
-            if not error.keeps_work:
+            if not (error.keeps_work or errors.interruption(error)):
                 shutil.rmtree(partial)
             raise
         _publish(partial, target, [_LOCK, _MOVING, *working])

@@ -57,23 +57,34 @@ def exit_on_error() -> Iterator[None]:
     """End the program with one line on stderr if the block raises an error that the user can mend.
 
     The status is that of a UserError; 2 for a full disk, for too little memory, and for a file or folder that cannot
-    be used; 130 for Ctrl-C, 143 for SIGTERM. Other errors keep their traceback.
+    be used; 130 for Ctrl-C, 143 for SIGTERM, whatever error came of it. Other errors keep their traceback.
     """
     streams.outlast_readers()
     try:
         with _terminable():
             _check_working_folder()
             yield
-    except UserError as error:
-        sys.exit(_fail(error, error.status))
-    except KeyboardInterrupt as error:
-        print(f"stopped{getattr(error, 'outlook', _OUTLOOK)}", file=sys.stderr, flush=True)
-        sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if stop := interruption(error):
+            print(f"stopped{getattr(stop, 'outlook', _OUTLOOK)}", file=sys.stderr, flush=True)
+            sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+        if isinstance(error, UserError):
+            sys.exit(_fail(error, error.status))
         line = _describe(error)
         if not line:
             raise
         sys.exit(_fail(line))
+
+
+def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the request to stop that an error is, or that it came of.
+
+    A signal may come inside a lock or in the clean-up of a library. That raises an error of its own while it handles
+    KeyboardInterrupt, and only Python's record of what was being handled still has it.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

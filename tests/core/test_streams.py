@@ -1,5 +1,7 @@
 """A closed terminal or pipe ends no command, and no message promises what is not so."""
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +11,7 @@ import pytest
 from conftest import environment
 
 from logogan_jax.core import errors
-from logogan_jax.core.errors import StoppedAtOnce
+from logogan_jax.core.errors import StoppedAtOnce, UserError
 from logogan_jax.distributed.preemption import StopRequest
 
 SCRIPT = """
@@ -73,3 +75,41 @@ def test_a_closed_terminal_ends_a_tool_as_ctrl_c_does(capsys):
         os.kill(os.getpid(), signal.SIGHUP)
     assert caught.value.code == 128 + signal.SIGHUP
     assert "the same command goes on" in capsys.readouterr().err
+
+
+def of_a_lock():
+    """What threading raises where a signal has come inside a lock."""
+    raise RuntimeError("release unlocked lock")
+
+
+def of_a_library():
+    """What a function makes of whatever a library has raised."""
+    try:
+        raise RuntimeError("cannot schedule new futures")
+    except Exception:
+        raise UserError("logos.tfrecord is damaged: write it again") from None
+
+
+def of_a_disk():
+    """What the clean-up finds."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("raise_another", [of_a_lock, of_a_library, of_a_disk])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_says_so_whatever_error_comes_of_it(capsys, number, raise_another):
+    with pytest.raises(SystemExit) as caught, errors.exit_on_error():
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt:
+            raise_another()
+    assert caught.value.code == 128 + number
+    assert capsys.readouterr().err == "stopped: the same command goes on where this one was\n"
+
+
+def test_an_error_after_a_request_to_stop_that_was_answered_is_an_error(capsys):
+    with pytest.raises(SystemExit) as caught, errors.exit_on_error():
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise UserError("wrong")
+    assert caught.value.code == 2 and capsys.readouterr().err == "error: wrong\n"

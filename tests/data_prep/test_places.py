@@ -138,6 +138,17 @@ def test_a_lack_of_memory_leaves_what_is_finished(tmp_path):
             (tmp_path / "out").rmdir()
 
 
+@pytest.mark.parametrize("kind", [UserError, RuntimeError])
+def test_an_interruption_leaves_what_is_finished_whatever_error_came_of_it(tmp_path, kind):
+    with pytest.raises(kind), output_folder.create(tmp_path / "out") as partial:
+        (partial / "done").touch()
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise kind("it is damaged") from None
+    assert (tmp_path / ".out.partial" / "done").exists()
+
+
 def test_default_places_of_the_working_folder_lie_beside_it(monkeypatch, tmp_path, logos):
     monkeypatch.chdir(logos)
     resize_center.main(["--path=.", "--size=28"])

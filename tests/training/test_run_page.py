@@ -149,6 +149,17 @@ def test_the_page_says_what_has_ended_a_run(begin, tmp_path, error, told):
     assert run_page.read_moment(tmp_path / "run" / "report.html").step == 2
 
 
+def test_the_page_says_that_a_run_was_interrupted_whatever_error_came_of_it(begin, tmp_path):
+    writer, log = begin()
+    with pytest.raises(RuntimeError), log:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("release unlocked lock") from None
+    writer.close()
+    assert "by KeyboardInterrupt" in text_of(tmp_path / "run")[1]
+
+
 def test_a_page_holds_few_grids_and_never_more_than_one_new_one():
     for count in range(1, 1000):
         steps = list(range(10, 10 * count + 10, 10))

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from logogan_jax.core import timing
+from logogan_jax.core import errors, timing
 from logogan_jax.core.errors import Diverged
 from logogan_jax.distributed import multihost
 from logogan_jax.training.reporting import run_page
@@ -60,6 +60,7 @@ class RunLog:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         if error is None:
             return
+        error = errors.interruption(error) or error
         reason = "".join(f": {line}" for line in str(error).splitlines()[:1])
         status = "diverged" if isinstance(error, Diverged) else f"stopped by {type(error).__name__}{reason}"
         # The error that ends the run is what the user has to read, not one of its page.
