@@ -4,7 +4,7 @@
 
 The variants are configs: benchmarks/variants.py. Each trains as long as STEPS steps of the quickstart take: a variant
 whose step costs more gets fewer. What a step costs is timed beside the quickstart's, in turn. Then 1,024 pictures of
-the last step are compared with the held-out logos.
+the last step are compared with the held-out logos. docs/colours.png shows some variants side by side.
 
 Two trainings run at a time, each on a core of its own. Every run is recorded as soon as it is measured, and what is
 recorded is not run again.
@@ -20,12 +20,17 @@ import subprocess
 import sys
 from typing import Any
 
-from record import RESULTS, ROOT, parser, rewrite_table, write_record
+import equal_minutes
+from record import RESULTS, ROOT, machine, parser, rewrite_table, write_record
 from variants import BASE, DATA, STEPS, TABLE, VARIANTS
+
+from logogan_jax import load
 
 SAMPLES = 1_024
 JUDGES = ("efflite0", "ppocr")
 ROUNDS = 3  # of timing a step, in turn with the quickstart's
+SHOWN = ("colours-rgb", "colours-1", "colours-3")
+SEED = 0  # of the runs that are shown
 
 
 def python(words: list[str], core: int) -> str:
@@ -119,6 +124,12 @@ def write_tables(record: dict[str, Any]) -> None:
         rewrite_table("docs/quality.md", name, table(rows))
 
 
+def draw_sheet(folder: pathlib.Path) -> None:
+    """Draw the first pictures of the variants that are shown, of their last steps."""
+    shown = [load(folder / f"{variant}-{SEED}", step="newest") for variant in SHOWN]
+    equal_minutes.draw_sheet(ROOT / "docs" / "colours.png", [run.sample(equal_minutes.SHOWN**2) for run in shown])
+
+
 def main() -> None:
     """Run the command."""
     flags = parser(__doc__)
@@ -133,7 +144,7 @@ def main() -> None:
     for variant in chosen:
         if variant not in record:
             ratio = cost(variant, args.folder, min(os.sched_getaffinity(0))) if VARIANTS[variant].other_step else 1.0
-            record[variant] = {"cost": ratio, "runs": {}}
+            record[variant] = {"cost": ratio, "machine": machine(), "runs": {}}
             print(variant, f"costs {ratio:.3f}", flush=True)
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
     for core in sorted(os.sched_getaffinity(0)):
@@ -160,6 +171,8 @@ def main() -> None:
             values = {"steps": STEPS, "samples": SAMPLES, "variants": finished}
             write_record(TABLE, "python benchmarks/climb.py --folder=RUNS", values)
             write_tables(finished)
+    if set(SHOWN) <= {*chosen}:
+        draw_sheet(args.folder)
 
 
 if __name__ == "__main__":

@@ -185,15 +185,15 @@ class Judge:
         return {"against": column, "copies": copies}
 
 
-def draw_sheet(name: str, pictures: list[np.ndarray]) -> None:
-    """Write the first pictures of each of MINUTES side by side, in 256 colours."""
+def draw_sheet(path: pathlib.Path, pictures: list[np.ndarray]) -> None:
+    """Write the first pictures of each array uint8[n, H, W, 3] side by side, in 256 colours."""
     gap = 8
     grids = [images.make_grid(pixels[: SHOWN**2], columns=SHOWN) for pixels in pictures]
     height = grids[0].shape[0]
     parts = [part for grid in grids for part in (grid, np.full((height, gap, 3), 255, np.uint8))][:-1]
-    SHEETS.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     picture = Image.fromarray(np.concatenate(parts, axis=1)).quantize(256)
-    with files.atomic_write(SHEETS / f"{name}.png") as partial:
+    with files.atomic_write(path) as partial:
         picture.save(partial, format="PNG", optimize=True)
 
 
@@ -267,7 +267,7 @@ def run_peer(name: str, folder: pathlib.Path, torch_python: str) -> None:
     about = folder / "about.json"
     versions = json.loads(about.read_text(encoding="utf-8"))["versions"] if about.exists() else {}
     write(name, after, flags=peer.flags, versions=versions or {"logogan_jax": __version__})
-    draw_sheet(name, pictures)
+    draw_sheet(SHEETS / f"{name}.png", pictures)
 
 
 def main() -> None:
@@ -284,7 +284,7 @@ def main() -> None:
         for size, reals in REALS.items():
             judge = Judge(size)
             write(reals, {"0": judge.measure(judge.train[:SAMPLES])})
-            draw_sheet(reals, [judge.held_out])
+            draw_sheet(SHEETS / f"{reals}.png", [judge.held_out])
 
 
 if __name__ == "__main__":

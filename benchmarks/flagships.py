@@ -2,8 +2,9 @@
 
     python benchmarks/flagships.py --only=mark56 [--runs=DIR]
 
-A run that is there goes on, or is taken as it is. Writes benchmarks/results/flagships-cpu.json, docs/NAME.png with 64
-pictures that nobody chose, and the table of docs/quality.md. `--only` keeps the rows of the others.
+mark56 starts from the weights of mark28's run, which is trained first where it is not there. A run that is there goes
+on, or is taken as it is. Writes benchmarks/results/flagships-cpu.json, docs/NAME.png with 64 pictures that nobody
+chose, and the table of docs/quality.md. `--only` keeps the rows of the others.
 """
 
 import json
@@ -17,6 +18,7 @@ import runs
 from record import RESULTS, ROOT, machine, parser, portable, rewrite_table, write_record
 
 CONFIGS = ("mark28", "mark56")
+BEFORE = {"mark56": "mark28"}  # whose weights a config starts from
 SAMPLES = 2_048
 SHOWN = 64
 SEED = 3
@@ -25,9 +27,20 @@ JUDGES = ("efflite0", "ppocr")
 METRICS = ("kid", "recall", "coverage")
 
 
-def train_and_measure(name: str, workdir: pathlib.Path) -> dict[str, Any]:
+def train(name: str, folder: pathlib.Path) -> tuple[str, dict[str, Any]]:
+    """Train a config in a folder for all runs, after the one whose weights it needs -> its command and its summary."""
+    flags = [f"--config=configs/{name}.py"]
+    if before := BEFORE.get(name):
+        train(before, folder)
+        flags.append(f"--init_from={folder / before}")
+    words, summary = runs.train(*flags, workdir=folder / name)
+    return shlex.join(portable(word, folder) for word in words), summary
+
+
+def train_and_measure(name: str, folder: pathlib.Path) -> dict[str, Any]:
     """Return the row of a config, and draw its sheet."""
-    words, summary = runs.train(f"--config=configs/{name}.py", workdir=workdir)
+    command, summary = train(name, folder)
+    workdir = folder / name
     evaluate = ["python", "-m", "logogan_jax.evaluate", f"--workdir={workdir}", f"--features={','.join(JUDGES)}"]
     status, last_line = runs.run([*evaluate, f"--num_samples={SAMPLES}", "--real_vs_real"])
     assert status == 0, last_line
@@ -36,7 +49,7 @@ def train_and_measure(name: str, workdir: pathlib.Path) -> dict[str, Any]:
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))["config"]
     draw_sheet(workdir, ROOT / "docs" / f"{name}.png", scale=SHEET_SIDE // config["data"]["size"])
     return {
-        "command": shlex.join(portable(word, workdir) for word in words),
+        "command": command,
         "machine": machine(),
         "seconds": summary["seconds"],
         "config": config | {"data": config["data"] | {"dir": ""}},
@@ -66,7 +79,8 @@ def table(rows: dict[str, Any]) -> str:
     for name, row in rows.items():
         evaluation = row["evaluation"]
         copies = evaluation["copies"]
-        about = f"| `{name}` | {row['size']} | {row['seconds'] / 60:.0f} | {evaluation['step']:,} "
+        words = f"`{name}`, after `{BEFORE[name]}`" if name in BEFORE else f"`{name}`"
+        about = f"| {words} | {row['size']} | {row['seconds'] / 60:.0f} | {evaluation['step']:,} "
         lines.append(f"{about}| {_cells(evaluation['against']['held out'])} | {copies['share']['value']:.1%} |")
         floor = _cells(evaluation["against"]["real vs real"])
         lines.append(f"| *real logos* | {row['size']} | | | {floor} | {copies['false_alarm_rate']:.1%} |")
@@ -88,7 +102,7 @@ def main() -> None:
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         for name in args.only.split(","):
-            rows[name] = train_and_measure(name, (args.runs or pathlib.Path(folder)) / name)
+            rows[name] = train_and_measure(name, args.runs or pathlib.Path(folder))
             rows = {config: rows[config] for config in CONFIGS if config in rows}
             write_record("flagships-cpu", "python benchmarks/flagships.py", {"samples": SAMPLES, "rows": rows})
             rewrite_table("docs/quality.md", "flagships-cpu", table(rows))

@@ -4,16 +4,17 @@
 
 A mark is cut off where a small part of it touches the border of the picture: real logos have a margin. A speck is a
 part of one or two pixels at 28 x 28, or of as much of a larger picture. Both are counted in pictures of the best step
-of each run, and in all logos of its data set. The words before `=` name the row. Writes
+of each run, and in all logos of its data set. The words before `=` name the row; other rows stay. Writes
 benchmarks/results/flaws-cpu.json and the table of docs/quality.md.
 """
 
+import json
 import shlex
 from typing import Any
 
 import numpy as np
 from missed import coverage
-from record import parser, rewrite_table, write_record
+from record import RESULTS, parser, rewrite_table, write_record
 from scipy import ndimage
 
 from logogan_jax.config import restore
@@ -52,19 +53,20 @@ def main() -> None:
     """Run the command."""
     flags = parser(__doc__)
     flags.add_argument("runs", nargs="+", metavar="NAME=RUN", help="a name for the row, and the run's folder")
-    rows: dict[str, dict[str, Any]] = {}
-    words = ["python", "benchmarks/flaws.py"]
+    path = RESULTS / f"{NAME}.json"
+    rows: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
     for argument in flags.parse_args().runs:
         name, _, address = argument.partition("=")
-        words.append(f"{name}=RUN")
         run = restore.restore(address, "best")
         size = run.config.data.size
         drawn = restore.draw(run, count=PICTURES, seed=SEED)
         rows[name] = {"step": run.step, "pictures": len(drawn), "size": size, **flaws(drawn)}
         logos = Subset(dataset := restore.training_dataset(run), 0, len(dataset)).pixels()
         rows[f"logos at {size} pixels"] = {"pictures": len(logos), "size": size, **flaws(logos)}
-    rows = dict(sorted(rows.items(), key=lambda row: row[1]["size"]))
-    write_record(NAME, shlex.join(words), {"rows": rows})
+    # Of each size the runs, and then their logos.
+    rows = dict(sorted(rows.items(), key=lambda row: (row[1]["size"], "step" not in row[1], row[0])))
+    runs = [f"{name}=RUN" for name, row in rows.items() if "step" in row]
+    write_record(NAME, shlex.join(["python", "benchmarks/flaws.py", *runs]), {"rows": rows})
     rewrite_table("docs/quality.md", NAME, table(rows))
 
 

@@ -28,7 +28,8 @@ def test_a_config_was_trained_as_it_is_and_copied_no_logo(name):
     # Keys that came or went since then are no change of the training, and a run writes down what "auto" meant for it.
     trained, now = nested.flatten(row["config"]), nested.flatten(config.to_dict())
     assert [key for key in trained.keys() & now if now[key] not in (trained[key], "auto")] == []
-    assert row["command"] == f"python -m logogan_jax.main --config=configs/{name}.py --workdir=RUN"
+    before = f" --init_from=RUN/{flagships.BEFORE[name]}" if name in flagships.BEFORE else ""
+    assert row["command"] == f"python -m logogan_jax.main --config=configs/{name}.py{before} --workdir=RUN/{name}"
     assert row["images"] == config.train.steps * config.train.batch_size and row["size"] == config.data.size
     copies = row["evaluation"]["copies"]
     assert row["events"] == [] and copies["share"]["value"] <= copies["false_alarm_rate"]
