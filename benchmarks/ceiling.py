@@ -20,7 +20,7 @@ from logogan_jax.networks import mark
 NAME = "ceiling-cpu"
 CASES = ((28, 28), (28, 14), (56, 56), (56, 28), (56, 14))  # sides of a picture and of its fields
 LOGOS = 1_024
-STEPS = 400
+STEPS = 200
 RATE = 0.05
 SHARPNESS = 10.0  # at first
 

@@ -2,7 +2,7 @@
 
     python -m logogan_jax.main --config=configs/mark28.py
 
-About 19 minutes on two CPU cores (estimated by benchmarks/minutes.py); two of an Intel Xeon server took 50, as
+About 19 minutes on two CPU cores (estimated by benchmarks/minutes.py); two of an AMD EPYC server took 24, as
 benchmarks/results/flagships-cpu.json says. No GPU has been timed yet. Expect rings, discs, tiles with a sign,
 single letters and strips like wordmarks, some of them symmetric, as in docs/mark28.png.
 """

@@ -1,10 +1,12 @@
 """Marks at 56 pixels, drawn from fields of 28 x 28: the quickstart's networks, twice as wide, trained much longer.
 
-    python -m logogan_jax.main --config=configs/mark56.py
+    python -m logogan_jax.main --config=configs/mark28.py --workdir=runs/mark28
+    python -m logogan_jax.main --config=configs/mark56.py --init_from=runs/mark28
 
-About 22 minutes on two CPU cores (estimated by benchmarks/minutes.py); two of an Intel Xeon server took 49, as
-benchmarks/results/flagships-cpu.json says. No GPU has been timed yet. Expect discs, tiles, shields, letters and strips
-like wordmarks with smooth edges, as in docs/mark56.png.
+It starts from the weights of mark28. It trains without --init_from, too, but to worse pictures. About 22 minutes on two
+CPU cores (estimated by benchmarks/minutes.py); two of an AMD EPYC server took 22, as
+benchmarks/results/flagships-cpu.json says. No GPU has been timed yet. Expect discs, tiles with a sign, shields, and
+single letters with smooth edges, as in docs/mark56.png.
 """
 
 from logogan_jax.config import defaults, shipped
