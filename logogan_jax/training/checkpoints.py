@@ -12,7 +12,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from logogan_jax.core import pointers
-from logogan_jax.core.errors import UserError, is_out_of_memory
+from logogan_jax.core.errors import UserError, interruption, is_out_of_memory
 from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.training import train_state
 from logogan_jax.training.train_state import TrainState
@@ -220,7 +220,7 @@ class Checkpoints:
             restored: Any = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
             expected = (about.get("custom_metadata") or {}).get(_DIGEST)
         except Exception as error:  # the libraries below have many
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) or interruption(error):
                 raise
             reason = _pointer_in(path) or (str(error).splitlines() or [repr(error)])[0][:200]
             raise Damaged(f"{path} cannot be restored ({reason})") from error

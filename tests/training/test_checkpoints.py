@@ -103,6 +103,21 @@ def test_a_damaged_checkpoint_is_one_line_and_the_newest_good_one_is_taken(copy,
         assert kept.restore_newest(LIKE, said.append).step == 6 and len(said) == 1
 
 
+def test_a_request_to_stop_while_a_checkpoint_is_read_is_no_damage(copy, monkeypatch):
+    def interrupted(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    said = []
+    with contextlib.closing(Checkpoints(copy, keep=3)) as kept:
+        monkeypatch.setattr(kept._manager, "restore", interrupted)
+        with pytest.raises(RuntimeError, match="release unlocked lock"):
+            kept.restore_newest(LIKE, said.append)
+    assert not said
+
+
 def test_where_every_checkpoint_is_damaged_nothing_is_started_anew(copy):
     for step in (2, 4, 6):
         alter(copy / str(step))
