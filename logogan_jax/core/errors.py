@@ -96,7 +96,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (bool(by_device) and "No space left" not in str(error))
 
 
-def _describe(error: Exception) -> str | None:
+def _describe(error: BaseException) -> str | None:
     """Return one line about an error outside of the program that the user can mend, or None for any other error."""
     if is_out_of_memory(error):
         return "the memory is full: use smaller or fewer images, end other programs, or take a larger machine"
