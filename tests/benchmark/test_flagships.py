@@ -37,3 +37,19 @@ def test_a_config_was_trained_as_it_is_and_copied_no_logo(name):
     assert f"took {minutes}, as" in " ".join((ROOT / "configs" / f"{name}.py").read_text().split())
     assert f"for {minutes} minutes" in (ROOT / "README.md").read_text()
     assert Image.open(ROOT / "docs" / f"{name}.png").width > 8 * flagships.SHEET_SIDE
+
+
+def test_mark56_is_trained_after_mark28_and_from_its_weights(monkeypatch, tmp_path):
+    asked = []
+
+    def train(*flags, workdir):
+        words = ["python", "-m", "logogan_jax.main", *flags, f"--workdir={workdir}"]
+        asked.append(words)
+        return words, {"steps": len(asked)}
+
+    monkeypatch.setattr(flagships.runs, "train", train)
+    command, summary = flagships.train("mark56", tmp_path)
+    assert command == RECORD["rows"]["mark56"]["command"] and summary == {"steps": 2}
+    first, second = asked
+    assert first[3:] == ["--config=configs/mark28.py", f"--workdir={tmp_path}/mark28"]
+    assert f"--init_from={tmp_path}/mark28" in second

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import types
 
 import numpy as np
 from conftest import ROOT
@@ -40,6 +41,28 @@ def test_a_faint_speck_counts_and_anti_aliasing_does_not():
     faint[2, 2] = 160
     edge[5, 6:22] = 240
     assert flaws.flaws(np.stack([faint, edge]))["specks"] == 0.5
+
+
+def test_rows_that_are_not_named_stay(monkeypatch, tmp_path):
+    """Each run draws discs with a speck; of its data set one logo has a part that is cut off."""
+    written = {}
+    run = types.SimpleNamespace(config=types.SimpleNamespace(data=types.SimpleNamespace(size=28)), step=7)
+    data = types.SimpleNamespace(pixels=lambda: mark(DISC, (0, 10, 3, 14))[None])
+    monkeypatch.setattr(flaws.restore, "restore", lambda address, step: run)
+    monkeypatch.setattr(flaws.restore, "draw", lambda run, count, seed: mark(DISC, (2, 2, 3, 4))[None])
+    monkeypatch.setattr(flaws.restore, "training_dataset", lambda run: [0])
+    monkeypatch.setattr(flaws, "Subset", lambda *_: data)
+    monkeypatch.setattr(flaws, "RESULTS", tmp_path)
+    monkeypatch.setattr(flaws, "rewrite_table", lambda *_: None)
+    monkeypatch.setattr(flaws, "write_record", lambda name, command, values: written.update(values, command=command))
+    for words in (["old=RUN"], ["new, again=RUN"]):
+        monkeypatch.setattr(sys, "argv", ["flaws.py", *words])
+        flaws.main()
+        (tmp_path / "flaws-cpu.json").write_text(json.dumps(written))
+    assert [*written["rows"]] == ["new, again", "old", "logos at 28 pixels"]
+    assert written["rows"]["old"] == {"step": 7, "pictures": 1, "size": 28, "cut off": 0, "specks": 1}
+    assert written["rows"]["logos at 28 pixels"] == {"pictures": 1, "size": 28, "cut off": 1, "specks": 0}
+    assert written["command"] == "python benchmarks/flaws.py 'new, again=RUN' old=RUN"
 
 
 def test_the_page_shows_the_record():
