@@ -2,8 +2,8 @@
 
     python benchmarks/ceiling.py
 
-What a generator learns is left out: each of the logos gets fields of its own, by gradient descent on the coverage of
-their ink. What both judges still see, the fields cannot draw. Writes the table of docs/quality.md.
+No generator is trained: each logo gets fields of its own, by gradient descent on the coverage of its ink. The judges
+show what such fields cannot draw. Writes the table of docs/quality.md.
 """
 
 from typing import Any, NamedTuple

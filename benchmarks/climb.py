@@ -29,7 +29,7 @@ from logogan_jax import load
 SAMPLES = 1_024
 JUDGES = ("efflite0", "ppocr")
 ROUNDS = 3  # of timing a step, in turn with the quickstart's
-SHOWN = ("colours-rgb", "colours-1", "colours-3")
+SHOWN = ("colours-rgb", "colours-1", "colours-3")  # on docs/colours.png
 SEED = 0  # of the runs that are shown
 
 

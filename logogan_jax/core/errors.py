@@ -77,10 +77,10 @@ def exit_on_error() -> Iterator[None]:
 
 
 def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
-    """Return the request to stop that an error is, or that it came of.
+    """Return the request to stop that an error is, or from which the error came.
 
-    A signal may come inside a lock or in the clean-up of a library. That raises an error of its own while it handles
-    KeyboardInterrupt, and only Python's record of what was being handled still has it.
+    A signal may come inside a lock or in the clean-up of a library, which then raises an error of its own. Python keeps
+    the KeyboardInterrupt as the context of that error.
     """
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
