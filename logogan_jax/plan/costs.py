@@ -2,6 +2,9 @@
 
 A kernel reads each operand once and writes each result once. The body of a loop counts as often as it runs. Inside of
 a fusion, an operand of which only slices or gathered rows are used counts as those.
+
+On a TPU two things are no kernels: transfers between the main memory and that of the chip, which go on beside kernels,
+and operations on scalars in the memory of the scalar unit, for which its compiler expects no cycles.
 """
 
 import dataclasses
@@ -11,7 +14,7 @@ from collections.abc import Iterator
 
 from logogan_jax.plan import exchanges, products
 from logogan_jax.plan.exchanges import FusedExchange
-from logogan_jax.plan.hlo import Instruction, Program
+from logogan_jax.plan.hlo import MAIN_MEMORY, SCALAR_MEMORY, Instruction, Program
 
 # These move no data.
 _FREE = (
@@ -19,6 +22,9 @@ _FREE = (
     "opt-barrier", "add-dependency", "domain", "async-update",
 )  # fmt: skip
 WAIT = "wait"  # for the end of what began before: a place in the order, no kernel
+TRANSFER = "transfer"  # between two memories, beside the kernels that follow: no kernel
+_TRANSFERS = ("copy-start", "slice-start")
+_NO_KERNEL = r"AllocateBuffer|ConcatBitcast|Sharding|annotate\w*|\w*Barrier"  # of custom calls
 _HOST = ("infeed", "outfeed", "send", "recv")
 _SLICES = ("dynamic-slice", "gather", "slice")
 
@@ -29,7 +35,8 @@ class Kernel:
 
     Attributes:
         name: of its instruction.
-        kind: the operation, of a call into a library its name, and "all-reduce" etc. of an exchange.
+        kind: the operation, of a call into a library its name, "all-reduce" etc. of an exchange, or what is no kernel:
+            WAIT or TRANSFER.
         nbytes: that it reads and writes in the main memory.
         flops: floating-point operations of its matrix products and convolutions.
         dtype: that of the products' operands.
@@ -74,15 +81,31 @@ def _kernels(program: Program, computation: str, runs: int) -> Iterator[Kernel]:
                 yield dataclasses.replace(kernel, end=end)
         elif opcode.endswith("-done") or _fused_exchange(program, instruction).part == exchanges.END:
             yield Kernel(instruction.name, WAIT, 0, runs=0)
-        elif opcode not in _FREE and not _is_buffer(instruction):
+        elif opcode in _TRANSFERS:
+            moved = _transferred_bytes(instructions, instruction)
+            yield Kernel(instruction.name, TRANSFER, moved, runs=runs, end=_end(instructions, instruction.name))
+        elif opcode not in _FREE and not _is_buffer(instruction) and not _is_scalar(instruction):
             yield _kernel(program, instructions, instruction, runs)
 
 
 def _is_buffer(instruction: Instruction) -> bool:
     """Return whether a custom call only gives memory or is a note of the compiler."""
-    return bool(
-        re.search(r'custom_call_target="(AllocateBuffer|Sharding|annotate\w*|\w*Barrier)"', instruction.attributes)
-    )
+    target = re.search(r'custom_call_target="([^"]*)"', instruction.attributes)
+    return bool(target and re.fullmatch(_NO_KERNEL, target.group(1)))
+
+
+def _is_scalar(instruction: Instruction) -> bool:
+    """Return whether an operation is one on a scalar, which a TPU's scalar unit does."""
+    return bool(instruction.arrays) and all(array.space == SCALAR_MEMORY for array in instruction.arrays)
+
+
+def _transferred_bytes(instructions: dict[str, Instruction], instruction: Instruction) -> int:
+    """Return the bytes of the main memory that a transfer reads or writes: of what it moves, not of its source."""
+    # Its result has the source, too, before or after the target. What is moved is the smaller one.
+    source = instructions[instruction.operands[0]].arrays[0]
+    first, second = instruction.arrays[:2]
+    target = second if first == source else first
+    return target.whole_nbytes * sum(array.space == MAIN_MEMORY for array in (source, target))
 
 
 def _kernel(program: Program, instructions: dict[str, Instruction], instruction: Instruction, runs: int) -> Kernel:
@@ -222,7 +245,7 @@ def count(found: list[Kernel], steps: int) -> Counts:
     each = lambda value: round(sum(kernel.runs * value(kernel) for kernel in found) / steps)
     exchanged = lambda kernel: kernel.kind in exchanges.KINDS
     return Counts(
-        kernels=each(lambda kernel: 1),
+        kernels=each(lambda kernel: kernel.kind != TRANSFER),
         bytes=each(lambda kernel: kernel.nbytes),
         product_flops=each(lambda kernel: kernel.flops),
         copies=each(lambda kernel: kernel.kind in ("copy", "transpose", "loop_copy_fusion", "copy_fusion")),

@@ -13,15 +13,18 @@ _COMPUTATION = re.compile(rf"^(ENTRY )?{_NAME} .*\{{$")
 _INSTRUCTION = re.compile(rf"^\s+(?:ROOT )?{_NAME} = ")
 _ARRAY = re.compile(r"([a-z]+\d*[a-z0-9]*)\[([\d,]*)\](\{[^}]*\})?")
 _BITS = re.compile(r"^[a-z]+?(\d+)")
+# Of arrays in the memory of a TPU's chip itself the layout has a space S(1) or higher.
+MAIN_MEMORY = 0
+SCALAR_MEMORY = 6
 _COMMENT = re.compile(r"/\*.*?\*/")  # XLA numbers every fifth operand of a long list: /*index=5*/%name
 
 
 class Array(NamedTuple):
-    """Type of an array: the name of its dtype as HLO has it, its sides, and whether it lies in the main memory."""
+    """Type of an array: the name of its dtype as HLO has it, its sides, and the number of the memory it lies in."""
 
     dtype: str
     shape: tuple[int, ...]
-    in_memory: bool = True
+    space: int = 0  # MAIN_MEMORY
 
     @property
     def whole_nbytes(self) -> int:
@@ -31,7 +34,7 @@ class Array(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of its elements in the main memory: 0 where it lies in a scratchpad of the chip."""
-        return self.whole_nbytes if self.in_memory else 0
+        return self.whole_nbytes if self.space == MAIN_MEMORY else 0
 
 
 class Instruction(NamedTuple):
@@ -106,9 +109,9 @@ def _instruction(name: str, rest: str) -> Instruction:
 
 def _array(found: re.Match[str]) -> Array:
     dtype, sides, layout = found.groups()
-    # TPUs mark arrays in the memory of the chip itself by the space S(1) or higher.
-    in_memory = not re.search(r"S\([1-9]", layout or "")
-    return Array(dtype, tuple(int(side) for side in sides.split(",") if side), in_memory)
+    space = re.search(r"S\((\d+)\)", layout or "")
+    shape = tuple(int(side) for side in sides.split(",") if side)
+    return Array(dtype, shape, int(space.group(1)) if space else MAIN_MEMORY)
 
 
 def _closing(text: str, opening: int) -> int:

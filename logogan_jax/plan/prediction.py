@@ -2,14 +2,15 @@
 
 A kernel takes the longer of its arithmetic and its traffic (the roofline model: Williams et al. 2009), and the time to
 start it. Where the compiler itself says how many cycles a kernel takes, as libtpu does, that is taken instead.
-Exchanges of devices go around a ring, and cost only what the kernels between their start and their end do not hide.
+Exchanges of devices go around a ring, and cost only what the kernels between their start and their end do not hide. So
+do transfers between the memories of a TPU, which go on one after the other.
 Nothing was measured: the shares of the vendors' figures that a program reaches are those below.
 """
 
 import dataclasses
 from collections.abc import Mapping
 
-from logogan_jax.plan.costs import Kernel
+from logogan_jax.plan.costs import TRANSFER, WAIT, Kernel
 from logogan_jax.plan.targets import Target
 
 ARITHMETIC_SHARE = 0.7  # of the matrix units' rate
@@ -49,6 +50,7 @@ def predict(kernels: list[Kernel], target: Target, *, steps: int, devices: int, 
             communication += kernel.runs * needed
             exposed += kernel.runs * max(0.0, needed - hidden)
     total = sum(kernel.runs * seconds[kernel.name] for kernel in kernels if not kernel.exchanged_bytes)
+    total += _waited_seconds(kernels, seconds, target)
     # A TPU starts the kernels of a program by itself.
     launches = sum(kernel.runs for kernel in kernels) * (LAUNCH_SECONDS if target.cuda else 0.0)
     arithmetic = sum(kernel.runs * _arithmetic(kernel, target) for kernel in kernels)
@@ -67,6 +69,8 @@ def _traffic(kernel: Kernel, target: Target) -> float:
 
 
 def _kernel_seconds(kernel: Kernel, target: Target) -> float:
+    if kernel.kind == TRANSFER:
+        return 0.0  # only who waits for it loses time
     if target.tpu and kernel.cycles:
         return kernel.cycles / (target.tpu["clock_rate_ghz"] * 1e9)
     return max(_arithmetic(kernel, target), _traffic(kernel, target))
@@ -92,3 +96,20 @@ def _hidden_seconds(exchange: Kernel, later: list[Kernel], seconds: dict[str, fl
             break
         hidden += seconds[kernel.name] * kernel.runs / exchange.runs
     return hidden
+
+
+def _waited_seconds(kernels: list[Kernel], seconds: dict[str, float], target: Target) -> float:
+    """Return the seconds for which kernels wait for transfers."""
+    now = free = waited = 0.0
+    begun: dict[str, tuple[float, int]] = {}  # by what waits for it: when it will be done, and how often it runs
+    for kernel in kernels:
+        now += seconds[kernel.name]
+        if kernel.kind == TRANSFER:
+            # In the order of the program: the memory gives its whole rate to each.
+            free = max(free, now) + _traffic(kernel, target)
+            begun[kernel.end] = free, kernel.runs
+        elif kernel.kind == WAIT and kernel.name in begun:
+            done, runs = begun.pop(kernel.name)
+            waited += runs * max(0.0, done - now)
+            now = max(now, done)
+    return waited

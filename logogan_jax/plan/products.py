@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from logogan_jax.plan.hlo import Array, Instruction
@@ -40,4 +41,21 @@ def _convolution_flops(instruction: Instruction, operands: list[Array], labels: 
     elif "BackwardFilter" in instruction.attributes:
         kernel, output = result, operands[1]
     channels = kernel.shape[labels.group(2).index("o")]
-    return 2 * math.prod(kernel.shape) * math.prod(output.shape) // channels
+    flops = 2 * math.prod(kernel.shape) * math.prod(output.shape) // channels
+    return flops if instruction.opcode == "custom-call" else int(flops * _share_of_numbers(operands, result, labels))
+
+
+def _share_of_numbers(operands: list[Array], result: Array, labels: re.Match[str]) -> Fraction:
+    """Return the share of products of a filter at all places that are not with zeros beside or between an image's rows.
+
+    XLA writes a product with a 1 x 1 filter as one with a padded image of 1 x 1, and a transposed convolution as one of
+    an image with zeros in between.
+    """
+    share = Fraction(1)
+    for dimension in filter(str.isdigit, labels.group(1)):
+        image, taps, places = (
+            array.shape[label.index(dimension)]
+            for array, label in zip((*operands[:2], result), labels.groups(), strict=True)
+        )
+        share *= Fraction(min(taps * places, image * taps, image * places), taps * places)
+    return share

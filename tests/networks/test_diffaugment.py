@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 from jax.test_util import check_grads
 
-from logogan_jax.core import images, prng
+from logogan_jax.core import images, prng, target
 from logogan_jax.core.errors import UserError
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks import diffaugment
@@ -83,6 +83,21 @@ def test_a_transform_is_that_of_plain_numpy_and_leaves_others_alone(name, channe
     np.testing.assert_allclose(found[some], expected[some], atol=2e-6)
     np.testing.assert_array_equal(found[~some], x[~some])
     assert (name == "saturation" and channels == 1) or np.abs(found - x).max() > 0.1
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_tpu_moves_images_by_products_to_the_same_bits(channels):
+    x, some = batch(channels), jnp.arange(COUNT) % 3 > 0
+    here = transform("translation", ROWS, x, some)
+    weights = jnp.asarray(np.random.default_rng(0).normal(size=x.shape), jnp.float32)
+    score = lambda x: jnp.vdot(weights, transform("translation", ROWS, x, some))
+    gradient = jax.grad(score)(x)
+    with target.tracing_for("tpu"):
+        there = transform("translation", ROWS, x, some)
+        np.testing.assert_array_equal(there, here)
+        np.testing.assert_array_equal(jax.grad(score)(x), gradient)
+        # One image after the other would be a slice for each, which a TPU runs in a loop.
+        assert "gather" not in str(jax.make_jaxpr(jax.grad(score))(x))
 
 
 @pytest.mark.parametrize("name", ["translation", "cutout"])

@@ -135,6 +135,76 @@ ENTRY %main (x.1: f32[64,8]) -> f32[64,8] {
     assert found["near"].nbytes == 64 * 8 * 4 and found["sum"].nbytes == 8 * 4  # of the main memory
 
 
+TRANSFERS = """
+ENTRY %main (x: f32[64,8], n: s32[]) -> f32[64,8] {
+  %x = f32[64,8]{1,0:T(8,128)} parameter(0)
+  %n = s32[]{:T(128)S(6)} parameter(1)
+  %next = s32[]{:T(128)S(6)} add(%n, %n)
+  %in = ((f32[64,8]{1,0:T(8,128)}), f32[16,8]{1,0:T(8,128)S(1)}, s32[]{:S(2)}) slice-start(%x), slice={[0:16], [0:8]}
+  %whole = (f32[64,8]{1,0:T(8,128)S(1)}, f32[64,8]{1,0:T(8,128)}, u32[]{:S(2)}) copy-start(%x)
+  %part = f32[16,8]{1,0:T(8,128)S(1)} slice-done(%in)
+  %near = f32[64,8]{1,0:T(8,128)S(1)} copy-done(%whole)
+  %parts = f32[16,8]{1,0:T(8,128)S(1)} custom-call(%part), custom_call_target="ConcatBitcast"
+  %sum = f32[64,8]{1,0:T(8,128)S(1)} fusion(%near, %parts, %next), kind=kLoop, calls=%add
+  %out = (f32[64,8]{1,0:T(8,128)}, f32[64,8]{1,0:T(8,128)S(1)}, u32[]{:S(2)}) copy-start(%sum)
+  %far = f32[64,8]{1,0:T(8,128)} copy-done(%out)
+  ROOT %twice = f32[64,8]{1,0:T(8,128)} copy(%far)
+}
+
+%add (a: f32[64,8], b: f32[16,8], n: s32[]) -> f32[64,8] {
+  %a = f32[64,8]{1,0:T(8,128)S(1)} parameter(0)
+  %b = f32[16,8]{1,0:T(8,128)S(1)} parameter(1)
+  %i = s32[]{:T(128)S(6)} parameter(2)
+  ROOT %sine = f32[64,8]{1,0:T(8,128)S(1)} sine(%a)
+}
+"""
+
+
+def test_transfers_between_the_memories_of_a_tpu_move_what_they_carry_and_are_no_kernels():
+    found = {kernel.name: kernel for kernel in costs.kernels(hlo.parse(TRANSFERS))}
+    whole, part = 64 * 8 * 4, 16 * 8 * 4
+    moved = {name: kernel.nbytes for name, kernel in found.items() if kernel.kind == costs.TRANSFER}
+    assert moved == {"in": part, "whole": whole, "out": whole}
+    assert [found[name].end for name in moved] == ["part", "near", "far"]
+    counts = costs.count([*found.values()], 1)
+    # Neither the sum of scalars nor what only names parts as one array.
+    assert {name for name, kernel in found.items() if kernel.runs and kernel.kind != costs.TRANSFER} == {"sum", "twice"}
+    assert (counts.kernels, counts.copies, counts.bytes) == (2, 1, part + 2 * whole + 2 * whole)
+
+
+def test_a_transfer_within_the_main_memory_reads_and_writes():
+    text = """
+ENTRY %main (x: f32[64,8]) -> f32[64,8] {
+  %x = f32[64,8]{1,0:T(8,128)} parameter(0)
+  %start = (f32[64,8]{0,1:T(8,128)}, f32[64,8]{1,0:T(8,128)}, u32[]{:S(2)}) copy-start(%x)
+  ROOT %done = f32[64,8]{0,1:T(8,128)} copy-done(%start)
+}
+"""
+    assert [kernel.nbytes for kernel in costs.kernels(hlo.parse(text))] == [2 * 64 * 8 * 4, 0]
+
+
+# One product with 64 x 64 numbers at 56 x 56 places, a transposed convolution of stride two, and a filter's gradient.
+CONVOLUTIONS = [
+    ((64, 64, 1, 1), (8, 56, 56, 64), (8, 56, 56, 64), "bf01_o01i->f01b", 2 * 8 * 56 * 56 * 64 * 64),
+    ((8, 14, 14, 32), (4, 4, 16, 32), (8, 28, 28, 16), "b01f_01oi->b01f", 2 * 8 * 14 * 14 * 32 * 16 * 4 * 4),
+    ((8, 28, 28, 16), (8, 14, 14, 32), (4, 4, 16, 32), "f01b_i01o->01bf", 2 * 8 * 14 * 14 * 32 * 16 * 4 * 4),
+    ((8, 28, 28, 16), (3, 3, 16, 32), (8, 28, 28, 32), "b01f_01io->b01f", 2 * 8 * 28 * 28 * 32 * 16 * 3 * 3),
+]
+
+
+@pytest.mark.parametrize(("image", "filters", "result", "labels", "flops"), CONVOLUTIONS)
+def test_products_with_zeros_around_and_between_an_image_s_rows_are_none(image, filters, result, labels, flops):
+    shape = lambda sides: f"bf16[{','.join(map(str, sides))}]{{3,2,1,0}}"
+    text = f"""
+ENTRY %main (image: {shape(image)}) -> {shape(result)} {{
+  %image = {shape(image)} parameter(0)
+  %filters = {shape(filters)} parameter(1)
+  ROOT %out = {shape(result)} convolution(%image, %filters), window={{}}, dim_labels={labels}
+}}
+"""
+    assert [kernel.flops for kernel in costs.kernels(hlo.parse(text))] == [flops]
+
+
 def test_a_step_is_a_share_of_its_program():
     found = costs.kernels(hlo.parse(GPU))
     whole = costs.count(found, 1)

@@ -33,6 +33,18 @@ def test_a_program_of_a_tpu_is_read_with_its_layouts_and_its_own_memory():
     assert entry["both"].nbytes == 2048 + 8
 
 
+def test_the_memory_of_an_array_is_in_its_layout():
+    text = """
+ENTRY %main (a: f32[8]) -> f32[8] {
+  %a = f32[8]{0:T(128)} parameter(0)
+  %near = (f32[8]{0:T(128)S(1)}, u32[]{:S(2)}, s32[]{:T(128)S(6)}, f32[8]) custom-call(%a)
+}
+"""
+    computation = hlo.parse(text).computations["main"]
+    assert [array.space for array in computation["near"].arrays] == [1, 2, hlo.SCALAR_MEMORY, hlo.MAIN_MEMORY]
+    assert computation["near"].nbytes == computation["a"].nbytes == 8 * 4
+
+
 def test_operands_are_read_where_xla_numbers_every_fifth_one():
     names = [f"p{number}" for number in range(12)]
     numbered = ", ".join(f"/*index={i}*/%{name}" if i and i % 5 == 0 else f"%{name}" for i, name in enumerate(names))

@@ -3,7 +3,7 @@
 import pytest
 
 from logogan_jax.plan import prediction, targets
-from logogan_jax.plan.costs import WAIT, Kernel
+from logogan_jax.plan.costs import TRANSFER, WAIT, Kernel
 
 H100, V5E = targets.load()["h100"], targets.load()["v5e"]
 GIGABYTE = 10**9
@@ -44,6 +44,26 @@ def test_an_exchange_costs_what_no_kernel_hides():
         found = predict(*kernels, devices=8)
         assert found.communication == pytest.approx(needed) and found.exposed == pytest.approx(exposed)
     assert predict(start, wait).communication == 0  # of one device
+
+
+def test_transfers_between_the_memories_of_a_tpu_cost_what_is_waited_for():
+    needed = GIGABYTE / V5E.memory_bytes_per_second / prediction.TRAFFIC_SHARE
+    cycles = round(needed / 2 * V5E.tpu["clock_rate_ghz"] * 1e9)
+    first, second = (Kernel(name, TRANSFER, GIGABYTE, runs=3, end=f"{name}-done") for name in "ab")
+    wait = {name: Kernel(f"{name}-done", WAIT, 0, runs=0) for name in "ab"}
+    work = [Kernel(f"work-{number}", "fusion", 0, cycles=cycles, runs=3) for number in range(5)]
+    for kernels, step in (
+        ((first, wait["a"]), needed),
+        ((first, work[0], wait["a"]), needed),  # half of it is hidden
+        ((first, *work[:3], wait["a"]), 1.5 * needed),  # all of it is
+        ((first, second, wait["a"], wait["b"], work[0]), 2.5 * needed),  # one after the other
+        ((first, second, *work[:3], wait["a"], wait["b"]), 2 * needed),
+        ((first, second, work[0], wait["a"], work[1], wait["b"]), 2 * needed),
+        (work, 2.5 * needed),
+    ):
+        found = predict(*kernels, target=V5E, steps=3)
+        assert found.step == pytest.approx(step, rel=1e-6) and found.launches == 0
+    assert predict(first, second, target=V5E).traffic == pytest.approx(6 * needed)
 
 
 def test_hosts_exchange_at_the_rate_of_their_network():
