@@ -1,23 +1,30 @@
 """All pixels in every device's memory as uint8; a step gathers its own batch."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from logogan_jax.core import target
 from logogan_jax.data import decode_pool, sampler
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed.data_parallel import BATCH, REPLICATED, DataParallel
+
+LANES = 128  # bytes in a row of a TPU's memory
 
 
 class Feed(NamedTuple):
     """All images and the indices of some steps.
 
-    image: uint8[N, H, W, C] and label: int32[N], whole on every device; index: int32[steps, draws, B], split along B.
+    image: uint8[N, H, W, C], packed as `packed_shape` says, and label: int32[N], whole on every device; blank:
+    uint8[0, H, W, C], no image, in the shape of one; index: int32[steps, draws, B], split along B.
     """
 
     image: jax.Array
+    blank: jax.Array
     label: jax.Array
     index: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride] - nobody searches a feed with tuple.index
 
@@ -26,15 +33,16 @@ class InMemorySource:
     """Source whose images stay on the devices: only the indices of a step are sent to them."""
 
     # How each array of a Feed is laid out on the devices.
-    specs = Feed(REPLICATED, REPLICATED, BATCH)  # pyright: ignore[reportArgumentType]
+    specs = Feed(REPLICATED, REPLICATED, REPLICATED, BATCH)  # pyright: ignore[reportArgumentType]
 
     def __init__(
         self, dataset: decode_pool.Images, parallel: DataParallel, *, seed: int, needs_pixels: tuple[bool, ...],
         batch_size: int, same_batch_for: int = 0,
     ):  # fmt: skip
         """`needs_pixels` says for each draw of a step whether its player uses real images; here all have pixels."""
-        images = decode_pool.decode_images(dataset, np.arange(len(dataset)))
-        self._image, self._label = parallel.device_put(images, REPLICATED)
+        images, labels = decode_pool.decode_images(dataset, np.arange(len(dataset)))
+        whole = (pack(images), images[:0], labels)
+        self._image, self._blank, self._label = parallel.device_put(whole, REPLICATED)
         self._parallel = parallel
         shape = (len(needs_pixels), batch_size)
         self._indices = functools.partial(
@@ -44,13 +52,42 @@ class InMemorySource:
     def at(self, step: int, count: int) -> Feed:
         """The feed of `count` consecutive steps from `step` on."""
         indices = self._indices(step=step, count=count)[..., self._parallel.process_rows]
-        return Feed(self._image, self._label, self._parallel.device_put(indices, BATCH))
+        return Feed(self._image, self._blank, self._label, self._parallel.device_put(indices, BATCH))
 
     @staticmethod
     def batch(feed: Feed, i: int | jax.Array) -> Batch:
         """The batch of the feed's step i, inside the compiled program and on one replica."""
         index = feed.index[i]
-        return Batch(image=feed.image[index], label=feed.label[index], index=index)
+        return Batch(image=_unpack(feed.image[index], feed.blank.shape[1:]), label=feed.label[index], index=index)
 
     def close(self) -> None:
         """Do nothing: there is no thread or process to stop."""
+
+
+def packed_shape(count: int, image: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the shape in which devices keep `count` images of shape (H, W, C).
+
+    A TPU lays the images of an array [N, H, W, C] side by side along its lanes, and a program that gathers some of them
+    would first copy all of them into another layout. Of whole rows of lanes it gathers images as they lie.
+    """
+    if target.platform() != "tpu":
+        return (count, *image)
+    return (count, -(-math.prod(image) // LANES), LANES)
+
+
+def pack(images: np.ndarray) -> np.ndarray:
+    """Return images uint8[N, H, W, C] in the shape that `packed_shape` says, with zeros after those of each image."""
+    shape = packed_shape(len(images), (images.shape[1], images.shape[2], images.shape[3]))
+    if shape == images.shape:
+        return images
+    packed = np.zeros((len(images), math.prod(shape[1:])), np.uint8)
+    packed[:, : math.prod(images.shape[1:])] = images.reshape(len(images), -1)
+    return packed.reshape(shape)
+
+
+def _unpack(packed: jax.Array, image: tuple[int, ...]) -> jax.Array:
+    """Return some packed images as uint8[..., H, W, C]."""
+    if packed.shape[-len(image) :] == image:
+        return packed
+    flat = packed.reshape(*packed.shape[:-2], -1)
+    return jnp.reshape(flat[..., : math.prod(image)], (*flat.shape[:-1], *image))

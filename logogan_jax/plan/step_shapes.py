@@ -9,10 +9,9 @@ from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
 from logogan_jax.config import build_model, build_networks, build_training
-from logogan_jax.data import sources
+from logogan_jax.data import in_memory, sources
 from logogan_jax.data.batch import Batch
 from logogan_jax.data.dataset import DatasetInfo
-from logogan_jax.data.in_memory import Feed
 from logogan_jax.distributed import data_parallel
 from logogan_jax.training import flops
 
@@ -72,13 +71,15 @@ class StepShapes:
 
 def _feed(config: ConfigDict, info: DatasetInfo, steps_and_draws: tuple[int, int], source: str) -> Any:
     """Return the feed of a program as shapes."""
-    image = (*build_networks.image_size(config), config.data.channels)
+    height, width = build_networks.image_size(config)
+    image = (height, width, config.data.channels)
     rows = (*steps_and_draws, config.train.batch_size)
     # A feed holds arrays; here it holds their shapes.
     shape: Any = jax.ShapeDtypeStruct
     index = shape(rows, jnp.int32)
     if source == "resident":
-        return Feed(shape((info.images, *image), jnp.uint8), shape((info.images,), jnp.int32), index)
+        whole = shape(in_memory.packed_shape(info.images, image), jnp.uint8)
+        return in_memory.Feed(whole, shape((0, *image), jnp.uint8), shape((info.images,), jnp.int32), index)
     return Batch(shape((*rows, *image), jnp.uint8), index, index)
 
 

@@ -220,9 +220,12 @@ def apply_gradients(
 def gradient_norms(network: str, gradients: Any, shares: Any) -> Metrics:
     """Return the norm of each leaf of a network's averaged gradients, float32[] by "gradient/network/leaf"."""
     # One norm for each leaf: where a number is not finite, its name tells the layer.
-    norm = lambda leaf, spec: jnp.sqrt(data_parallel.sum_over_shares(sums.sum_of_squares(leaf), spec))
-    norms = jax.tree.map(norm, gradients, data_parallel.broadcast_spec(shares, gradients))
-    return {f"gradient/{network}/{name}": value for name, value in flatten_with_names(norms).items()}
+    square = lambda leaf, spec: data_parallel.sum_over_shares(sums.sum_of_squares(leaf), spec)
+    squares = jax.tree.map(square, gradients, data_parallel.broadcast_spec(shares, gradients))
+    named = flatten_with_names(squares)
+    # Their roots as one vector: on a TPU each root is a kernel of its own.
+    norms = jnp.sqrt(jnp.stack([*named.values()]))
+    return {f"gradient/{network}/{name}": norm for name, norm in zip(named, norms, strict=True)}
 
 
 def scan(step: Callable, state: TrainState, count: int) -> Updated:

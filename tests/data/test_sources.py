@@ -13,8 +13,9 @@ from conftest import drawing, encode_png
 from data_prep import write_tfrecords
 from data_prep.pictures.convert import ImageSpec, Item
 from logogan_jax.config import build_training
+from logogan_jax.core import target
 from logogan_jax.core.errors import UserError
-from logogan_jax.data import decode_pool, sampler, sources, tfrecord
+from logogan_jax.data import decode_pool, in_memory, sampler, sources, tfrecord
 from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.distributed.data_parallel import DataParallel
 
@@ -273,6 +274,36 @@ def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores
     assert shapes == {3 * 8 * 28 * 28 * 3}
     for source in made.values():
         source.close()
+
+
+@pytest.mark.parametrize("how", ["shard_map", "pmap"])
+def test_a_tpu_keeps_images_in_whole_rows_of_lanes_and_gets_the_same_batches(shards, how):
+    parallel, part = DataParallel(how, 8), opened(shards).split(0.0, minimum=1)[0]
+    values = {"seed": 5, "needs_pixels": (True, True), "batch_size": 8}
+    here = sources.SOURCES["resident"](part, parallel, **values)
+    both = lambda source: jax.device_get(jax.jit(source.batch)(source.at(3, 2), 1))
+    expected = both(here)
+    with target.tracing_for("tpu"):
+        there = sources.SOURCES["resident"](part, parallel, **values)
+        feed = there.at(3, 2)
+        found = both(there)
+    height, width, channels = expected.image.shape[-3:]
+    rows = -(-height * width * channels // 128)
+    assert feed.image.shape == (len(part), rows, 128) and feed.blank.shape == (0, height, width, channels)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("image", "rows"), [((4, 6, 3), 1), ((8, 16, 1), 1), ((16, 16, 4), 8), ((5, 43, 3), 6)])
+def test_an_image_packed_for_a_tpu_has_zeros_at_its_end(image, rows):
+    images = np.random.default_rng(0).integers(1, 256, (10, *image), dtype=np.uint8)
+    assert in_memory.pack(images) is images  # elsewhere nothing is copied
+    with target.tracing_for("tpu"):
+        packed = in_memory.pack(images)
+        assert packed.shape == in_memory.packed_shape(10, image) == (10, rows, 128)
+    flat = packed.reshape(10, -1)
+    np.testing.assert_array_equal(flat[:, : np.prod(image)], images.reshape(10, -1))
+    assert not flat[:, np.prod(image) :].any()
 
 
 def test_both_sources_may_repeat_a_batch(shards):

@@ -144,7 +144,8 @@ def step_flops(config, devices, count=1, unroll=True):
     program = parallel.map_and_jit(multi_step, InMemorySource.specs)
     rows = (len(devices), batch // len(devices)) if config.train.parallel == "pmap" else (batch,)
     index = shape(count, model.objective.batches_per_step, *rows, dtype="int32")
-    feed = Feed(shape(size, side, side, 3, dtype="uint8"), shape(size, dtype="int32"), index)
+    images = shape(size, side, side, 3, dtype="uint8"), shape(0, side, side, 3, dtype="uint8")
+    feed = Feed(*images, shape(size, dtype="int32"), index)
     return flops.count_flops(program, state, feed)
 
 
