@@ -28,6 +28,16 @@ def test_the_page_shows_the_record():
         assert shown == table(RECORD), marker
 
 
+def test_a_tpu_computes_the_products_of_the_model():
+    """XLA writes them in other forms, with zeros around and between rows: if more is counted, these are misread."""
+    shares = {
+        name: row["product_flops"] * row["devices"] / row["flops"]
+        for name, row in RECORD.items()
+        if row["target"] in ("v5e", "v6e")
+    }
+    assert 0.8 < min(shares.values()) and max(shares.values()) < 1.2, shares
+
+
 def test_gpus_and_tpus_exchange_as_much():
     """What devices exchange follows from the config: if little is counted of a target, its programs are misread."""
     gpus = [row for name, row in RECORD.items() if name.endswith(" on 8 x h100")]
