@@ -1,6 +1,6 @@
 """Count what a training step makes a GPU or TPU do that is not here: results/counted-targets.json and docs/speed.md.
 
-    python benchmarks/counted_targets.py [--targets=h100,v5e] [--only=CONFIG,CONFIG] [--devices=1,8] [--check]
+    python benchmarks/counted_targets.py [--targets=h100,v5e] [--only=CONFIG,...] [--devices=1,8] [--images=N] [--check]
 
 Nothing is timed. The step of a shipped config, at its own batch size and in bfloat16, is compiled for devices that need
 not be there, and its kernels are counted: see logogan_jax/plan. Each row takes a minute or more. The counts follow from
@@ -38,19 +38,19 @@ TOLERANCE = 0.02
 COUNTS = ("kernels", "bytes", "temporary_bytes", "copies", "pads", "host_transfers", "collectives", "exchanged_bytes")
 
 
-def compile_step(config: str, target: str, devices: int) -> Estimate:
+def compile_step(config: str, target: str, devices: int, images: int = IMAGES) -> Estimate:
     """Compile the step of a shipped config, or of TANH, for some devices of a target; return what it needs."""
     values = shipped.get_config(config.removesuffix("-tanh"))
     if config == TANH:
         values.mark.inks, values.data.channels = 0, 1
-    labels = {str(number): IMAGES // LABELS for number in range(LABELS)} if values.data.labels else {}
-    info = DatasetInfo("", IMAGES, labels, ("#000000",))
+    labels = {str(number): images // LABELS for number in range(LABELS)} if values.data.labels else {}
+    info = DatasetInfo("", images, labels, ("#000000",))
     return estimate.estimate(values, info, targets.load()[target], devices=devices, hosts=1, dollars_per_hour=0.0)
 
 
-def count(config: str, target: str, devices: int) -> dict[str, Any]:
+def count(config: str, target: str, devices: int, images: int = IMAGES) -> dict[str, Any]:
     """Compile the step of a shipped config for some devices of a target -> the counts of one device, by name."""
-    found = compile_step(config, target, devices)
+    found = compile_step(config, target, devices, images)
     figures = {**dataclasses.asdict(found.counts), "temporary_bytes": found.memory.temporaries}
     return {name: figures[name] for name in COUNTS}
 
@@ -66,9 +66,9 @@ def read_record() -> dict[str, dict[str, dict[str, Any]]]:
     return json.loads(path.read_text(encoding="utf-8"))["compilers"] if path.exists() else {}
 
 
-def title(config: str, target: str, devices: int) -> str:
+def title(config: str, target: str, devices: int, images: int = IMAGES) -> str:
     """Return the name of a row."""
-    return f"{config} on {devices} x {target}"
+    return f"{config} on {devices} x {target}" + (f", {images:,} images" if images != IMAGES else "")
 
 
 def table(record: dict[str, dict[str, dict[str, Any]]]) -> str:
@@ -104,6 +104,7 @@ def main() -> None:
     flags.add_argument("--targets", default=",".join(TARGETS), help="targets of logogan_jax.plan, comma-separated")
     flags.add_argument("--only", default=",".join(CONFIGS), help="shipped configs or quickstart-tanh, comma-separated")
     flags.add_argument("--devices", default=",".join(map(str, DEVICES)), help="numbers of devices, comma-separated")
+    flags.add_argument("--images", type=int, default=IMAGES, help="in the data set")
     flags.add_argument("--check", action="store_true", help="write nothing; status 1 if something differs")
     args = flags.parse_args()
     record = read_record()
@@ -111,8 +112,8 @@ def main() -> None:
     for target in args.targets.split(","):
         for config in args.only.split(","):
             for devices in map(int, args.devices.split(",")):
-                row = title(config, target, devices)
-                counts = count(config, target, devices)
+                row = title(config, target, devices, args.images)
+                counts = count(config, target, devices, args.images)
                 print(row, counts, flush=True)
                 recorded = record.setdefault(compiler(target), {})
                 messages += differences(row, counts, recorded[row]) if row in recorded else []

@@ -13,7 +13,7 @@ from logogan_jax.data import decode_pool, sampler
 from logogan_jax.data.batch import Batch
 from logogan_jax.distributed.data_parallel import BATCH, REPLICATED, DataParallel
 
-LANES = 128  # bytes in a row of a TPU's memory
+TILE = (8, 128)  # rows of bytes that a TPU's memory is made of
 
 
 class Feed(NamedTuple):
@@ -68,11 +68,12 @@ def packed_shape(count: int, image: tuple[int, int, int]) -> tuple[int, ...]:
     """Return the shape in which devices keep `count` images of shape (H, W, C).
 
     A TPU lays the images of an array [N, H, W, C] side by side along its lanes, and a program that gathers some of them
-    would first copy all of them into another layout. Of whole rows of lanes it gathers images as they lie.
+    would first copy all of them into another layout. An image of whole tiles is gathered as it lies.
     """
     if target.platform() != "tpu":
         return (count, *image)
-    return (count, -(-math.prod(image) // LANES), LANES)
+    tiles = -(-math.prod(image) // math.prod(TILE))
+    return (count, tiles * TILE[0], TILE[1])
 
 
 def pack(images: np.ndarray) -> np.ndarray:

@@ -277,7 +277,7 @@ def test_resident_and_stream_give_the_same_batches(tiny, monkeypatch, how, cores
 
 
 @pytest.mark.parametrize("how", ["shard_map", "pmap"])
-def test_a_tpu_keeps_images_in_whole_rows_of_lanes_and_gets_the_same_batches(shards, how):
+def test_a_tpu_keeps_images_in_whole_tiles_and_gets_the_same_batches(shards, how):
     parallel, part = DataParallel(how, 8), opened(shards).split(0.0, minimum=1)[0]
     values = {"seed": 5, "needs_pixels": (True, True), "batch_size": 8}
     here = sources.SOURCES["resident"](part, parallel, **values)
@@ -288,13 +288,13 @@ def test_a_tpu_keeps_images_in_whole_rows_of_lanes_and_gets_the_same_batches(sha
         feed = there.at(3, 2)
         found = both(there)
     height, width, channels = expected.image.shape[-3:]
-    rows = -(-height * width * channels // 128)
+    rows = 8 * -(-height * width * channels // 1024)
     assert feed.image.shape == (len(part), rows, 128) and feed.blank.shape == (0, height, width, channels)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(("image", "rows"), [((4, 6, 3), 1), ((8, 16, 1), 1), ((16, 16, 4), 8), ((5, 43, 3), 6)])
+@pytest.mark.parametrize(("image", "rows"), [((4, 6, 3), 8), ((32, 32, 1), 8), ((16, 16, 4), 8), ((5, 69, 3), 16)])
 def test_an_image_packed_for_a_tpu_has_zeros_at_its_end(image, rows):
     images = np.random.default_rng(0).integers(1, 256, (10, *image), dtype=np.uint8)
     assert in_memory.pack(images) is images  # elsewhere nothing is copied
