@@ -12,9 +12,9 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from logogan_jax.plan import exchanges, products
+from logogan_jax.plan import exchanges, products, transfers
 from logogan_jax.plan.exchanges import FusedExchange
-from logogan_jax.plan.hlo import MAIN_MEMORY, SCALAR_MEMORY, Instruction, Program
+from logogan_jax.plan.hlo import SCALAR_MEMORY, Instruction, Program
 
 # These move no data.
 _FREE = (
@@ -23,7 +23,6 @@ _FREE = (
 )  # fmt: skip
 WAIT = "wait"  # for the end of what began before: a place in the order, no kernel
 TRANSFER = "transfer"  # between two memories, beside the kernels that follow: no kernel
-_TRANSFERS = ("copy-start", "slice-start")
 _NO_KERNEL = r"AllocateBuffer|ConcatBitcast|Sharding|annotate\w*|\w*Barrier"  # of custom calls
 _HOST = ("infeed", "outfeed", "send", "recv")
 _SLICES = ("dynamic-slice", "gather", "slice")
@@ -81,8 +80,8 @@ def _kernels(program: Program, computation: str, runs: int) -> Iterator[Kernel]:
                 yield dataclasses.replace(kernel, end=end)
         elif opcode.endswith("-done") or _fused_exchange(program, instruction).part == exchanges.END:
             yield Kernel(instruction.name, WAIT, 0, runs=0)
-        elif opcode in _TRANSFERS:
-            moved = _transferred_bytes(instructions, instruction)
+        elif opcode in transfers.STARTS:
+            moved = transfers.moved_bytes(instructions, instruction)
             yield Kernel(instruction.name, TRANSFER, moved, runs=runs, end=_end(instructions, instruction.name))
         elif opcode not in _FREE and not _is_buffer(instruction) and not _is_scalar(instruction):
             yield _kernel(program, instructions, instruction, runs)
@@ -97,15 +96,6 @@ def _is_buffer(instruction: Instruction) -> bool:
 def _is_scalar(instruction: Instruction) -> bool:
     """Return whether an operation is one on a scalar, which a TPU's scalar unit does."""
     return bool(instruction.arrays) and all(array.space == SCALAR_MEMORY for array in instruction.arrays)
-
-
-def _transferred_bytes(instructions: dict[str, Instruction], instruction: Instruction) -> int:
-    """Return the bytes of the main memory that a transfer reads or writes: of what it moves, not of its source."""
-    # Its result has the source, too, before or after the target. What is moved is the smaller one.
-    source = instructions[instruction.operands[0]].arrays[0]
-    first, second = instruction.arrays[:2]
-    target = second if first == source else first
-    return target.whole_nbytes * sum(array.space == MAIN_MEMORY for array in (source, target))
 
 
 def _kernel(program: Program, instructions: dict[str, Instruction], instruction: Instruction, runs: int) -> Kernel:
