@@ -81,9 +81,8 @@ def pack(images: np.ndarray) -> np.ndarray:
     shape = packed_shape(len(images), (images.shape[1], images.shape[2], images.shape[3]))
     if shape == images.shape:
         return images
-    packed = np.zeros((len(images), math.prod(shape[1:])), np.uint8)
-    packed[:, : math.prod(images.shape[1:])] = images.reshape(len(images), -1)
-    return packed.reshape(shape)
+    flat = images.reshape(len(images), -1)
+    return np.pad(flat, ((0, 0), (0, math.prod(shape[1:]) - flat.shape[1]))).reshape(shape)
 
 
 def _unpack(packed: jax.Array, image: tuple[int, ...]) -> jax.Array:

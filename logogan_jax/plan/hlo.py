@@ -24,7 +24,7 @@ class Array(NamedTuple):
 
     dtype: str
     shape: tuple[int, ...]
-    space: int = 0  # MAIN_MEMORY
+    space: int
 
     @property
     def whole_nbytes(self) -> int:

@@ -46,7 +46,7 @@ def _convolution_flops(instruction: Instruction, operands: list[Array], labels: 
 
 
 def _share_of_numbers(operands: list[Array], result: Array, labels: re.Match[str]) -> Fraction:
-    """Return the share of products of a filter at all places that are not with zeros beside or between an image's rows.
+    """Return the share of a filter's products with numbers of the image. The others are with zeros around or in it.
 
     XLA writes a product with a 1 x 1 filter as one with a padded image of 1 x 1, and a transposed convolution as one of
     an image with zeros in between.

@@ -43,6 +43,18 @@ def test_the_page_has_the_counts_that_are_recorded():
     assert "| wgan56 on 8 x h100 | " in found
 
 
+def test_the_page_says_how_many_kernels_marks_take():
+    kernels = {
+        row: counts["kernels"] for rows in counted_targets.read_record().values() for row, counts in rows.items()
+    }
+    gpu, tpu = (
+        kernels[f"quickstart on 1 x {target}"] - kernels[f"quickstart-tanh on 1 x {target}"]
+        for target in ("h100", "v5e")
+    )
+    page = " ".join((ROOT / "docs" / "speed.md").read_text(encoding="utf-8").split())
+    assert f"So to draw marks takes {gpu} kernels more on an H100, and {tpu} on a TPU." in page
+
+
 def test_a_difference_names_the_row_both_figures_and_the_command():
     old = {"kernels": 100, "bytes": 10_000}
     assert counted_targets.differences("wgan56 on 1 x h100", {"kernels": 101, "bytes": 10_100}, old) == []
