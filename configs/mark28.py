@@ -16,7 +16,7 @@ def get_config():
     config.data.size = 28
     config.mark.scale = 1
     config.objective.r1 = 0.2  # the quickstart's
-    config.train.steps = 9_000
+    config.train.steps = 28_000
     config.optimizer.generator.learning_rate = 6e-4
     config.optimizer.critic.learning_rate = 1.2e-3
     return config

@@ -65,6 +65,8 @@ def main() -> None:
     print("\n".join(filter(None, lines)))
     if "copies" in facts:
         print(tables.format_copies(facts["copies"]))
+    if "critic" in facts:
+        print(tables.format_critic(facts["critic"]))
     if out:
         evaluation.write_numbers(out, networks, facts, columns)
         print(f"The numbers are in {out}")

@@ -10,14 +10,14 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from logogan_jax.config import registry
-from logogan_jax.config.build_networks import build_networks, image_size
+from logogan_jax.config.build_networks import build_networks, image_size, training_view
 from logogan_jax.core.errors import UserError
 from logogan_jax.data.dataset import DatasetInfo
 from logogan_jax.distributed import data_parallel
 from logogan_jax.networks.augmented_critic import adaptive_probability
 from logogan_jax.objectives import OBJECTIVES
 from logogan_jax.objectives.base import Batch, Loss, Metrics, Objective, Player
-from logogan_jax.training import freezing, sampling, train_state
+from logogan_jax.training import critic_scores, freezing, sampling, train_state
 from logogan_jax.training.model import Model
 from logogan_jax.training.optimizers import OPTIMIZERS
 from logogan_jax.training.train_state import TrainState
@@ -36,11 +36,16 @@ def build_model(config: ConfigDict, info: DatasetInfo) -> Model:
     abstract = nnx.eval_shape(make_networks)
     graphdefs = {name: nnx.graphdef(network) for name, network in abstract.items()}
     _freeze(config, objective, abstract, optimizers)
-    generate = sampling.make_generate(objective, graphdefs, list(label_counts.values()) or [1])
+    counts = list(label_counts.values()) or [1]
+    generate = sampling.make_generate(objective, graphdefs, counts)
+    labels = sampling.make_labels(counts)
     pictures = jax.eval_shape(generate, jax.eval_shape(init_state), jax.random.key(0), jnp.arange(1))
     assert pictures.shape == (1, *image_size(config), config.data.channels), pictures.shape
+    score = None
+    if "critic" in graphdefs:
+        score = jax.jit(critic_scores.make_score(objective, graphdefs, training_view(config).of))
     # One program makes the first state, instead of one for each weight.
-    return Model(objective, optimizers, graphdefs, jax.jit(init_state), jax.jit(generate))
+    return Model(objective, optimizers, graphdefs, jax.jit(init_state), jax.jit(generate), jax.jit(labels), score)
 
 
 def _objective(config: ConfigDict, info: DatasetInfo) -> tuple[Objective, dict[str, int]]:

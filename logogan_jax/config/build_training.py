@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from logogan_jax.config import registry, validate
@@ -21,6 +22,7 @@ from logogan_jax.distributed import data_parallel, multihost
 from logogan_jax.distributed.data_parallel import DataParallel
 from logogan_jax.metrics import evaluator, features
 from logogan_jax.metrics.evaluator import Evaluator
+from logogan_jax.metrics.overfitting import CriticMeter
 from logogan_jax.training import train_state
 from logogan_jax.training.model import Model
 from logogan_jax.training.schedule import Periods
@@ -119,7 +121,7 @@ def build(
     runner = make_runner(config, model, parallel, _source(config, model, train, parallel), say)
     read_batch = functools.partial(_read_batch, config, model, train)
     not_measured = _why_not_measured(config, held_out)
-    make_evaluator = functools.partial(_evaluator, config, model, parallel, held_out, info, not_measured)
+    make_evaluator = functools.partial(_evaluator, config, model, parallel, train, held_out, info, not_measured)
     state = parallel.device_put(model.init_state(), runner.layout)
     return Training(
         config, model, parallel, runner, state, train, held_out, info, read_batch, make_evaluator, not_measured
@@ -217,13 +219,20 @@ def _why_not_measured(config: ConfigDict, held_out: Subset) -> str:
 
 
 def _evaluator(
-    config: ConfigDict, model: Model, parallel: DataParallel, held_out: Subset, info: DatasetInfo, not_measured: str
-) -> Evaluator | None:
+    config: ConfigDict, model: Model, parallel: DataParallel, train: Subset, held_out: Subset, info: DatasetInfo,
+    not_measured: str,
+) -> Evaluator | None:  # fmt: skip
     if not_measured:
         return None
     network = features.load_network(config.evaluate.features, "config.evaluate.features")
     reals = evaluator.embed_held_out(network, held_out, info.fingerprint)
-    return Evaluator(network, reals, model.generate, parallel, samples=config.evaluate.samples, seed=config.train.seed)
+    samples = config.evaluate.samples
+    key = evaluator.sample_key(config.train.seed)
+    meter = None
+    if model.score:
+        labels = np.asarray(model.labels(key, np.arange(samples)))
+        meter = CriticMeter(model.score, train, held_out, labels, most=samples, parallel=parallel)
+    return Evaluator(network, reals, model.generate, parallel, meter, samples=samples, key=key)
 
 
 def _check_one_batch(config: ConfigDict, images: int, devices: int) -> None:

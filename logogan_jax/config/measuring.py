@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logogan_jax.config import build_networks, restore
+from logogan_jax.config import build_networks, restore, scoring
 from logogan_jax.config.restore import Images, RestoredRun
 from logogan_jax.core import intervals
 from logogan_jax.core.errors import UserError
@@ -56,7 +56,8 @@ def evaluate_run(
     With `against` the run's own images are not needed: where they are not here, only those of `against` count.
 
     Returns:
-        The columns of the table by their titles, and {"copies": what find_copies returns}, or {} without its images.
+        The columns of the table by their titles; and {"copies": what find_copies returns} with what
+        scoring.score_images returns, or {} without its images.
     """
     data = run.config.data
     shape = (data.size, data.width or data.size, data.channels)
@@ -76,6 +77,7 @@ def evaluate_run(
             columns[title] = columns.get(title, {}) | measure(*pair, network)
         if own_images and not i:
             facts = {"copies": find_copies(run, samples, *own_images)}
+            facts |= scoring.score_images(run, pixels, options.seed)
     return columns, facts
 
 

@@ -146,7 +146,7 @@ def reconstruct(run: RestoredRun, count: int) -> tuple[np.ndarray, np.ndarray]:
             f"--reconstruct: config.objective.name is {run.config.objective.name!r}, which draws but does not "
             f"reconstruct: vae and glo do"
         )
-    train, held_out = _subsets(run)
+    train, held_out = subsets(run)
     subset = train if objective.transductive or not len(held_out) else held_out
     index = np.arange(min(count, len(subset)))
     pixels, label = subset.images(index)
@@ -157,13 +157,13 @@ def reconstruct(run: RestoredRun, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def real_images(run: RestoredRun, network: FeatureNetwork) -> tuple[Images, Images]:
     """Return the images that a run was trained on and those held out; their features stay in the user's cache."""
-    train, held_out = _subsets(run)
+    train, held_out = subsets(run)
     return _embedded(train, run, network), _embedded(held_out, run, network)
 
 
 def training_dataset(run: RestoredRun) -> TFRecordDataset:
     """Return the data set of a run, at whose beginning are the images that it was trained on."""
-    return _subsets(run)[0].dataset
+    return subsets(run)[0].dataset
 
 
 def memorization_detector(train: Images, held_out: Images) -> MemorizationDetector:
@@ -180,7 +180,8 @@ def _has_data(run: RestoredRun) -> bool:
     return "://" in folder or files.expand(folder).is_dir() or default_dataset.is_embedded(folder)
 
 
-def _subsets(run: RestoredRun) -> tuple[Subset, Subset]:
+def subsets(run: RestoredRun) -> tuple[Subset, Subset]:
+    """Return the images that a run was trained on and those held out; UserError where they are not here."""
     if not _has_data(run):
         raise UserError(
             f"{run.workdir} was trained on the images in {run.config.data.dir}, which is no folder here: say where "

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from logogan_jax.metrics import compute, kid_fid
+from logogan_jax.metrics import compute, kid_fid, overfitting
 from logogan_jax.metrics.features import FeatureNetwork
 
 Column = dict[str, Any]  # {"n", "n_against", "against_sha256", metric: {"value", "low", "high"}}
@@ -37,6 +37,18 @@ def format_copies(copies: dict[str, Any]) -> str:
         f"copies of training images: {copies['count']:,} of {copies['n']:,}, {share['value']:.1%} "
         f"({share['low']:.1%} to {share['high']:.1%}), where {copies['false_alarm_rate']:.1%} of new logos would "
         f"count as such; the closest are in copies.html"
+    )
+
+
+def format_critic(critic: dict[str, Any]) -> str:
+    """Return how far the critic overfits as one line."""
+    found = critic["overfitting"]
+    if not math.isfinite(found["value"]):
+        return "overfitting of the critic: it does not tell training images from pictures"
+    advice = f": {overfitting.ADVICE}" if found["low"] > overfitting.MUCH else ""
+    return (
+        f"overfitting of the critic: {_format_estimate(found)}; at 0 it takes new images for real ones, at 1 for "
+        f"pictures of the generator{advice}"
     )
 
 

@@ -67,6 +67,11 @@ class Player(NamedTuple):
     uses_real_images: bool = True  # whether the loss reads batch.image; unread batches are not counted as images seen
 
 
+def only_score(outputs: jax.Array) -> jax.Array:
+    """Return what a critic with one output returns: float32[n] -> float32[n]."""
+    return outputs
+
+
 def zero_mean(nets: SimpleNamespace) -> float:
     """Return the mean of the prior N(0, I)."""
     return 0.0
@@ -84,6 +89,8 @@ class Objective(NamedTuple):
       ema_networks: The networks that are sampled from, as exponential moving averages. `prior` is called with these.
       requires_labels: Whether the objective cannot be trained without labels.
       conditioned_networks: The networks that are conditioned on the label where there are labels.
+      score: `score(outputs)` -> float32[n], one score of each image, of what a critic returns for n images. A function
+        of the objective's own losses: how real an image is, or how generated.
       has_score_sign: Whether critics report the metric `sign`, the sign of the score of each real image relative to the
         decision threshold. Adaptive augmentation needs it.
       reconstruct: `reconstruct(nets, batch, keys)` -> images float32 in [-1, 1], what the averaged networks make of the
@@ -100,6 +107,7 @@ class Objective(NamedTuple):
     ema_networks: tuple[str, ...] = ("generator",)
     requires_labels: bool = False
     conditioned_networks: tuple[str, ...] = ("generator", "critic", "encoder")
+    score: Callable[[jax.Array], jax.Array] = only_score
     has_score_sign: bool = False
     reconstruct: Callable[[SimpleNamespace, Batch, jax.Array], jax.Array] | None = None
     transductive: bool = False

@@ -32,8 +32,8 @@ def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
         real_outputs, fake_outputs = adversarial.score_real_and_drawn(nets, batch, keys)
-        real = real_outputs[:, 0]
-        fake = fake_outputs[:, 0]
+        real = first_output(real_outputs)
+        fake = first_output(fake_outputs)
         style = real_outputs[:, 1:]
         loss = losses.bce_real(real) + losses.bce_fake(fake) + losses.cross_entropy(style, batch.label)
         correct = jnp.argmax(style, axis=1) == batch.label
@@ -46,7 +46,7 @@ def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
 
     def generator_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
         outputs = adversarial.score_generated(nets, batch, keys, prior)
-        fake = outputs[:, 0]
+        fake = first_output(outputs)
         style = outputs[:, 1:]
         loss = losses.bce_real(fake) + losses.style_ambiguity(style)
         return loss, {"style_entropy": losses.entropy(style)}
@@ -60,5 +60,11 @@ def can(*, latent: int, classes: int, critic_updates: int = 1) -> Objective:
         outputs={"critic": 1 + classes},
         requires_labels=True,
         conditioned_networks=(),
+        score=first_output,
         has_score_sign=True,
     )
+
+
+def first_output(outputs: jax.Array) -> jax.Array:
+    """Return the logit of D: [n, 1 + classes] -> [n]."""
+    return outputs[:, 0]

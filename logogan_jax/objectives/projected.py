@@ -42,6 +42,7 @@ def projected(*, latent: int, critic_updates: int = 1) -> Objective:
         ),
         prior=prior,
         outputs={"critic": HEADS},
+        score=sum_over_heads,
         has_score_sign=True,
     )
 

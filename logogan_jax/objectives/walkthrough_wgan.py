@@ -43,7 +43,6 @@ def walkthrough_wgan(
       axis_name: The mapped axis of the replicas that share the global batch, if there is one.
     """
     sign = -1.0 if low_on_real else 1.0
-    mean_output = lambda scores: scores if scores.ndim == 1 else scores.mean(axis=1)
 
     def prior(nets: SimpleNamespace, keys: jax.Array) -> jax.Array:
         return prng.uniform(keys, (latent,)) if positive_latents else prng.normal(keys, (latent,))
@@ -70,8 +69,14 @@ def walkthrough_wgan(
         prior=prior,
         prior_mean=None if positive_latents else zero_mean,
         outputs={"critic": outputs},
+        score=mean_output,
         per_example=("critic",),
     )
+
+
+def mean_output(outputs: jax.Array) -> jax.Array:
+    """Return D of what a critic of one or more outputs returns: [n] or [n, outputs] -> [n]."""
+    return outputs if outputs.ndim == 1 else outputs.mean(axis=1)
 
 
 def sum_over_batch(values: jax.Array, axis_name: str | None) -> jax.Array:

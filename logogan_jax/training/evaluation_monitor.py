@@ -61,9 +61,9 @@ class EvaluationMonitor:
             Seconds that the devices were at it.
         """
         assert self._evaluator is not None, "no evaluation is due without an evaluator"
-        features, seconds = self._evaluator.embed_samples(state)
+        seen, seconds = self._evaluator.observe(state)
         self.seconds += seconds
-        estimates = self._thread.submit(self._evaluator.measure, features)
+        estimates = self._thread.submit(self._evaluator.measure, seen)
         # Copied to the host now, so that the devices need not keep the pictures until the result is logged.
         self._pending = _Pending(step, jax.device_get(pixels), seconds, estimates)
         return seconds

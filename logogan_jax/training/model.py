@@ -22,6 +22,9 @@ class Model(NamedTuple):
         init_state: function () -> TrainState of step 0, always the same.
         generate: compiled function (state, key, numbers int32[n], label=None) -> uint8[n, H, W, C], see
             sampling.py.
+        labels: compiled function (key, numbers int32[n]) -> int32[n], the labels of the pictures that it draws.
+        score: compiled function (state, pixels uint8[n, H, W, C], label int32[n]) -> float32[n], the critic's score of
+            each image; None without a critic.
     """
 
     objective: Objective
@@ -29,6 +32,8 @@ class Model(NamedTuple):
     graphdefs: dict[str, nnx.GraphDef]
     init_state: Callable[[], TrainState]
     generate: Callable[..., jax.Array]
+    labels: Callable[..., jax.Array]
+    score: Callable[..., jax.Array] | None
 
 
 def merge(graphdefs: dict[str, nnx.GraphDef], params: dict[str, Any], model_state: dict[str, Any]) -> SimpleNamespace:

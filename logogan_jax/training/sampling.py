@@ -41,6 +41,11 @@ def make_latents(
     return latents
 
 
+def make_labels(label_counts: Sequence[int]) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Make labels(key, numbers int32[n]) -> int32[n], those of the pictures that generate draws of all labels."""
+    return lambda key, numbers: _labels(_bounds(label_counts), key, numbers)
+
+
 def make_synthesize(graphdefs: dict[str, nnx.GraphDef]) -> Callable[..., jax.Array]:
     """Make synthesize(state, latents, scale=1) -> uint8[n, H, W, C], the pictures of Latents.
 
@@ -127,12 +132,16 @@ def _latents(
     label: jax.Array | None,
 ) -> Latents:
     if label is None:
-        # A number of its own for each picture, so that its label does not depend on how many are drawn at once.
-        label_key = jnp.vectorize(lambda one: prng.fold_in(one, prng.LABEL))(key)
-        draws = prng.uniform(prng.per_example_keys(label_key, numbers))
-        label = jnp.searchsorted(bounds, draws, side="right").astype(jnp.int32)
+        label = _labels(bounds, key, numbers)
     # The prior may need networks: GLO fits a Gaussian to its learned codes.
     return Latents(objective.prior(networks, prng.per_example_keys(key, numbers)), label)
+
+
+def _labels(bounds: np.ndarray, key: jax.Array, numbers: jax.Array) -> jax.Array:
+    # A number of its own for each picture, so that its label does not depend on how many are drawn at once.
+    label_key = jnp.vectorize(lambda one: prng.fold_in(one, prng.LABEL))(key)
+    draws = prng.uniform(prng.per_example_keys(label_key, numbers))
+    return jnp.searchsorted(bounds, draws, side="right").astype(jnp.int32)
 
 
 def _synthesize(networks: SimpleNamespace, latents: Latents, scale: int = 1) -> jax.Array:

@@ -22,15 +22,28 @@ from conftest import (
 from toy_networks import toy_features
 
 from logogan_jax import loop, replay, sample
-from logogan_jax.config import build_training, copies, default_dataset, defaults, measuring, restore, run_config
+from logogan_jax.config import (
+    build_training,
+    copies,
+    default_dataset,
+    defaults,
+    measuring,
+    restore,
+    run_config,
+    scoring,
+)
 from logogan_jax.config.drawer import Drawer
+from logogan_jax.core import images
 from logogan_jax.core.errors import Diverged, UserError
 from logogan_jax.core.intervals import Estimate
 from logogan_jax.data.dataset import TFRecordDataset
 from logogan_jax.metrics import evaluator, features, tables
+from logogan_jax.networks import mark
+from logogan_jax.networks.augmented_critic import AugmentedCritic
 from logogan_jax.training import divergence
 from logogan_jax.training.drawing import picture_files
 from logogan_jax.training.drawing.addresses import Address
+from logogan_jax.training.model import merge
 from logogan_jax.training.reporting import run_writer
 
 pytestmark = pytest.mark.usefixtures("toy_networks")
@@ -108,12 +121,38 @@ def test_the_numbers_are_those_of_the_metrics_on_the_runs_own_pictures(whole, to
     measure = made.make_evaluator()
     run = restore.restore(whole(), "4")
     placed = made.parallel.device_put(run.state, made.runner.layout)
-    found, _ = measure.embed_samples(placed)
-    assert found.head.shape == (24, 12)
+    found, _ = measure.observe(placed)
+    assert found.features.head.shape == (24, 12)
+    assert [len(each) for each in found.scores] == [24, 24, 24]
     now, then = evaluator.to_log_scalars(measure.measure(found), 0.0), looks(whole())[1]
     for name, value in now.items():
         # The run was measured on four devices and this state on one.
         assert name == "evaluation/seconds" or then[name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
+
+
+def test_the_critic_scores_what_it_was_trained_on_but_without_augmentation_and_dropout(shards):
+    changes = {"augment.policy": "diffaugment", "mark.inks": 1}
+    made = build_training.build(build_training.resolve(measured(shards, **changes)), devices=jax.devices()[:1])
+    pixels, label = made.held_out.images(np.arange(9))
+    networks = merge(made.model.graphdefs, made.state.params, made.state.model_state)
+    covered = mark.image_coverage(images.to_float(pixels))
+    assert covered.shape[-1] == 1 and isinstance(networks.critic, AugmentedCritic)
+    by_hand = networks.critic.critic(covered, label, train=False)
+    np.testing.assert_allclose(made.model.score(made.state, pixels, label), by_hand, rtol=1e-5, atol=1e-6)
+
+
+def test_evaluate_says_how_far_the_critic_overfits(whole):
+    run = restore.restore(whole(), "4")
+    pixels = restore.draw(run, count=30, seed=1)
+    found = scoring.score_images(run, pixels, seed=1)["critic"]
+    train, held_out = restore.subsets(run)
+    for name, (those, labels) in {
+        "train": train.images(np.arange(25)),
+        "held_out": held_out.images(np.arange(25)),
+        "pictures": (pixels, np.zeros(30, np.int32)),
+    }.items():
+        assert found[name] == pytest.approx(float(run.model.score(run.state, those, labels).mean()), abs=1e-5)
+    assert set(found["overfitting"]) == {"value", "low", "high"}
 
 
 def test_held_out_images_are_never_trained_on(shards):

@@ -8,8 +8,10 @@ from typing import Any
 import jax
 
 from logogan_jax.core import timing
+from logogan_jax.metrics import overfitting
 from logogan_jax.networks.image_sizes import base_and_doublings
 from logogan_jax.training.reporting.cost import Budget
+from logogan_jax.training.reporting.log_lines import Lines
 
 
 def describe_networks(objective: str, model: str, shape: tuple[int, int, int], params: Mapping[str, Any]) -> str:
@@ -67,6 +69,20 @@ def describe_kid(line: Mapping[str, Any], kid: str) -> str:
     known = f"{kid}_low" in line and f"{kid}_high" in line
     interval = f" ({line[f'{kid}_low']:.4f} to {line[f'{kid}_high']:.4f})" if known else ""
     return f"{line[kid]:.4f}{interval} at step {line['step']:,}"
+
+
+def warn_of_overfitting(lines: Lines) -> str:
+    """Return a warning if the newest evaluation of a log is the first one that shows an overfitting critic, or ""."""
+    name = f"evaluation/{overfitting.NAME}"
+    steps = [line["step"] for line in lines if line.get(f"{name}_low", 0.0) > overfitting.MUCH]
+    newest = max((line["step"] for line in lines if name in line), default=None)
+    if steps != [newest]:
+        return ""
+    value = next(line[name] for line in reversed(lines) if name in line)
+    return (
+        f"warning: at step {newest:,} the critic has memorised training images ({overfitting.NAME} is {value:.2f}, 0 "
+        f"would be none): {overfitting.ADVICE}"
+    )
 
 
 def final_message(workdir: str | pathlib.Path, summary: Mapping[str, Any]) -> str:

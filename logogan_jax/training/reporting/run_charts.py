@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from logogan_jax.metrics import overfitting
 from logogan_jax.training.reporting import charts, log_lines
 from logogan_jax.training.reporting.charts import Chart
 from logogan_jax.training.reporting.log_lines import Columns
@@ -32,6 +33,11 @@ def quality(log: Columns, rolled_back: Columns, events: Events, last: int) -> li
             best=(steps[best], values[best]), pale=[rolled_back.get(kid, _NONE)], **axis,
         ),
         charts.chart(f"{distance}_{network}, smaller is better", named(distance), **axis),
+        charts.chart(
+            "overfitting of the critic: 0 is none, 1 is all that it knows",
+            {"overfitting": log.get(f"evaluation/{overfitting.NAME}", _NONE)},
+            band=_interval(log, f"evaluation/{overfitting.NAME}"), **axis,
+        ),
         charts.chart("1 is good", named("precision", "recall", "density", "coverage"), **axis),
     ]  # fmt: skip
     return [one for one in found if one]

@@ -12,7 +12,7 @@ import numpy as np
 from logogan_jax.core import errors, timing
 from logogan_jax.core.errors import Diverged
 from logogan_jax.distributed import multihost
-from logogan_jax.training.reporting import run_page
+from logogan_jax.training.reporting import messages, run_page
 from logogan_jax.training.reporting.cost import Budget
 from logogan_jax.training.reporting.run_page import About, Moment
 from logogan_jax.training.reporting.run_writer import RunWriter
@@ -99,6 +99,8 @@ class RunLog:
     def evaluated(self, step: int) -> None:
         """Show that an evaluation was written, at the latest step."""
         self._screen.show_evaluations(self._writer.lines)
+        if warning := messages.warn_of_overfitting(self._writer.lines):
+            self._screen.warn(warning)
         self.write_page(step)
 
     def write_pictures(self, step: int, name: str, pixels: np.ndarray) -> None:
