@@ -35,7 +35,10 @@ IMAGES = 2_929  # in the data set, about as many as are embedded
 LABELS = 16  # of it, for a config that has labels
 # Of counts whose compiler is the recorded one. Layouts and tiles may change with the machine that compiles.
 TOLERANCE = 0.02
-COUNTS = ("kernels", "bytes", "temporary_bytes", "copies", "pads", "host_transfers", "collectives", "exchanged_bytes")
+COUNTS = (
+    "kernels", "bytes", "product_bytes", "temporary_bytes", "copies", "pads", "host_transfers", "collectives",
+    "exchanged_bytes",
+)  # fmt: skip
 
 
 def compile_step(config: str, target: str, devices: int, images: int = IMAGES) -> Estimate:
@@ -73,14 +76,15 @@ def title(config: str, target: str, devices: int, images: int = IMAGES) -> str:
 
 def table(record: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Write the counts as a table of Markdown, of each row those by the compiler that was recorded last."""
-    lines = ["| step, bfloat16 | kernels | GB read and written | temporaries, MB | exchanges | exchanged, MB |"]
-    lines += ["|---|---:|---:|---:|---:|---:|"]
+    lines = ["| step, bfloat16 | kernels | GB read and written | by products | temporaries, MB | exchanges | MB |"]
+    lines += ["|---|---:|---:|---:|---:|---:|---:|"]
     newest = {row: counts for recorded in record.values() for row, counts in recorded.items()}
     for row, counts in newest.items():
         cells = [
             row,
             f"{counts['kernels']:,}",
             f"{counts['bytes'] / 1e9:.2f}",
+            f"{counts['product_bytes'] / 1e9:.2f}" if "product_bytes" in counts else "",
             f"{counts['temporary_bytes'] / 1e6:,.0f}",
         ]
         cells += [str(counts["collectives"]), f"{counts['exchanged_bytes'] / 1e6:,.0f}"]

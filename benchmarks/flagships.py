@@ -74,16 +74,18 @@ def draw_sheet(workdir: pathlib.Path, path: pathlib.Path, *, scale: int) -> None
 def table(rows: dict[str, Any]) -> str:
     """Write the rows as a table of Markdown; each is followed by real logos of its size in place of pictures."""
     titles = [f"{metric} {judge}" for judge in JUDGES for metric in METRICS]
-    lines = [f"| config | pixels | minutes | step | {' | '.join(titles)} | copies |"]
-    lines.append("|---|---:|---:|---:|" + "---:|" * (len(titles) + 1))
+    lines = [f"| config | pixels | minutes | step | {' | '.join(titles)} | copies | overfitting of the critic |"]
+    lines.append("|---|---:|---:|---:|" + "---:|" * (len(titles) + 2))
     for name, row in rows.items():
         evaluation = row["evaluation"]
         copies = evaluation["copies"]
         words = f"`{name}`, after `{BEFORE[name]}`" if name in BEFORE else f"`{name}`"
         about = f"| {words} | {row['size']} | {row['seconds'] / 60:.0f} | {evaluation['step']:,} "
-        lines.append(f"{about}| {_cells(evaluation['against']['held out'])} | {copies['share']['value']:.1%} |")
+        overfitting = evaluation["critic"]["overfitting"]["value"]
+        cells = _cells(evaluation["against"]["held out"])
+        lines.append(f"{about}| {cells} | {copies['share']['value']:.1%} | {overfitting:.2f} |")
         floor = _cells(evaluation["against"]["real vs real"])
-        lines.append(f"| *real logos* | {row['size']} | | | {floor} | {copies['false_alarm_rate']:.1%} |")
+        lines.append(f"| *real logos* | {row['size']} | | | {floor} | {copies['false_alarm_rate']:.1%} | |")
     return "\n".join(lines) + "\n"
 
 

@@ -83,6 +83,10 @@ def _train(**values: Any) -> Callable[[ConfigDict], None]:
     return lambda config: config.train.update(values)
 
 
+def _augment(strength: float) -> Callable[[ConfigDict], Any]:
+    return lambda config: config.augment.update(policy="logo", strength=strength)
+
+
 def _inks(count: int) -> Callable[[ConfigDict], Any]:
     return lambda config: config.mark.update(inks=count)
 
@@ -130,8 +134,16 @@ VARIANTS = {
     "width-24": Variant("one and a half times the width", _model(width=24), True),
     "resnet": Variant("residual networks, 32 wide", _networks(name="resnet", width=32), True),
     "r3gan": Variant("R3GAN: its networks, 16 wide, its objective and its Adam", _r3gan, True),
+    "transposed": Variant(
+        "the networks of the walkthrough's WGAN-GP, 16 wide: strided transposed convolutions",
+        _networks(name="wgan", width=16, kernel=4), True,
+    ),
+    "ema-500": Variant("a moving average with a half-life of 500 images", _train(ema_images=500)),
     "augmented": Variant(
-        "augmentations that suit logos", lambda config: config.augment.update(policy="logo", strength=0.3), True
+        "augmentations that suit logos, with a probability of 0.3", _augment(0.3), True
+    ),
+    "augmented-70": Variant(
+        "augmentations that suit logos, with a probability of 0.7", _augment(0.7), True
     ),
     "hinge": Variant(
         "the hinge loss and spectral normalisation, without R1",

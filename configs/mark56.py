@@ -3,9 +3,9 @@
     python -m logogan_jax.main --config=configs/mark28.py --workdir=runs/mark28
     python -m logogan_jax.main --config=configs/mark56.py --init_from=runs/mark28
 
-It starts from the weights of mark28. It trains without --init_from, too, but to worse pictures. About 22 minutes on two
-CPU cores (estimated by benchmarks/minutes.py); two of an AMD EPYC server took 22, as
-benchmarks/results/flagships-cpu.json says. No GPU has been timed yet. Expect discs, tiles with a sign, shields, and
+It starts from the weights of mark28. It trains without --init_from, too, but to worse pictures. About 32 minutes on two
+CPU cores (estimated by benchmarks/minutes.py); two of an AMD EPYC server took 33, as
+benchmarks/results/flagships-cpu.json says. No GPU has been timed yet. Expect discs, hexagons, tiles with a sign, and
 single letters with smooth edges, as in docs/mark56.png.
 """
 

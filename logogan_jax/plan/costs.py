@@ -215,12 +215,14 @@ def _end_of_chain(program: Program, instructions: dict[str, Instruction], start:
 class Counts:
     """Sums over the kernels of a program, for one training step.
 
-    `copies` and `pads` are kernels that only move data; `library_calls` those of cuDNN, cuBLAS and the like;
+    `product_bytes` are those of kernels that compute matrix products or convolutions. They would remain if all others
+    were fused into these. `copies` and `pads` are kernels that only move data; `library_calls` those of cuDNN, cuBLAS and the like;
     `host_transfers` those that wait for the host; `collectives` the exchanges between devices, of `exchanged_bytes`.
     """
 
     kernels: int
     bytes: int
+    product_bytes: int
     product_flops: int
     copies: int
     pads: int
@@ -237,6 +239,7 @@ def count(found: list[Kernel], steps: int) -> Counts:
     return Counts(
         kernels=each(lambda kernel: kernel.kind != TRANSFER),
         bytes=each(lambda kernel: kernel.nbytes),
+        product_bytes=each(lambda kernel: kernel.nbytes if kernel.flops else 0),
         product_flops=each(lambda kernel: kernel.flops),
         copies=each(lambda kernel: kernel.kind in ("copy", "transpose", "loop_copy_fusion", "copy_fusion")),
         pads=each(lambda kernel: "pad" in kernel.kind),

@@ -31,6 +31,7 @@ def describe(name: str, estimate: Estimate) -> str:
         f"compiles  in {estimate.compile_seconds:.0f} s on this machine",
         f"memory    {_memory(estimate.memory)}; {_fits(estimate)}",
         f"a step    {counts.kernels:,} kernels, {gigabytes(counts.bytes)} GB read and written, "
+        f"{gigabytes(counts.product_bytes)} of them by kernels with products, "
         f"{estimate.flops / every / 1e12:.3g} TFLOP of products; {counts.copies:,} copies, {counts.pads:,} pads, "
         f"{counts.library_calls:,} calls into libraries, {counts.host_transfers:,} transfers to the host",
     ]

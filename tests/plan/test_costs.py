@@ -211,6 +211,9 @@ def test_a_step_is_a_share_of_its_program():
     assert whole.kernels == 6 + 3 * 5
     assert (whole.copies, whole.library_calls, whole.host_transfers, whole.collectives) == (5, 2, 1, 5)
     assert whole.exchanged_bytes == 5 * 3200
+    with_products = [kernel for kernel in found if kernel.flops]
+    assert 0 < len(with_products) < len(found)
+    assert whole.product_bytes == sum(kernel.runs * kernel.nbytes for kernel in with_products) < whole.bytes
     assert costs.count(found, 2).exchanged_bytes == 8000
 
 

@@ -101,7 +101,7 @@ def test_the_largest_batch_fills_the_memory_and_is_shared_by_the_devices():
 def test_a_table_begins_with_the_cheapest_run_that_fits():
     made = lambda fits, dollars: estimate.Estimate(
         target=H100, devices=1, hosts=1, batch_size=8, dtype="bfloat16", steps=1000, flops=1,
-        memory=Memory(1, 1, 1, 10 if fits else 2), counts=estimate.Counts(1, 1, 1, 0, 0, 0, 0, 0, 0),
+        memory=Memory(1, 1, 1, 10 if fits else 2), counts=estimate.Counts(1, 1, 1, 1, 0, 0, 0, 0, 0, 0),
         prediction=estimate.Prediction(1.0, 0, 0, 0, 0, 0), compile_seconds=1.0, dollars_per_hour=dollars,
     )  # fmt: skip
     found = [made(False, 1.0), made(True, 0.0), made(True, 9.0), made(True, 2.0)]
