@@ -215,9 +215,9 @@ def _end_of_chain(program: Program, instructions: dict[str, Instruction], start:
 class Counts:
     """Sums over the kernels of a program, for one training step.
 
-    `product_bytes` are those of kernels that compute matrix products or convolutions. They would remain if all others
-    were fused into these. `copies` and `pads` are kernels that only move data; `library_calls` those of cuDNN, cuBLAS and the like;
-    `host_transfers` those that wait for the host; `collectives` the exchanges between devices, of `exchanged_bytes`.
+    `product_bytes` are those of kernels with matrix products or convolutions. `copies` and `pads` are kernels that only
+    move data; `library_calls` those of cuDNN, cuBLAS and the like; `host_transfers` those that wait for the host;
+    `collectives` the exchanges between devices, of `exchanged_bytes`.
     """
 
     kernels: int
