@@ -76,8 +76,8 @@ def title(config: str, target: str, devices: int, images: int = IMAGES) -> str:
 
 def table(record: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Write the counts as a table of Markdown, of each row those by the compiler that was recorded last."""
-    lines = ["| step, bfloat16 | kernels | GB read and written | by products | temporaries, MB | exchanges | MB |"]
-    lines += ["|---|---:|---:|---:|---:|---:|---:|"]
+    titles = ("kernels", "GB read and written", "GB by products", "temporaries, MB", "exchanges", "exchanged, MB")
+    lines = [f"| step, bfloat16 | {' | '.join(titles)} |", "|---|" + "---:|" * len(titles)]
     newest = {row: counts for recorded in record.values() for row, counts in recorded.items()}
     for row, counts in newest.items():
         cells = [

@@ -77,6 +77,7 @@ def test_own_logos_and_sampling_as_written(tmp_path):
     assert len(pictures(tmp_path / "drawn")) == 65
     measured = type_in(block("evaluate").strip(), tmp_path, "--num_samples=32")
     assert "copies of training images: " in measured and "32 against 70" in measured
+    assert "overfitting of the critic: " not in measured  # of 70 images none are held out
     assert (tmp_path / "runs" / "mine" / "copies.html").exists()
 
 

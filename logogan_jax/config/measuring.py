@@ -112,7 +112,7 @@ def _own_images(run: RestoredRun, network: FeatureNetwork, options: Options) -> 
 
 def subsample(images: Images, most: int) -> Images:
     """Return at most `most` of the images, chosen at random but the same in every call."""
-    positions = np.sort(np.random.default_rng(0).permutation(len(images.pixels))[:most])
+    positions = compute.choose_positions(len(images.pixels), most)
     return Images(images.pixels[positions], Features(*(rows[positions] for rows in images.features)))
 
 

@@ -67,3 +67,8 @@ def _standardise(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.nda
 def metric_name(metric: str, network: str) -> str:
     """Return the full name of a metric; with Inception's features, the Frechet distance is the FID."""
     return f"{'fid' if (metric, network) == ('fd', 'inception') else metric}_{network}"
+
+
+def choose_positions(count: int, most: int) -> np.ndarray:
+    """Return the positions int[n] of at most `most` of `count` images, chosen at random but the same in every call."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])

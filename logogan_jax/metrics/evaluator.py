@@ -62,7 +62,11 @@ class Evaluator:
         self._network = network._replace(weights=weights)
 
     def observe(self, state: Any) -> tuple[Observation, float]:
-        """Return what the devices see of a TrainState, and the seconds that it took them."""
+        """Draw pictures of a TrainState, embed them, and let its critic score them.
+
+        Returns:
+            The Observation, and the seconds that it took the devices.
+        """
         start = time.perf_counter()
         chunks = []
         count = CHUNK * len(self._parallel.devices)

@@ -20,6 +20,7 @@ from logogan_jax.core.intervals import Estimate
 from logogan_jax.data.dataset import Subset
 from logogan_jax.distributed import data_parallel
 from logogan_jax.distributed.data_parallel import DataParallel
+from logogan_jax.metrics import compute
 
 NAME = "critic_overfitting"  # of r_v in logs and tables
 MUCH = 0.5  # a critic with more has memorised half of what tells training images from pictures
@@ -96,4 +97,4 @@ def overfitting(scores: Scores) -> Estimate:
 
 def _some_images(subset: Subset, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Return at most `most` images with their labels, chosen at random but the same in every call."""
-    return subset.images(np.sort(np.random.default_rng(0).permutation(len(subset))[:most]))
+    return subset.images(compute.choose_positions(len(subset), most))

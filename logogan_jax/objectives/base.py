@@ -89,8 +89,8 @@ class Objective(NamedTuple):
       ema_networks: The networks that are sampled from, as exponential moving averages. `prior` is called with these.
       requires_labels: Whether the objective cannot be trained without labels.
       conditioned_networks: The networks that are conditioned on the label where there are labels.
-      score: `score(outputs)` -> float32[n], one score of each image, of what a critic returns for n images. A function
-        of the objective's own losses: how real an image is, or how generated.
+      score: `score(outputs)` -> float32[n]: of what a critic returns for n images, the one score of each. Most critics
+        score real images high, and some score them low.
       has_score_sign: Whether critics report the metric `sign`, the sign of the score of each real image relative to the
         decision threshold. Adaptive augmentation needs it.
       reconstruct: `reconstruct(nets, batch, keys)` -> images float32 in [-1, 1], what the averaged networks make of the

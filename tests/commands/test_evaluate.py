@@ -445,6 +445,8 @@ def test_a_run_is_measured_by_one_command(shards, tmp_path):
     assert kid["low"] < kid["value"] < kid["high"] and f"{kid['value']:.4f}" in said
     floor = found["against"]["real vs real"]["kid_efflite0"]
     assert floor["value"] < kid["low"], "an untrained generator is farther away than real images are"
+    told = found["critic"]["overfitting"]["value"]
+    assert "overfitting of the critic: " in said and (told is None or f"{told:.4f}" in said)
     assert found["copies"]["n"] == 24 and 0 <= found["copies"]["share"]["low"] <= found["copies"]["share"]["value"]
     assert "compare at the same numbers only" in said and "24 against 25" in said
     page = (real_run / "copies.html").read_text()

@@ -55,6 +55,21 @@ def test_the_page_says_how_many_kernels_marks_take():
     assert f"So to draw marks takes {gpu} kernels more on an H100, and {tpu} on a TPU." in page
 
 
+def test_the_page_says_what_all_but_products_may_move():
+    rows = {row: counts for recorded in counted_targets.read_record().values() for row, counts in recorded.items()}
+    page = " ".join((ROOT / "docs" / "speed.md").read_text(encoding="utf-8").split())
+    adam = 3.6  # GB, as the page says of wgan56
+    assert f"five times a step: {adam} GB of `wgan56`" in page
+    found = []
+    for config, aim, other in (("wgan56", 12, adam), ("dcgan56", 5.5, 0), ("r3gan56", 16, 0)):
+        counts = rows[f"{config} on 1 x h100"]
+        fixed = counts["product_bytes"] / 1e9 + other
+        found.append((f"{aim - fixed:.1f}", f"{counts['bytes'] / 1e9 - fixed:.1f}"))
+    (wgan, dcgan, r3gan) = found
+    assert f"in `wgan56` would have to move {wgan[0]} GB instead of {wgan[1]} to reach its aim" in page
+    assert f"alone {dcgan[0]} instead of {dcgan[1]} in `dcgan56`, and {r3gan[0]} instead of {r3gan[1]}" in page
+
+
 def test_a_difference_names_the_row_both_figures_and_the_command():
     old = {"kernels": 100, "bytes": 10_000}
     assert counted_targets.differences("wgan56 on 1 x h100", {"kernels": 101, "bytes": 10_100}, old) == []

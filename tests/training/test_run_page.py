@@ -15,6 +15,7 @@ from logogan_jax.config import defaults, report_page, run_config
 from logogan_jax.core import files, locks
 from logogan_jax.core.errors import Diverged
 from logogan_jax.data.dataset import DatasetInfo
+from logogan_jax.metrics import overfitting
 from logogan_jax.training.reporting import charts, run_page, thumbnails
 from logogan_jax.training.reporting.cost import Budget
 from logogan_jax.training.reporting.run_log import RunLog
@@ -92,6 +93,23 @@ def test_the_page_of_a_run_shows_what_it_is_and_how_it_goes(begin, tmp_path):
     assert shown(page) == ["1", "2", "3", "4"]
     assert not re.search("<[iu]>|<b>mine|alert\\(1\\)</script>|https?://", page)
     assert page.count("<script") == 2 and page.count("<svg") == 4
+
+
+def test_a_run_warns_once_of_a_critic_that_overfits_and_its_page_shows_the_curve(begin, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(Screen, "warn", lambda self, line: said.append(line))
+    writer, log = begin()
+    for step, low in enumerate((0.1, 0.2, 0.6, 0.7), start=1):
+        name = f"evaluation/{overfitting.NAME}"
+        writer.write_scalars(
+            step, {"evaluation/kid_toy": 1.0, name: low + 0.1, f"{name}_low": low, f"{name}_high": 0.9}
+        )
+        log.evaluated(step)
+    writer.close()
+    assert len(said) == 1 and "at step 3 the critic has memorised training images" in said[0]
+    page, text = text_of(tmp_path / "run")
+    assert "overfitting of the critic" in text and "0.8000 (0.7000 to 0.9000)" in text
+    assert page.count("<svg") == 2
 
 
 @pytest.mark.slow

@@ -80,8 +80,8 @@ def warn_of_overfitting(lines: Lines) -> str:
         return ""
     value = next(line[name] for line in reversed(lines) if name in line)
     return (
-        f"warning: at step {newest:,} the critic has memorised training images ({overfitting.NAME} is {value:.2f}, 0 "
-        f"would be none): {overfitting.ADVICE}"
+        f"warning: at step {newest:,} the critic has memorised training images ({overfitting.NAME} is {value:.2f}, and "
+        f"should be near 0): {overfitting.ADVICE}"
     )
 
 
