@@ -139,7 +139,10 @@ def train(name: str, critic_updates: int, steps: int) -> np.ndarray:
     state = train_state.init(networks, optimizers, objective.ema_networks, seed=0)
     graphdefs = {role: nnx.graphdef(network) for role, network in networks.items()}
     generate = jax.jit(sampling.make_generate(objective, graphdefs, [1]))
-    model = Model(objective, optimizers, graphdefs, init_state=lambda: state, generate=generate)
+    model = Model(
+        objective, optimizers, graphdefs, init_state=lambda: state, generate=generate,
+        labels=sampling.make_labels([1]), score=None,  # of points, which nobody scores
+    )  # fmt: skip
     parallel = data_parallel.DataParallel("shard_map", BATCH, jax.devices()[:1])
     source = Ring(parallel, objective.batches_per_step)
     no_augmentation = lambda keys, points: points
