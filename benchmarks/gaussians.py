@@ -147,7 +147,7 @@ def train(name: str, critic_updates: int, steps: int) -> np.ndarray:
     source = Ring(parallel, objective.batches_per_step)
     no_augmentation = lambda keys, points: points
     shares = dict.fromkeys(networks, data_parallel.REPLICATED)
-    step = train_step.make_train_step(model, no_augmentation, shares, ema_images=EMA_IMAGES, unroll=True)
+    step = train_step.make_train_step(model, no_augmentation, shares, ema_images=EMA_IMAGES)
     program = parallel.map_and_jit(step_runner.make_multi_step(step, source, 1, unroll=True), data_parallel.BATCH)
     state = parallel.device_put(state, data_parallel.REPLICATED)
     for i in range(steps):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 from record import parser, write_record
@@ -69,10 +70,10 @@ class TimedTraining:
     def steps_per_second(self) -> float:
         """Time the next STEPS steps."""
         began = time.perf_counter()
-        metrics = {}
+        metrics: Any = None
         for step in range(self._step, self._step + STEPS):
             self._state, metrics = self._training.runner.run(self._state, step, step + 1)
-        float(metrics[next(iter(metrics))][0])  # wait for the last step
+        jax.block_until_ready(metrics)
         self._step += STEPS
         return STEPS / (time.perf_counter() - began)
 

@@ -4,8 +4,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
@@ -44,10 +42,10 @@ def replay(folder: pathlib.Path, config: ConfigDict, info: DatasetInfo, devices:
     runner = build_training.make_runner(config, model, parallel, StreamingSource)
     state = parallel.device_put(recorded.state, runner.layout)
     feed = parallel.device_put(recorded.batch, data_parallel.BATCH)
-    metrics = {name: np.asarray(value) for name, value in jax.device_get(runner.program(count)(state, feed)[1]).items()}
-    steps = [{name: float(value[i]) for name, value in metrics.items()} for i in range(count)]
-    bad = [metric_accumulator.first_non_finite(recorded.step + i + 1, values) for i, values in enumerate(steps)]
-    values = {name: value.tolist() for name, value in metrics.items()}
+    _, metrics = runner.program(count)(state, feed)
+    steps = metrics.by_step()
+    bad = [metric_accumulator.first_non_finite(step, values) for step, values in enumerate(steps, recorded.step + 1)]
+    values = {name: [step[name] for step in steps] for name in metrics.names}
     return Replay(recorded.bad, next(filter(None, bad), None), values)
 
 

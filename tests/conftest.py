@@ -146,7 +146,7 @@ def run(training, steps, state=None, start=0):
     state, seen = training.state if state is None else state, []
     for number in range(start, start + steps):
         state, metrics = training.runner.program(1)(state, training.runner.source.at(number, 1))
-        seen.append({name: float(value[0]) for name, value in metrics.items()})
+        seen += metrics.by_step()
     return state, seen
 
 

@@ -158,16 +158,15 @@ def make_runner(
     )
     view = training_view(config)
     prepare = lambda keys, images: view.of(augmentation(keys, images))
-    unroll = target.is_cpu()
     shapes = jax.eval_shape(model.init_state)
     shares = data_parallel.share_layout(shapes.params, parallel.parts)
     return StepRunner(
-        make_train_step(model, prepare, shares, ema_images=config.train.ema_images, unroll=unroll),
+        make_train_step(model, prepare, shares, ema_images=config.train.ema_images),
         source,
         parallel,
         train_state.layout(shapes, parallel.parts),
         steps_per_dispatch=validate.steps_per_dispatch(config),
-        unroll=unroll,
+        unroll=target.is_cpu(),
         say=say,
     )
 

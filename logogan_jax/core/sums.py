@@ -1,4 +1,6 @@
-"""The sum of the squares of a large array, at the speed of memory."""
+"""Sums of the squares of arrays, at the speed of memory."""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +11,29 @@ FOLD = 16
 SMALL = 4096
 
 
-def sum_of_squares(x: jax.Array) -> jax.Array:
-    """Return the sum of the squares of an array of any shape, a scalar of its dtype."""
-    if not target.is_cpu():
-        return jnp.sum(jnp.square(x))
+def sums_of_squares(arrays: Sequence[jax.Array]) -> jax.Array:
+    """Return the sum of the squares of each of n arrays, of any shapes and of one dtype, as a vector [n]."""
+    if target.is_cpu():
+        return jnp.stack([_folded_sum(array) for array in arrays])
+    # On an accelerator the last part of a long sum is a kernel of its own. Here it is one for all arrays: sums along
+    # the long axes of each, and then those of the rows of a matrix.
+    vectors = [_sums_along_most_axes(jnp.square(array)) for array in arrays]
+    longest = max(vector.size for vector in vectors)
+    return jnp.stack([jnp.pad(vector, (0, longest - vector.size)) for vector in vectors]).sum(1)
+
+
+def _sums_along_most_axes(x: jax.Array) -> jax.Array:
+    if x.size <= SMALL:
+        return x.reshape(-1)
+    # What is added up lies side by side in memory: filters are stored by output feature, matrices by row.
+    if x.ndim > 2:
+        return x.sum(range(x.ndim - 1))
+    # So few sums that those of the matrix, too, are one kernel.
+    count = max(divisor for divisor in range(1, SMALL + 1) if len(x) % divisor == 0)
+    return x.reshape(count, -1).sum(1)
+
+
+def _folded_sum(x: jax.Array) -> jax.Array:
     # XLA's CPU backend does not vectorise a long sum: adding pieces of the array is ten times as fast. What is left
     # over after each cut is added to the front of the next, shorter array.
     x = x.reshape(-1)

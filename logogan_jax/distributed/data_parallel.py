@@ -224,9 +224,16 @@ def gather_shares(shares: Any, layout: Any) -> Any:
     return _map_shared(lambda share: jax.lax.all_gather(share, AXIS, tiled=True, to="invarying"), shares, layout)
 
 
-def sum_over_shares(sums: Any, layout: Any) -> Any:
-    """Return sums over whole arrays, from those over this device's shares."""
-    return _map_shared(lambda total: jax.lax.psum(total, AXIS), sums, layout)
+def sum_over_shares(sums: jax.Array, layout: Any) -> jax.Array:
+    """Return sums over n whole arrays, [n], where `sums` are over this device's shares of some of them.
+
+    `layout` is a tree of n specs.
+    """
+    shared = np.array([spec == SHARDED for spec in jax.tree.leaves(layout, is_leaf=is_spec)])
+    if not shared.any():
+        return sums
+    # In one exchange: what all devices have counts once.
+    return jax.lax.psum(jax.numpy.where(shared | (jax.lax.axis_index(AXIS) == 0), sums, 0), AXIS)
 
 
 def _map_shared(function: Any, tree: Any, layout: Any) -> Any:

@@ -47,14 +47,16 @@ def walkthrough_wgan(
     def prior(nets: SimpleNamespace, keys: jax.Array) -> jax.Array:
         return prng.uniform(keys, (latent,)) if positive_latents else prng.normal(keys, (latent,))
 
-    def draw(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> jax.Array:
-        z_keys, _, generator_keys, _ = prng.split(keys, 4)
-        return adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
+    def draw(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        z_keys, mixing_keys, generator_keys, _ = prng.split(keys, 4)
+        fake = adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
+        return fake, prng.uniform(mixing_keys)
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        _, mixing_keys, _, critic_keys = prng.split(keys, 4)
-        real, fake = map(mean_output, adversarial.score_pair(nets, batch, batch.fake, critic_keys, critic_keys))
-        interpolated = losses.interpolate(batch.image, batch.fake, prng.uniform(mixing_keys))
+        _, _, _, critic_keys = prng.split(keys, 4)
+        fake_images, epsilon = batch.fake
+        real, fake = map(mean_output, adversarial.score_pair(nets, batch, fake_images, critic_keys, critic_keys))
+        interpolated = losses.interpolate(batch.image, fake_images, epsilon)
         critic = lambda images: nets.critic(images, batch.label, keys=critic_keys, train=True)
         square = losses.squared_gradient_norm(critic, interpolated)
         norm = losses.safe_sqrt(sum_over_batch(square, axis_name) if whole_batch else square)

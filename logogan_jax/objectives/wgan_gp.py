@@ -23,15 +23,17 @@ def wgan_gp(*, latent: int, critic_updates: int = 5, penalty: float = 10.0, lazy
     """
     prior = adversarial.normal_prior(latent)
 
-    def draw(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> jax.Array:
-        z_keys, _, generator_keys, _ = prng.split(keys, 4)
-        return adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
+    def draw(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        z_keys, mixing_keys, generator_keys, _ = prng.split(keys, 4)
+        fake = adversarial.generate(nets, prior(nets, z_keys), batch, generator_keys)
+        return fake, prng.uniform(mixing_keys)
 
     def critic_loss(nets: SimpleNamespace, batch: Batch, keys: jax.Array) -> tuple[jax.Array, Metrics]:
-        _, mixing_keys, _, critic_keys = prng.split(keys, 4)
+        _, _, _, critic_keys = prng.split(keys, 4)
+        fake_images, epsilon = batch.fake
         # The same dropout for the three images of a row, so that the critic that is penalised is the one that scores.
-        real, fake = adversarial.score_pair(nets, batch, batch.fake, critic_keys, critic_keys)
-        interpolated = losses.interpolate(batch.image, batch.fake, prng.uniform(mixing_keys))
+        real, fake = adversarial.score_pair(nets, batch, fake_images, critic_keys, critic_keys)
+        interpolated = losses.interpolate(batch.image, fake_images, epsilon)
 
         def norm_and_penalty(images: jax.Array, label: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
             norm = losses.gradient_norm(lambda x: nets.critic(x, label, keys=keys, train=True), images)

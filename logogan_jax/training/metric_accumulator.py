@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from logogan_jax.training.metric_rows import MetricRows
+
 GRADIENT = "/gradient/"  # in the name of one leaf's gradient norm: player/gradient/network/leaf
 
 
@@ -25,11 +27,11 @@ class MetricAccumulator:
     """Collects the metrics of each dispatch, and finds the first number that is not finite."""
 
     def __init__(self):
-        self._on_devices: list[tuple[int, dict[str, jax.Array]]] = []
+        self._on_devices: list[tuple[int, MetricRows]] = []
         self._fetched: list[dict[str, float]] = []
 
-    def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
-        """Keep the metrics float32[steps] of a dispatch that ended with `step`."""
+    def add(self, step: int, metrics: MetricRows) -> None:
+        """Keep the metrics of a dispatch that ended with `step`."""
         # To read them here would wait for the devices at every dispatch.
         self._on_devices.append((step, metrics))
 
@@ -39,10 +41,9 @@ class MetricAccumulator:
         dispatches = jax.device_get(self._on_devices)
         self._on_devices = []
         for last, metrics in dispatches:
-            steps = len(next(iter(metrics.values())))
-            for i in range(steps):
-                values = {name: float(value[i]) for name, value in metrics.items()}
-                bad = first_non_finite(last - steps + i + 1, values)
+            steps = metrics.by_step()
+            for step, values in enumerate(steps, last - len(steps) + 1):
+                bad = first_non_finite(step, values)
                 # The steps after it are computed from numbers that are not finite: their means would say nothing.
                 if bad:
                     return bad

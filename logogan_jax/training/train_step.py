@@ -4,7 +4,6 @@ The step is written once, for one of the replicas that share a batch. data_paral
 replicas have to agree on is averaged over the axis data_parallel.AXIS.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,7 +36,7 @@ class UpdateBatch(NamedTuple):
 Prepared = tuple[UpdateBatch, jax.Array]  # of all updates of a player, and the random keys of their losses
 
 
-def make_train_step(model: Model, augment: Callable, shares: Shares, *, ema_images: float, unroll: bool) -> TrainStep:
+def make_train_step(model: Model, augment: Callable, shares: Shares, *, ema_images: float) -> TrainStep:
     """Make train_step(state, batch) -> (state, metrics) of one replica.
 
     `batch` holds this replica's rows of the batches of all updates, uint8[draws, b, H, W, C]. The new state and the
@@ -49,17 +48,17 @@ def make_train_step(model: Model, augment: Callable, shares: Shares, *, ema_imag
         augment: function (keys[b], float32[b, H, W, C]) -> float32[b, H, W, C] for real images.
         shares: of which parameters each replica updates its share.
         ema_images: half-life of the averaged networks, in images.
-        unroll: whether a player's updates are unrolled in the program, as `updates_of_player` says.
     """
     own = [{name: shares[name] for name in player.trains} for player in model.objective.players]
-    players = [updates_of_player(model, own[index], index, unroll) for index in range(len(own))]
 
     def train_step(state: TrainState, batch: Batch) -> Updated:
         seen: dict[str, list[jax.Array]] = {}
-        for index, updates in enumerate(players):
+        for index, player in enumerate(model.objective.players):
             prepared = prepare_updates(model, augment, index, state, batch)
-            for update in updates:
-                state, metrics = update(prepared, state)
+            # One after the other, not in a loop of the program: XLA fuses the end of an update with the beginning of
+            # the next, and on a CPU its loops do not use the fast convolution.
+            for update_index in range(player.updates):
+                state, metrics = update_player(model, own[index], index, update_index, prepared, state)
                 state = map_params(data_parallel.gather_shares, own[index], state)
                 for name, value in metrics.items():
                     # A player that is updated several times, such as a Wasserstein critic, is logged by its mean over
@@ -72,34 +71,6 @@ def make_train_step(model: Model, augment: Callable, shares: Shares, *, ema_imag
         return state, {name: jnp.stack(values).mean() for name, values in seen.items()}
 
     return train_step
-
-
-def updates_of_player(model: Model, shares: Shares, index: int, unroll: bool) -> list[Callable]:
-    """Return the updates of one player in a step, each a function (prepared, state) -> (state, metrics).
-
-    Of what the player trains, the state after an update holds this replica's shares, which the step gathers.
-
-    Accelerators scan them: one compiled body, as fast as many. A CPU unrolls them: inside a while loop XLA's CPU
-    backend does not use its fast convolution (five filter gradients took 1,345 ms, unrolled 42).
-    """
-    count = model.objective.players[index].updates
-    update = functools.partial(update_player, model, shares, index)
-    if unroll or count == 1:
-        # A Python number as the index lets XLA slice the batches at compile time.
-        return [functools.partial(update, update_index) for update_index in range(count)]
-    return [functools.partial(scan_updates, update, shares, count)]
-
-
-def scan_updates(update: Callable, shares: Shares, count: int, prepared: Prepared, state: TrainState) -> Updated:
-    """Run `count` updates of a player in one scan; the metrics are their means."""
-
-    def body(state: TrainState, i: jax.Array) -> Updated:
-        # Gathered at the beginning of an update, not at the end of the one before: the layers before a large one hide
-        # its exchange. Each update gets its number, by which it finds its batch and its keys.
-        return update(i, prepared, map_params(data_parallel.gather_shares, shares, state))
-
-    state, metrics = scan(body, map_params(data_parallel.own_share, shares, state), count)
-    return state, {name: values.mean() for name, values in metrics.items()}
 
 
 def map_params(function: Callable[[Any, Any], Any], shares: Shares, state: TrainState) -> TrainState:
@@ -146,16 +117,15 @@ def prepare_updates(model: Model, augment: Callable, index: int, state: TrainSta
 
 
 def update_player(
-    model: Model, shares: Shares, index: int, update_index: int | jax.Array, prepared: Prepared,
-    state: TrainState,
-) -> Updated:  # fmt: skip
+    model: Model, shares: Shares, index: int, update_index: int, prepared: Prepared, state: TrainState
+) -> Updated:
     """Update the networks that one player trains, once, on the batch of this update.
 
     Args:
         model: networks, objective and optimizers.
         shares: of the networks that the player trains.
         index: number of the player in the objective.
-        update_index: number of the update among the player's updates in this step, a Python int or int32[].
+        update_index: number of the update among the player's updates in this step.
         prepared: the batches and keys of the player's updates, by `prepare_updates`.
         state: the state before.
 
@@ -220,27 +190,7 @@ def apply_gradients(
 def gradient_norms(network: str, gradients: Any, shares: Any) -> Metrics:
     """Return the norm of each leaf of a network's averaged gradients, float32[] by "gradient/network/leaf"."""
     # One norm for each leaf: where a number is not finite, its name tells the layer.
-    square = lambda leaf, spec: data_parallel.sum_over_shares(sums.sum_of_squares(leaf), spec)
-    squares = jax.tree.map(square, gradients, data_parallel.broadcast_spec(shares, gradients))
-    named = flatten_with_names(squares)
-    # Their roots as one vector: on a TPU each root is a kernel of its own.
-    norms = jnp.sqrt(jnp.stack([*named.values()]))
-    return {f"gradient/{network}/{name}": norm for name, norm in zip(named, norms, strict=True)}
-
-
-def scan(step: Callable, state: TrainState, count: int) -> Updated:
-    """Run step(state, i) -> (state, metrics) for each i below `count` in one loop.
-
-    Returns:
-        The last state, and the metrics of all, float32[count] by name.
-    """
-    names: list[str] = []
-
-    def body(state: TrainState, i: jax.Array) -> tuple[TrainState, jax.Array]:
-        state, metrics = step(state, i)
-        names[:] = metrics
-        # As one vector: whatever a loop stacks is a kernel of its own, and a step has dozens of metrics.
-        return state, jnp.stack([*metrics.values()])
-
-    state, rows = jax.lax.scan(body, state, jnp.arange(count))
-    return state, dict(zip(names, rows.T, strict=True))
+    named = flatten_with_names(gradients)
+    layout = data_parallel.broadcast_spec(shares, gradients)
+    squares = data_parallel.sum_over_shares(sums.sums_of_squares([*named.values()]), layout)
+    return {f"gradient/{network}/{name}": norm for name, norm in zip(named, jnp.sqrt(squares), strict=True)}

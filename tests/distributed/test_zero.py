@@ -11,8 +11,9 @@ from jax.sharding import PartitionSpec as P
 from toy_networks import SHARED
 
 from logogan_jax.config import build_training
+from logogan_jax.core import target
 from logogan_jax.distributed import data_parallel
-from logogan_jax.training import checkpoints, nonfinite, train_state
+from logogan_jax.training import checkpoints, nonfinite, train_state, train_step
 from logogan_jax.training.optimizers import OPTIMIZERS
 
 DEVICES = jax.devices()
@@ -140,3 +141,33 @@ def test_a_step_that_broke_is_kept_whole(build, tmp_path):
     recorder = nonfinite.NonFiniteRecorder(tmp_path, made.runner, made.read_batch, last=4)
     folder = recorder.write(nonfinite.NonFinite(1, "critic/loss", float("nan")), 0, made.state, name="000001")
     assert train_state.digest(nonfinite.read(folder, made.model.init_state()).state) == train_state.digest(made.state)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_the_norms_of_gradients_are_those_of_whole_arrays(monkeypatch, backend):
+    """Of leaves of which each device has a share, and of leaves that all have."""
+    monkeypatch.setattr(data_parallel, "LEAST_SHARED", 64)
+    draw = np.random.default_rng(0).normal
+    gradients = {
+        "b": draw(size=(1024, 8)),
+        "large": draw(size=(16, 4)),
+        "odd": draw(size=(9, 16)),
+        "one": draw(size=()),
+    }
+    gradients = {name: np.float32(leaf) for name, leaf in gradients.items()}
+    layout = data_parallel.share_layout(gradients, 4)
+
+    def replica(own, feed):
+        return own, train_step.gradient_norms("critic", own, layout)
+
+    parallel = data_parallel.DataParallel("shard_map", 4, DEVICES)
+    with target.tracing_for(backend):
+        program = parallel.map_and_jit(
+            replica, data_parallel.BATCH, state=layout, results=(layout, data_parallel.REPLICATED)
+        )
+        feed = parallel.device_put(np.zeros((1, 1, 4)), data_parallel.BATCH)
+        own, norms = program(parallel.device_put(gradients, layout), feed)
+    assert shared(own) == {"b", "large"}
+    assert norms.keys() == {f"gradient/critic/{name}" for name in gradients}
+    for name, leaf in gradients.items():
+        assert float(norms[f"gradient/critic/{name}"]) == pytest.approx(np.linalg.norm(leaf.ravel()), rel=1e-5), name

@@ -139,7 +139,7 @@ def step_flops(config, devices, count=1, unroll=True):
     state = jax.eval_shape(model.init_state)
     parallel = data_parallel.DataParallel(config.train.parallel, batch, devices)
     shares = dict.fromkeys(state.params, data_parallel.REPLICATED)
-    step = make_train_step(model, lambda _, images: images, shares, ema_images=config.train.ema_images, unroll=unroll)
+    step = make_train_step(model, lambda _, images: images, shares, ema_images=config.train.ema_images)
     multi_step = make_multi_step(step, InMemorySource, count, unroll=unroll)
     program = parallel.map_and_jit(multi_step, InMemorySource.specs)
     rows = (len(devices), batch // len(devices)) if config.train.parallel == "pmap" else (batch,)

@@ -112,7 +112,7 @@ def program_of(training, objective):
     """One step of a training with another objective, real images as they are."""
     model = training.model._replace(objective=objective)
     shares = dict.fromkeys(model.graphdefs, data_parallel.REPLICATED)
-    step = train_step.make_train_step(model, lambda _, images: images, shares, ema_images=1e9, unroll=True)
+    step = train_step.make_train_step(model, lambda _, images: images, shares, ema_images=1e9)
     replica = step_runner.make_multi_step(step, training.runner.source, 1, unroll=True)
     return training.parallel.map_and_jit(replica, training.runner.source.specs)
 
@@ -365,7 +365,7 @@ def test_mappings_and_dispatches_change_nothing_but_rounding(on_network, smooth)
     four = made.state
     for number in (0, 2):
         four, both = made.runner.program(2)(four, made.runner.source.at(number, 2))
-        found += [{name: float(value[i]) for name, value in both.items()} for i in (0, 1)]
+        found += both.by_step()
     the_same(one, metrics, four, found)
     config.train.parallel = "pmap"
     the_same(one, metrics, *run(build_training.build(config, devices=DEVICES[:2]), 4))
@@ -373,13 +373,22 @@ def test_mappings_and_dispatches_change_nothing_but_rounding(on_network, smooth)
 
 @pytest.mark.slow
 def test_the_scanned_form_of_an_accelerator_agrees_with_the_unrolled(on_network, smooth):
-    config = sgd(on_network("wgan", "plain"))
-    unrolled, _ = run(build_training.build(config, devices=DEVICES[:2]), 2)
+    config = sgd(on_network("wgan", "plain", train__steps_per_dispatch=2))
+
+    def two_steps(training):
+        feed = training.runner.source.at(0, 2)
+        program = training.runner.program(2).lower(training.state, feed)
+        state, metrics = program.compile()(training.state, feed)
+        products = program.as_text().count("stablehlo.dot_general") + program.as_text().count("stablehlo.convolution")
+        return numbers(state), metrics.by_step(), products
+
+    unrolled, metrics, twice = two_steps(build_training.build(config, devices=DEVICES[:2]))
     with target.tracing_for("gpu"):
-        training = build_training.build(config, devices=DEVICES[:2])
-        assert "while" in training.runner.program(1).lower(training.state, training.runner.source.at(0, 1)).as_text()
-        scanned, _ = run(training, 2)
-    assert gap(numbers(unrolled), numbers(scanned)) < 1e-5
+        scanned, seen, once = two_steps(build_training.build(config, devices=DEVICES[:2]))
+    assert twice == 2 * once > 0
+    assert gap(unrolled, scanned) < 1e-5
+    for one, other in zip(metrics, seen, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.slow
