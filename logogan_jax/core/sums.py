@@ -13,13 +13,17 @@ SMALL = 4096
 
 def sums_of_squares(arrays: Sequence[jax.Array]) -> jax.Array:
     """Return the sum of the squares of each of n arrays, of any shapes and of one dtype, as a vector [n]."""
-    if target.is_cpu():
-        return jnp.stack([_folded_sum(array) for array in arrays])
-    # On an accelerator the last part of a long sum is a kernel of its own. Here it is one for all arrays: sums along
-    # the long axes of each, and then those of the rows of a matrix.
-    vectors = [_sums_along_most_axes(jnp.square(array)) for array in arrays]
-    longest = max(vector.size for vector in vectors)
-    return jnp.stack([jnp.pad(vector, (0, longest - vector.size)) for vector in vectors]).sum(1)
+    if target.platform() == "gpu":
+        return _sums_of_rows([_sums_along_most_axes(jnp.square(array)) for array in arrays])
+    one = _folded_sum if target.is_cpu() else lambda array: jnp.sum(jnp.square(array))
+    return jnp.stack([one(array) for array in arrays])
+
+
+def _sums_of_rows(rows: Sequence[jax.Array]) -> jax.Array:
+    # On a GPU the last part of a long sum is a kernel of its own. Here it is one for all arrays. (A TPU has no such
+    # part, and would put the rows into one matrix by kernels of their own.)
+    longest = max(row.size for row in rows)
+    return jnp.stack([jnp.pad(row, (0, longest - row.size)) for row in rows]).sum(1)
 
 
 def _sums_along_most_axes(x: jax.Array) -> jax.Array:
