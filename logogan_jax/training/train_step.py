@@ -59,7 +59,6 @@ def make_train_step(model: Model, augment: Callable, shares: Shares, *, ema_imag
             # the next, and on a CPU its loops do not use the fast convolution.
             for update_index in range(player.updates):
                 state, metrics = update_player(model, own[index], index, update_index, prepared, state)
-                state = map_params(data_parallel.gather_shares, own[index], state)
                 for name, value in metrics.items():
                     # A player that is updated several times, such as a Wasserstein critic, is logged by its mean over
                     # them: its last update alone would hide an update that went wrong.
@@ -71,12 +70,6 @@ def make_train_step(model: Model, augment: Callable, shares: Shares, *, ema_imag
         return state, {name: jnp.stack(values).mean() for name, values in seen.items()}
 
     return train_step
-
-
-def map_params(function: Callable[[Any, Any], Any], shares: Shares, state: TrainState) -> TrainState:
-    """Return the state with function(parameters, layout) of the networks that `shares` names."""
-    params = function({name: state.params[name] for name in shares}, shares)
-    return state._replace(params={**state.params, **params})
 
 
 def prepare_updates(model: Model, augment: Callable, index: int, state: TrainState, batch: Batch) -> Prepared:
@@ -130,7 +123,7 @@ def update_player(
         state: the state before.
 
     Returns:
-        The state after, with this replica's shares of what the player trains, and the metrics of this update.
+        The state after it, and the metrics of this update.
     """
     player = model.objective.players[index]
     batch, keys = jax.tree.map(lambda array: array[update_index], prepared)
@@ -169,8 +162,8 @@ def apply_gradients(
 ) -> TrainState:
     """Return the state after the optimizers of the networks that a player trains have used their gradients.
 
-    Gradients are this replica's shares, and so are the parameters of these networks in the state that is returned.
-    Every optimizer here treats each number on its own: the update of a share is the share of the update.
+    Gradients are this replica's shares. The replica updates its shares of the parameters and gathers those of the
+    others. Every optimizer here treats each number on its own: the update of a share is the share of the update.
     """
     player = model.objective.players[index]
     # Not the copies of `to_varying`: shard_map has to know that the new ones are the same on every replica.
@@ -183,7 +176,7 @@ def apply_gradients(
         own = optax.apply_updates(own, optax.tree.scale(state.lr_scale, updates))
         # A constraint on the weights, such as the clipping of the Wasserstein GAN.
         project = player.project.get(name, lambda params: params)
-        params[name] = project(own)
+        params[name] = data_parallel.gather_shares(project(own), shares[name])
     return state._replace(params=params, opt_state=opt_state)
 
 
