@@ -35,7 +35,8 @@ SEED = 0  # of the runs that are shown
 
 def python(words: list[str], core: int) -> str:
     """Run a module of ours on one core, and return what it printed; exit with its words if it fails."""
-    command = ["taskset", "-c", str(core), sys.executable, "-m", *words]
+    # By a command that knows the networks of all variants.
+    command = ["taskset", "-c", str(core), sys.executable, "benchmarks/minibatch_deviation.py", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
     if done.returncode:
         sys.exit(f"{' '.join(words)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

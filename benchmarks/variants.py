@@ -2,7 +2,7 @@
 
     python -m logogan_jax.main --config=benchmarks/variants.py:batch-16
 
-`python benchmarks/climb.py` trains and compares them.
+`python benchmarks/climb.py` trains and compares them. The networks of `deviation` are in minibatch_deviation.py.
 """
 
 import pathlib
@@ -144,6 +144,9 @@ VARIANTS = {
     ),
     "augmented-70": Variant(
         "augmentations that suit logos, with a probability of 0.7", _augment(0.7), True
+    ),
+    "deviation": Variant(
+        "minibatch deviation in the critic, in groups of four images", _model(name="dcgan_deviation"), True
     ),
     "hinge": Variant(
         "the hinge loss and spectral normalisation, without R1",
