@@ -45,7 +45,7 @@ class Player(NamedTuple):
     has one random key per row.
 
     `draw(nets, batch, keys)` returns what the loss finds in `batch.fake`: arrays [b, ...] that depend on no network
-    which the player trains, such as generated images and random weights. The step draws them for all updates of
+    which the player trains, such as generated images and random numbers. The step draws them for all updates of
     the player at once, and no gradient goes through them.
 
     Only the networks named in `trains` are differentiated and updated. They are updated `updates` times per step, each
