@@ -63,8 +63,9 @@ class Critic(dcgan.Critic):
         return self.out(features, label, train=train)
 
 
-NETWORKS[NAME] = {"generator": dcgan.Generator, "critic": Critic}
+FAMILY = {"generator": dcgan.Generator, "critic": Critic}
 
 if __name__ == "__main__":
+    NETWORKS[NAME] = FAMILY
     module = sys.argv.pop(1)
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -32,7 +32,8 @@ def test_groups_are_smaller_where_four_do_not_divide_the_images(images, group):
     np.testing.assert_allclose(minibatch_deviation.mean_deviation(jnp.asarray(x))[:, 0], expected, rtol=1e-3, atol=2e-4)
 
 
-def test_the_critic_of_the_variant_scores_an_image_beside_its_group_alone():
+def test_the_critic_of_the_variant_scores_an_image_beside_its_group_alone(monkeypatch):
+    monkeypatch.setitem(build_networks.NETWORKS, minibatch_deviation.NAME, minibatch_deviation.FAMILY)
     config = variants.get_config("deviation")
     config.train.dtype = "float32"
     objective = gan(latent=64, critic_updates=1, r1=0.2, lazy=4)

@@ -7,6 +7,7 @@ import subprocess
 import time
 import types
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import ROOT, command, environment, failing, four, on_toy_networks, summary
@@ -17,6 +18,7 @@ from logogan_jax.core import errors
 from logogan_jax.core.errors import UserError
 from logogan_jax.training import checkpoints
 from logogan_jax.training.metric_accumulator import MetricAccumulator, join_gradient_norms
+from logogan_jax.training.metric_rows import MetricRows
 from logogan_jax.training.workdir import locked_folder
 
 
@@ -88,15 +90,16 @@ def test_too_little_room_is_said_at_the_start(shards, tmp_path, monkeypatch):
 
 
 def test_the_first_bad_number_is_named_by_step_player_and_tensor():
+    names = "critic/gradient/critic/out/bias", "critic/loss"
+    steps = lambda *rows: MetricRows(names, jnp.array(rows))
     accumulator = MetricAccumulator()
-    good = {"critic/loss": np.array([1.0, 2.0]), "critic/gradient/critic/out/bias": np.array([3.0, 4.0])}
-    accumulator.add(12, good)
+    accumulator.add(12, steps((3.0, 1.0), (4.0, 2.0)))
     assert accumulator.fetch() is None
     assert join_gradient_norms(accumulator.mean()) == {"critic/loss": 1.5, "critic/gradient_norm/critic": 3.5}
-    accumulator.add(14, {**good, "critic/gradient/critic/out/bias": np.array([1.0, np.inf])})
+    accumulator.add(14, steps((1.0, 1.0), (np.inf, 2.0)))
     assert str(accumulator.fetch()) == "step 14: gradient/critic/out/bias of the critic is inf"
     accumulator = MetricAccumulator()
-    accumulator.add(1, {"critic/gradient/critic/out/bias": np.array([np.nan]), "critic/loss": np.array([np.nan])})
+    accumulator.add(1, steps((np.nan, np.nan)))
     assert str(accumulator.fetch()) == "step 1: loss of the critic is nan"
 
 
