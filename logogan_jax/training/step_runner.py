@@ -208,9 +208,9 @@ class StepRunner:
 def make_multi_step(train_step: TrainStep, source: Any, count: int, *, unroll: bool) -> Callable:
     """Make multi_step(state, feed) -> (state, MetricRows): `count` steps of one replica in one program.
 
-    `source.batch(feed, i)` is the batch of the i-th of these steps. Accelerators scan them: one compiled body, as fast
-    as many. A CPU unrolls them: inside a while loop XLA's CPU backend does not use its fast convolution (five filter
-    gradients took 1,345 ms, unrolled 42).
+    `source.batch(feed, i)` is the batch of the i-th of these steps. Accelerators scan them, so that one step is
+    compiled, however many there are. A CPU unrolls them: inside a while loop XLA's CPU backend does not use its fast
+    convolution (five filter gradients took 1,345 ms, unrolled 42).
     """
 
     if unroll or count == 1:

@@ -1,6 +1,7 @@
 """The step costs an accelerator what is recorded, where the accelerator's compiler is installed."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 
@@ -68,6 +69,27 @@ def test_the_page_says_what_all_but_products_may_move():
     (wgan, dcgan, r3gan) = found
     assert f"in `wgan56` would have to move {wgan[0]} GB instead of {wgan[1]} to reach its aim" in page
     assert f"alone {dcgan[0]} instead of {dcgan[1]} in `dcgan56`, and {r3gan[0]} instead of {r3gan[1]}" in page
+
+
+def test_the_page_says_how_much_shorter_steps_are_without_a_loop():
+    read = lambda name: json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    before = {
+        row: counts for rows in read("counted-targets-before")["compilers"].values() for row, counts in rows.items()
+    }
+    now = read("plans")["rows"]
+    suffix = ", updates in a loop"
+    change = {
+        row.removesuffix(suffix): round(100 * (now[row.removesuffix(suffix)]["step_seconds"] / old["step_seconds"] - 1))
+        for row, old in before.items()
+        if row.endswith(suffix)
+    }
+    one, eight, tpu, worse = (change.pop(f"wgan56 on {row}") for row in ("1 x h100", "8 x h100", "1 x v5e", "8 x v5e"))
+    page = " ".join((ROOT / "docs" / "speed.md").read_text(encoding="utf-8").split())
+    assert f"shorter by {-one} % on one H100, by {-eight} % on eight, and by {-tpu} % on one v5e." in page
+    assert (
+        f"it is longer by {worse} %, and those of the other WGANs are between {-min(change.values())} % shorter" in page
+    )
+    assert f"shorter and {max(change.values())} % longer." in page and len(change) == 6
 
 
 def test_a_difference_names_the_row_both_figures_and_the_command():
